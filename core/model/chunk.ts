@@ -1,0 +1,37 @@
+/**
+ * Rows of one signal in columns: what decoding fills, the memtable holds, a query reads and a flush encodes.
+ *
+ * Invariant: between requests every column has `rows` values. A request that fails half-way is undone by
+ * `truncate`, which also makes the columns even again.
+ */
+import { columnsOf, type Signal } from "./columns.ts";
+import { appendValue, newVector, type Vector, vectorBytes } from "./vector.ts";
+
+export class Chunk {
+  /** One for each column of the signal's table, in its order. */
+  readonly vectors: readonly Vector[];
+  rows = 0;
+
+  constructor(readonly signal: Signal) {
+    this.vectors = columnsOf[signal].map((column) => newVector(column.type));
+  }
+
+  /** Cuts back to the first `rows` rows. */
+  truncate(rows: number): void {
+    for (const vector of this.vectors) if (vector.length > rows) vector.truncate(rows);
+    this.rows = rows;
+  }
+
+  /** Copies a row of another chunk of the same signal. */
+  appendRow(source: Chunk, row: number): void {
+    for (let column = 0; column < this.vectors.length; column++) {
+      appendValue(this.vectors[column], source.vectors[column], row);
+    }
+    this.rows++;
+  }
+
+  /** Memory that the columns take, in bytes. */
+  get bytes(): number {
+    return this.vectors.reduce((sum, vector) => sum + vectorBytes(vector), 0);
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * The durable rows of one stream (tenant, signal) that no segment holds yet: the electric tier.
+ *
+ * Way of a request: its rows are decoded onto the end of the open chunk (`begin`), the WAL takes it, and once it
+ * is durable its rows become visible (`settle`), in LSN order. A reader pins chunks with their visible row
+ * counts; rows beyond those are not shown.
+ *
+ * Invariants: (1) a chunk holds whole requests; (2) the visible rows of a stream are exactly the durable requests
+ * above its watermark; (3) requests settle in the order in which they began, or are all undone together.
+ */
+import { Chunk } from "../model/chunk.ts";
+import type { Signal } from "../model/columns.ts";
+import { assert } from "../error.ts";
+
+/** Rows at which a chunk is closed and another begun: small enough to encode and scan in one go. */
+export const chunkRows = 50_000;
+
+/** Bytes at which it is closed all the same, so that one of huge bodies stays far from 2 GiB offsets. */
+export const chunkBytes = 32 * 1024 * 1024;
+
+export interface MemtableChunk {
+  readonly chunk: Chunk;
+  /** Rows that a reader may see. */
+  rows: number;
+  /** Highest LSN among the visible rows; 0 while there is none. */
+  lastLsn: number;
+  /** Lowest LSN of a request that has rows here. */
+  firstLsn: number;
+  /** Requests whose rows are here and not yet durable. */
+  pending: number;
+}
+
+/** A request's rows on their way to being durable. */
+export interface PendingRows {
+  readonly at: MemtableChunk;
+  readonly fromRow: number;
+  readonly endRow: number;
+  readonly epoch: number;
+}
+
+export class Memtable {
+  /** Oldest first; the last one is open. */
+  chunks: MemtableChunk[] = [];
+  /** Monotonic time at which the oldest visible row came; undefined while there is none. */
+  oldestMs: number | undefined;
+  #epoch = 0;
+  #settled: (() => void)[] = [];
+
+  constructor(readonly tenant: string, readonly signal: Signal) {}
+
+  /** The chunk that the next request's rows go to. */
+  open(): MemtableChunk {
+    const last = this.chunks.at(-1);
+    if (last !== undefined && last.chunk.rows < chunkRows && last.chunk.bytes < chunkBytes) return last;
+    const opened = { chunk: new Chunk(this.signal), rows: 0, lastLsn: 0, firstLsn: 0, pending: 0 };
+    this.chunks.push(opened);
+    return opened;
+  }
+
+  /** Notes that the rows from `fromRow` to the end of `at` belong to a request that the WAL has taken. */
+  begin(at: MemtableChunk, fromRow: number): PendingRows {
+    at.pending++;
+    return { at, fromRow, endRow: at.chunk.rows, epoch: this.#epoch };
+  }
+
+  /** Makes a durable request's rows visible. */
+  settle({ at, fromRow, endRow, epoch }: PendingRows, lsn: number, nowMs: number): void {
+    assert(epoch === this.#epoch && at.rows === fromRow, "requests of a stream settle in order");
+    if (at.firstLsn === 0) at.firstLsn = lsn;
+    at.rows = endRow;
+    at.lastLsn = lsn;
+    at.pending--;
+    this.oldestMs ??= nowMs;
+    this.#wake();
+  }
+
+  /**
+   * Undoes every request that has begun and not settled. The WAL refuses all that are pending at once, so the
+   * first refusal undoes them all; the others then find their epoch gone and leave newer rows alone.
+   */
+  undo({ epoch }: PendingRows): void {
+    if (epoch !== this.#epoch) return;
+    this.#epoch++;
+    for (const each of this.chunks) {
+      each.chunk.truncate(each.rows);
+      each.pending = 0;
+    }
+    this.#wake();
+  }
+
+  /** Resolves when nothing in these chunks is pending. */
+  async settled(chunks: readonly MemtableChunk[]): Promise<void> {
+    while (chunks.some((each) => each.pending > 0)) await new Promise<void>((resolve) => this.#settled.push(resolve));
+  }
+
+  /** Closes the open chunk and returns all there are, so that later requests go elsewhere. */
+  freeze(): readonly MemtableChunk[] {
+    const frozen = this.chunks.filter((each) => each.chunk.rows > 0);
+    this.chunks = [...frozen, { chunk: new Chunk(this.signal), rows: 0, lastLsn: 0, firstLsn: 0, pending: 0 }];
+    return frozen;
+  }
+
+  /** Forgets chunks that segments hold now. */
+  drop(flushed: readonly MemtableChunk[], nowMs: number): void {
+    this.chunks = this.chunks.filter((each) => !flushed.includes(each));
+    this.oldestMs = this.rows > 0 ? nowMs : undefined;
+  }
+
+  get rows(): number {
+    return this.chunks.reduce((sum, each) => sum + each.rows, 0);
+  }
+
+  get bytes(): number {
+    return this.chunks.reduce((sum, each) => sum + each.chunk.bytes, 0);
+  }
+
+  #wake(): void {
+    for (const resolve of this.#settled.splice(0)) resolve();
+  }
+}

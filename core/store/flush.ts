@@ -1,0 +1,121 @@
+/**
+ * Turns the memtable of one stream into L0 segments: one file an event hour, one for late rows.
+ *
+ * All files of a flush become visible, and the rows leave the memtable, in one manifest edit and one synchronous
+ * turn. Until that edit is durable the WAL still holds the rows, so a flush may fail at any point and be
+ * tried again; the files it left are orphans that recovery sweeps.
+ */
+import { folderOf, writeFileDurably } from "../env/disk.ts";
+import type { Manifest, SegmentMeta } from "../manifest/manifest.ts";
+import type { Memtable, MemtableChunk } from "../memtable/memtable.ts";
+import { schemaVersion } from "../model/columns.ts";
+import { buildFooter } from "../segment/footer.ts";
+import { type HourGroup, splitByHour } from "../segment/hours.ts";
+import { newSegmentId, segmentPath } from "../segment/path.ts";
+import { type StoreEnv, streamKey } from "./store.ts";
+
+export class Flusher {
+  /** Flushes run one after another: the encoder's memory is one flush's. */
+  #last: Promise<unknown> = Promise.resolve();
+  #wake: (() => void) | undefined;
+  #hurried = false;
+
+  constructor(readonly env: StoreEnv, readonly manifest: Manifest) {}
+
+  /** Asks the maintenance loop to look now rather than at its next second. */
+  hurry(): void {
+    this.#hurried = true;
+    this.#wake?.();
+  }
+
+  /** Resolves after `ms`, when hurried, or when aborted. */
+  async wait(ms: number, signal: AbortSignal): Promise<void> {
+    if (!this.#hurried) {
+      const stop = new AbortController();
+      const woken = new Promise<void>((resolve) => this.#wake = resolve);
+      const slept = this.env.clock.sleep(ms, AbortSignal.any([signal, stop.signal])).catch(() => {}); // aborted: woken
+      await Promise.race([woken, slept]);
+      stop.abort();
+    }
+    this.#hurried = false;
+  }
+
+  /** Flushes what is durable in a stream now, and what is pending in the same chunks. */
+  flush(memtable: Memtable): Promise<void> {
+    const run = this.#last.then(() => this.#flush(memtable));
+    this.#last = run.catch(() => {}); // the caller gets the error; the next flush runs all the same
+    return run;
+  }
+
+  async #flush(memtable: Memtable): Promise<void> {
+    if (memtable.rows === 0) return;
+    const { clock, metrics } = this.env;
+    const startedMs = clock.monotonicMs();
+    const { tenant, signal } = memtable;
+    const frozen = memtable.freeze();
+    await memtable.settled(frozen);
+    const chunks = frozen.filter((each) => each.rows > 0);
+    const lsnTo = Math.max(...chunks.map((each) => each.lastLsn));
+    const add = await this.#writeSegments(memtable, chunks, lsnTo);
+    await this.manifest.commit(
+      { add, watermarks: { [streamKey(tenant, signal)]: lsnTo } },
+      () => memtable.drop(frozen, clock.monotonicMs()),
+    );
+    const rows = add.reduce((sum, segment) => sum + segment.rows, 0);
+    metrics.add("openwit_flushes_total", 1, { signal });
+    metrics.add("openwit_flushed_rows_total", rows, { signal });
+    metrics.observe("openwit_flush_seconds", (clock.monotonicMs() - startedMs) / 1_000);
+  }
+
+  async #writeSegments(memtable: Memtable, chunks: readonly MemtableChunk[], lsnTo: number): Promise<SegmentMeta[]> {
+    const { signal } = memtable;
+    const parts = chunks.map(({ chunk, rows }) => ({ chunk, rowCount: rows }));
+    const groups = splitByHour(signal, parts);
+    const ids = groups.map(() => newSegmentId(this.env.clock, this.env.random));
+    const lsnFrom = Math.min(...chunks.map((each) => each.firstLsn));
+    const segments: SegmentMeta[] = [];
+    for (const [index, group] of groups.entries()) {
+      segments.push(await this.#writeSegment(memtable, group, ids[index], ids, lsnFrom, lsnTo));
+    }
+    return segments;
+  }
+
+  async #writeSegment(
+    { tenant, signal }: Memtable,
+    group: HourGroup,
+    id: string,
+    flushIds: readonly string[],
+    lsnFrom: number,
+    lsnTo: number,
+  ): Promise<SegmentMeta> {
+    const { disk, encoder } = this.env;
+    const nodeId = this.manifest.state.nodeId;
+    const path = segmentPath({ tenant, signal, hour: group.hour, late: group.late, nodeId, level: 0, id });
+    const meta: SegmentMeta = {
+      id,
+      tenant,
+      signal,
+      path,
+      level: 0,
+      rows: group.rows,
+      bytes: 0,
+      minTimeNs: group.minTimeNs,
+      maxTimeNs: group.maxTimeNs,
+      minIngestNs: group.minIngestNs,
+      maxIngestNs: group.maxIngestNs,
+      lsnFrom,
+      lsnTo,
+      hour: group.hour,
+      late: group.late,
+      schemaVersion,
+      replaces: [],
+    };
+    await disk.makeDir(folderOf(path));
+    const bytes = await writeFileDurably(
+      disk,
+      path,
+      encoder.encode(signal, group.parts, buildFooter(meta, { nodeId, flushIds })),
+    );
+    return { ...meta, bytes };
+  }
+}

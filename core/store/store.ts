@@ -1,0 +1,326 @@
+/**
+ * The database of one box: takes requests, keeps them, and shows them to readers.
+ *
+ *   ingest ─▶ admit ─▶ decode into the open chunk ─▶ WAL ─fsync─▶ visible ─▶ acknowledged
+ *                                                            flush (flush.ts) ─▶ segments ─▶ manifest ─▶ WAL freed
+ *
+ * Invariants: (1) `ingest` resolves only when the request is durable under the sync mode, and its rows are
+ * visible to the next `pin`. (2) A pin sees each durable row exactly once: chunks and segments are swapped by a
+ * flush in one synchronous turn. (3) The memtables and requests under way stay below `memoryBytesMax`.
+ */
+import type { Clock } from "../env/clock.ts";
+import type { Disk } from "../env/disk.ts";
+import type { Log } from "../env/log.ts";
+import type { Random } from "../env/random.ts";
+import { OpenWitError } from "../error.ts";
+import type { IngestRequest, IngestResult } from "../ingest/request.ts";
+import type { Manifest, SegmentMeta } from "../manifest/manifest.ts";
+import { Memtable, type MemtableChunk } from "../memtable/memtable.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import { type Signal, signals } from "../model/columns.ts";
+import { decodeRequest } from "../otlp/decode.ts";
+import { jsonToProtobuf } from "../otlp/json.ts";
+import type { SegmentEncoder } from "../segment/encoder.ts";
+import { contentHash, type DedupWindow } from "../wal/dedup.ts";
+import type { Wal, WalOptions } from "../wal/wal.ts";
+import { Flusher } from "./flush.ts";
+
+export interface StoreEnv {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly encoder: SegmentEncoder;
+  readonly metrics: Metrics;
+}
+
+export interface StoreOptions {
+  readonly wal: WalOptions;
+  /** Age of the oldest unflushed row at which its stream is flushed, in milliseconds. */
+  readonly flushAgeMs: number;
+  /** Memory of a stream's rows at which it is flushed: about 16 MiB encoded at the usual ratio. */
+  readonly flushBytes: number;
+  /** Memory of all memtables and requests under way beyond which requests are refused. */
+  readonly memoryBytesMax: number;
+  /** Streams (tenant and signal) that may be open at once: each costs memory, and names come from outside. */
+  readonly streamsMax: number;
+}
+
+export const defaultStoreOptions: StoreOptions = {
+  wal: { sync: "always", intervalMs: 100, fileBytesMax: 64 * 1024 * 1024, fileAgeMsMax: 5 * 60_000 },
+  flushAgeMs: 5 * 60_000,
+  flushBytes: 64 * 1024 * 1024,
+  memoryBytesMax: 200 * 1024 * 1024,
+  streamsMax: 1_000,
+};
+
+/** What one query sees of one stream, unchanged while it is held. */
+export interface PinnedStream {
+  readonly segments: readonly SegmentMeta[];
+  readonly chunks: readonly { readonly chunk: MemtableChunk["chunk"]; readonly rows: number }[];
+}
+
+/** Rows [fromRow, endRow) of a chunk that just became visible. */
+export type RowsListener = (chunk: MemtableChunk["chunk"], fromRow: number, endRow: number) => void;
+
+export class Store {
+  readonly #memtables = new Map<string, Memtable>();
+  readonly #listeners = new Map<string, Set<RowsListener>>();
+  readonly #inFlight = new Map<string, Promise<unknown>>();
+  readonly #flusher: Flusher;
+  /** Decompressed bytes of requests between arrival and acknowledgement. */
+  #underWayBytes = 0;
+  /** Memory of the memtables, kept up to date by each request and flush. */
+  #memtableBytes = 0;
+  #closed = false;
+  #maintenance: AbortController | undefined;
+  #maintenanceDone: Promise<void> = Promise.resolve();
+
+  /** Made by `openStore` (open.ts), which recovers what the disk holds. */
+  constructor(
+    readonly env: StoreEnv,
+    readonly options: StoreOptions,
+    readonly manifest: Manifest,
+    readonly wal: Wal,
+    readonly dedup: DedupWindow,
+    readonly damaged: ReadonlyMap<string, string>,
+  ) {
+    this.#flusher = new Flusher(env, manifest);
+  }
+
+  /**
+   * Stores one request.
+   * @throws OpenWitError `malformed`, `overloaded`, `disk_full`, `io`, `unavailable`; nothing of it is stored then
+   */
+  async ingest(request: IngestRequest): Promise<IngestResult> {
+    if (this.#closed) {
+      throw new OpenWitError("unavailable", "this node is shutting down", { hint: "send it again in a moment" });
+    }
+    this.#admit(request);
+    this.#underWayBytes += request.body.length;
+    try {
+      return await this.#accept(request);
+    } finally {
+      this.#underWayBytes -= request.body.length;
+    }
+  }
+
+  /** What a query of a tenant's signal sees now; one synchronous turn. */
+  pin(tenant: string, signal: Signal): PinnedStream {
+    const memtable = this.#memtables.get(streamKey(tenant, signal));
+    return {
+      segments: this.manifest.segmentsOf(tenant, signal).filter((segment) => !this.damaged.has(segment.id)),
+      chunks: (memtable?.chunks ?? []).filter((each) => each.rows > 0)
+        .map(({ chunk, rows }) => ({ chunk, rows })),
+    };
+  }
+
+  /** Calls `listener` for every request that becomes visible, until the returned function is called. */
+  subscribe(tenant: string, signal: Signal, listener: RowsListener): () => void {
+    const key = streamKey(tenant, signal);
+    const listeners = this.#listeners.get(key) ?? new Set();
+    listeners.add(listener);
+    this.#listeners.set(key, listeners);
+    return () => listeners.delete(listener);
+  }
+
+  /** Flushes every stream that has durable rows, and frees the WAL files behind them. */
+  async flush(): Promise<void> {
+    for (const memtable of this.#memtables.values()) await this.#flushStream(memtable);
+    await this.wal.seal();
+    await this.#freeWal();
+  }
+
+  /** Flushes and frees in the background until `close`. */
+  startMaintenance(): void {
+    this.#maintenance = new AbortController();
+    this.#maintenanceDone = this.#maintain(this.#maintenance.signal);
+  }
+
+  /**
+   * Refuses new requests, waits for those under way, and closes the WAL.
+   * With `flush`, rows go to segments first; without, the WAL keeps them for the next start.
+   */
+  async close(options: { flush: boolean } = { flush: false }): Promise<void> {
+    this.#closed = true;
+    this.#maintenance?.abort();
+    await this.#maintenanceDone;
+    await Promise.allSettled(this.#inFlight.values());
+    if (options.flush) await this.flush();
+    await this.wal.close();
+    await this.manifest.close();
+  }
+
+  /** Rows and memory of the memtables, by signal. */
+  memtableStats(): { signal: Signal; tenants: number; rows: number; bytes: number }[] {
+    return signals.map((signal) => {
+      const of = [...this.#memtables.values()].filter((memtable) => memtable.signal === signal && memtable.rows > 0);
+      return {
+        signal,
+        tenants: of.length,
+        rows: of.reduce((sum, memtable) => sum + memtable.rows, 0),
+        bytes: of.reduce((sum, memtable) => sum + memtable.bytes, 0),
+      };
+    });
+  }
+
+  /** Applies a request that the WAL holds already: recovery only. Flushes when the memory bound is reached. */
+  async replay(tenant: string, signal: Signal, body: Uint8Array, receivedAtNs: bigint, lsn: number): Promise<number> {
+    const memtable = this.#memtable(tenant, signal);
+    const at = memtable.open();
+    const fromRow = at.chunk.rows;
+    const before = at.chunk.bytes;
+    const report = decodeRequest(signal, body, at.chunk, receivedAtNs);
+    memtable.settle(memtable.begin(at, fromRow), lsn, this.env.clock.monotonicMs());
+    this.#memtableBytes += at.chunk.bytes - before;
+    if (memtable.bytes >= this.options.flushBytes) await this.#flushStream(memtable);
+    if (this.#memtableBytes >= this.options.memoryBytesMax / 2) {
+      for (const each of this.#memtables.values()) await this.#flushStream(each);
+    }
+    return report.rows;
+  }
+
+  #admit(request: IngestRequest): void {
+    const wanted = this.#memtableBytes + this.#underWayBytes + request.body.length;
+    if (wanted <= this.options.memoryBytesMax) return;
+    this.#flusher.hurry();
+    throw new OpenWitError(
+      "overloaded",
+      `memory for unflushed records is used up (${wanted} of ${this.options.memoryBytesMax} bytes)`,
+      { hint: "send it again: a flush is making room", retryAfterMs: 1_000 },
+    );
+  }
+
+  async #accept(request: IngestRequest): Promise<IngestResult> {
+    const { tenant, signal } = request;
+    const { clock, metrics } = this.env;
+    const receivedAtNs = clock.nowNs();
+    const hash = contentHash(tenant, signal, request.body);
+    const hashText = hash.toHex();
+    // The same bytes twice at once: the second stands or falls with the first.
+    const twin = this.#inFlight.get(hashText);
+    if (twin !== undefined) await twin;
+    if (this.dedup.seen(hash, receivedAtNs)) {
+      metrics.add("openwit_duplicate_requests_total", 1, { signal });
+      return { rows: 0, rejected: 0, message: "", duplicate: true };
+    }
+
+    const memtable = this.#memtable(tenant, signal);
+    const at = memtable.open();
+    const fromRow = at.chunk.rows;
+    const bytesBefore = at.chunk.bytes;
+    const protobuf = request.encoding === "json" ? jsonToProtobuf(signal, request.body) : request.body;
+    const report = decodeRequest(signal, protobuf, at.chunk, receivedAtNs);
+    if (report.repairedTexts > 0) metrics.add("openwit_repaired_texts_total", report.repairedTexts, { signal });
+    if (report.rejected > 0) {
+      metrics.add("openwit_rejected_records_total", report.rejected, { signal, reason: "invalid" });
+    }
+    const result = { rows: report.rows, rejected: report.rejected, message: report.message, duplicate: false };
+    if (report.rows === 0) return result;
+
+    let appended;
+    try {
+      appended = this.wal.append({
+        receivedAtNs,
+        tenant,
+        signal,
+        protocol: request.protocol,
+        encoding: request.encoding,
+        compression: request.compression,
+        decodedBytes: request.body.length,
+        hash,
+        body: request.wire,
+      });
+    } catch (error) {
+      at.chunk.truncate(fromRow);
+      throw error;
+    }
+    metrics.add("openwit_accepted_records_total", report.rows, { signal });
+    const rows = memtable.begin(at, fromRow);
+    this.#memtableBytes += at.chunk.bytes - bytesBefore;
+    this.#inFlight.set(hashText, appended.durable);
+    try {
+      await appended.durable;
+    } catch (error) {
+      memtable.undo(rows);
+      this.#countMemory();
+      throw error;
+    } finally {
+      this.#inFlight.delete(hashText);
+    }
+    memtable.settle(rows, appended.lsn, clock.monotonicMs());
+    this.dedup.add(hash, receivedAtNs, appended.lsn);
+    metrics.add("openwit_acknowledged_records_total", report.rows, { signal });
+    metrics.add("openwit_acknowledged_bytes_total", request.body.length, { signal });
+    for (const listener of this.#listeners.get(streamKey(tenant, signal)) ?? []) {
+      listener(at.chunk, rows.fromRow, rows.endRow);
+    }
+    if (memtable.bytes >= this.options.flushBytes) this.#flusher.hurry();
+    return result;
+  }
+
+  #memtable(tenant: string, signal: Signal): Memtable {
+    const key = streamKey(tenant, signal);
+    let memtable = this.#memtables.get(key);
+    if (memtable === undefined) {
+      if (this.#memtables.size >= this.options.streamsMax) this.#forgetIdleStreams();
+      if (this.#memtables.size >= this.options.streamsMax) {
+        throw new OpenWitError("overloaded", `${this.#memtables.size} tenant streams are open, which is the most`, {
+          hint: "send under fewer tenant names",
+        });
+      }
+      this.#memtables.set(key, memtable = new Memtable(tenant, signal));
+    }
+    return memtable;
+  }
+
+  #forgetIdleStreams(): void {
+    for (const [key, memtable] of this.#memtables) {
+      if (memtable.chunks.every((each) => each.chunk.rows === 0)) this.#memtables.delete(key);
+    }
+  }
+
+  async #maintain(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.env;
+    while (!signal.aborted) {
+      await this.#flusher.wait(1_000, signal);
+      if (signal.aborted) return;
+      try {
+        const now = clock.monotonicMs();
+        const crowded = this.#memtableBytes >= this.options.memoryBytesMax / 2;
+        for (const memtable of this.#memtables.values()) {
+          const due = memtable.bytes >= this.options.flushBytes || crowded ||
+            memtable.oldestMs !== undefined && now - memtable.oldestMs >= this.options.flushAgeMs;
+          if (due) await this.#flushStream(memtable);
+        }
+        await this.wal.sealIfDue();
+        await this.#freeWal();
+      } catch (thrown) {
+        // The rows stay in memory and in the WAL; the next round tries again.
+        const reason = thrown instanceof OpenWitError ? thrown.code : "internal";
+        this.env.metrics.add("openwit_flush_failures_total", 1, { reason });
+        log("error", "flush failed and will be tried again", { error: thrown });
+        await clock.sleep(1_000, signal).catch(() => {}); // an abort ends the loop at its head
+      }
+    }
+  }
+
+  async #flushStream(memtable: Memtable): Promise<void> {
+    await this.#flusher.flush(memtable);
+    this.#countMemory();
+  }
+
+  #countMemory(): void {
+    this.#memtableBytes = 0;
+    for (const memtable of this.#memtables.values()) this.#memtableBytes += memtable.bytes;
+  }
+
+  async #freeWal(): Promise<void> {
+    await this.wal.free((tenant, signal) => this.manifest.state.watermarks.get(streamKey(tenant, signal)) ?? 0);
+  }
+}
+
+/** Name of a stream in the manifest's watermarks. */
+export function streamKey(tenant: string, signal: Signal): string {
+  return `${tenant}/${signal}`;
+}

@@ -1,0 +1,146 @@
+/**
+ * `npm run compile`: builds the executables into dist/, for this machine or for others.
+ *
+ * Everything comes from the npm registry: Bun's runtime and DuckDB's native parts for the target, verified
+ * against package-lock.json (packages.ts). What is different in an executable stands in plugin.ts.
+ */
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { OpenWitError, toOpenWitError } from "../core/error.ts";
+import { errorMappings } from "../core/error.ts";
+import { packageFolder } from "./packages.ts";
+import { executablePlugin } from "./plugin.ts";
+import { mainEntry, type Target, targets, workerEntries } from "./targets.ts";
+
+const usage = `Builds the openwit executable.
+
+usage: npm run compile -- [--target x64|x64-baseline|arm64|all] [--out DIR]
+
+  --target NAME   what to build for; may be repeated (default: this machine)
+  --out DIR       where to put openwit-linux-NAME (default: dist)
+  --entry FILE    main module (default: ${mainEntry})
+  --worker FILE   worker module; may be repeated (default: those of compile/targets.ts)
+  --help          this text
+
+example: npm run compile -- --target all
+
+Parts of other machines are fetched from the npm registry once and kept in OPENWIT_BUILD_CACHE
+(default: openwit-build in the cache folder of the user).
+`;
+
+export interface BuildRequest {
+  readonly target: Target;
+  /** Where the sources and node_modules are. */
+  readonly root: string;
+  /** Absolute path of the executable to write. */
+  readonly outfile: string;
+  readonly entry: string;
+  readonly workers: readonly string[];
+}
+
+/**
+ * Builds one executable; it appears whole under its name, or not at all.
+ * @throws OpenWitError `invalid_argument` when the sources do not bundle
+ */
+export async function buildExecutable(request: BuildRequest): Promise<void> {
+  const { target, root, outfile } = request;
+  const runtime = packageFolder(root, target.runtimePackage);
+  const duckdb = packageFolder(root, target.duckdbPackage);
+  const work = mkdtempSync(join(tmpdir(), "openwit-compile-"));
+  mkdirSync(dirname(outfile), { recursive: true });
+  const unfinished = `${outfile}.${process.pid}.tmp`;
+  try {
+    await Bun.build({
+      entrypoints: [request.entry, ...request.workers].map((entry) => resolve(root, entry)),
+      root,
+      target: "bun",
+      minify: { syntax: true, whitespace: true, identifiers: false }, // names stay readable in stack traces
+      loader: { ".zst": "file", ".wasm": "file" },
+      plugins: [executablePlugin(duckdb, work)],
+      compile: {
+        target: target.bunTarget,
+        executablePath: join(runtime, "bin/bun"),
+        outfile: unfinished,
+        // The folder that a person happens to stand in has no say in what we run.
+        autoloadDotenv: false,
+        autoloadBunfig: false,
+      },
+    });
+    chmodSync(unfinished, 0o755);
+    renameSync(unfinished, outfile);
+  } catch (error) {
+    rmSync(unfinished, { force: true });
+    if (error instanceof AggregateError) {
+      throw new OpenWitError("invalid_argument", error.errors.map(String).join("\n"), { cause: error });
+    }
+    throw error;
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+async function main(args: string[]): Promise<void> {
+  const { values } = parseArguments(args);
+  if (values.help) {
+    process.stdout.write(usage);
+    return;
+  }
+  const root = resolve(import.meta.dirname, "..");
+  const chosen = chooseTargets(values.target ?? [process.arch]);
+  const out = resolve(values.out ?? join(root, "dist"));
+  for (const target of chosen) {
+    const outfile = join(out, `openwit-linux-${target.name}`);
+    const startMs = performance.now();
+    await buildExecutable({
+      target,
+      root,
+      outfile,
+      entry: values.entry ?? mainEntry,
+      workers: values.worker ?? workerEntries,
+    });
+    const megabytes = (statSync(outfile).size / 1e6).toFixed(1);
+    const seconds = ((performance.now() - startMs) / 1e3).toFixed(1);
+    process.stderr.write(`${outfile}: ${megabytes} MB, built in ${seconds} s\n`);
+  }
+}
+
+function parseArguments(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        target: { type: "string", multiple: true },
+        out: { type: "string" },
+        entry: { type: "string" },
+        worker: { type: "string", multiple: true },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+  } catch (error) {
+    throw new OpenWitError("invalid_argument", (error as Error).message, { hint: "see --help" });
+  }
+}
+
+function chooseTargets(names: readonly string[]): readonly Target[] {
+  if (names.includes("all")) return targets;
+  return names.map((name) => {
+    const target = targets.find((candidate) => candidate.name === name);
+    if (target) return target;
+    throw new OpenWitError("invalid_argument", `cannot build for "${name}"`, {
+      hint: `--target takes ${targets.map((known) => known.name).join(", ")} or all`,
+    });
+  });
+}
+
+if (import.meta.main) {
+  try {
+    await main(process.argv.slice(2));
+  } catch (thrown) {
+    const error = toOpenWitError(thrown);
+    process.stderr.write(`compile: ${error.message}${error.hint ? ` · ${error.hint}` : ""}\n`);
+    process.exitCode = errorMappings[error.code].exit;
+  }
+}

@@ -1,0 +1,43 @@
+/** What `npm run compile` can build, and from which npm packages the parts of each target come. */
+
+export interface Target {
+  /** As in `--target`, and in the name of the executable. */
+  readonly name: string;
+  /** As Bun calls it in `--compile --target`. */
+  readonly bunTarget: "bun-linux-x64" | "bun-linux-x64-baseline" | "bun-linux-arm64";
+  /** Bun's runtime. */
+  readonly runtimePackage: string;
+  /** DuckDB's library and its Node addon. */
+  readonly duckdbPackage: string;
+}
+
+export const targets: readonly Target[] = [
+  {
+    name: "x64",
+    bunTarget: "bun-linux-x64",
+    runtimePackage: "@oven/bun-linux-x64",
+    duckdbPackage: "@duckdb/node-bindings-linux-x64",
+  },
+  {
+    // For processors without AVX2. DuckDB chooses its instructions at run time, so its parts are the same.
+    name: "x64-baseline",
+    bunTarget: "bun-linux-x64-baseline",
+    runtimePackage: "@oven/bun-linux-x64-baseline",
+    duckdbPackage: "@duckdb/node-bindings-linux-x64",
+  },
+  {
+    name: "arm64",
+    bunTarget: "bun-linux-arm64",
+    runtimePackage: "@oven/bun-linux-aarch64",
+    duckdbPackage: "@duckdb/node-bindings-linux-arm64",
+  },
+];
+
+/** The executable's main module, from the root of the repository. */
+export const mainEntry = "cmd/openwit.ts";
+
+/**
+ * Modules that run in a worker, from the root of the repository. A worker in an executable is found only when it
+ * is an entry point of the build, so each `new Worker(…)` of the sources has its line here (layout.test.ts looks).
+ */
+export const workerEntries: readonly string[] = ["edge/parquet/worker.ts"];

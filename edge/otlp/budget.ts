@@ -1,0 +1,62 @@
+/**
+ * The bytes that requests in flight may hold at once, over all receivers of a process. What does not fit is
+ * refused, retryable: the client has the data and the disk for it, we are the ones short of memory.
+ *
+ * Invariant: the sum of all reservations is at most the budget, or there is exactly one reservation that
+ * holds anything: a message within the size limits but over the budget passes alone, else it never would.
+ */
+import { OpenWitError } from "../../core/error.ts";
+
+export class InflightBudget {
+  used = 0;
+
+  constructor(readonly bytesMax: number) {}
+
+  /** Whether a new request of `bytes` would be refused now; nothing is reserved. */
+  isOver(bytes: number): boolean {
+    return this.used > 0 && this.used + bytes > this.bytesMax;
+  }
+
+  /** An empty reservation, to grow as bytes arrive and to be disposed when the request is answered. */
+  open(): Reservation {
+    return new Reservation(this);
+  }
+}
+
+/** What one request holds. */
+export class Reservation implements Disposable {
+  bytes = 0;
+
+  constructor(readonly budget: InflightBudget) {}
+
+  /** Takes `bytes` more, if there is room. */
+  tryGrow(bytes: number): boolean {
+    const others = this.budget.used - this.bytes;
+    if (others > 0 && this.budget.used + bytes > this.budget.bytesMax) return false;
+    this.budget.used += bytes;
+    this.bytes += bytes;
+    return true;
+  }
+
+  /** Takes `bytes` more. @throws OpenWitError `overloaded` */
+  grow(bytes: number): void {
+    if (!this.tryGrow(bytes)) throw overloaded(this.budget);
+  }
+
+  shrink(bytes: number): void {
+    this.budget.used -= bytes;
+    this.bytes -= bytes;
+  }
+
+  [Symbol.dispose](): void {
+    this.shrink(this.bytes);
+  }
+}
+
+export function overloaded(budget: InflightBudget): OpenWitError {
+  return new OpenWitError(
+    "overloaded",
+    `requests in flight hold ${budget.used} of ${budget.bytesMax} bytes: no room for this one`,
+    { hint: "send again after the delay that this answer names", retryAfterMs: 1_000 },
+  );
+}

@@ -6,11 +6,10 @@
  */
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { OpenWitError, toOpenWitError } from "../core/error.ts";
-import { errorMappings } from "../core/error.ts";
+import { errorMappings, OpenWitError, toOpenWitError } from "../core/error.ts";
 import { packageFolder } from "./packages.ts";
 import { executablePlugin } from "./plugin.ts";
 import { mainEntry, type Target, targets, workerEntries } from "./targets.ts";
@@ -21,8 +20,7 @@ usage: npm run compile -- [--target x64|x64-baseline|arm64|all] [--out DIR]
 
   --target NAME   what to build for; may be repeated (default: this machine)
   --out DIR       where to put openwit-linux-NAME (default: dist)
-  --entry FILE    main module (default: ${mainEntry})
-  --worker FILE   worker module; may be repeated (default: those of compile/targets.ts)
+  --root DIR      the sources (default: this repository)
   --help          this text
 
 example: npm run compile -- --target all
@@ -37,8 +35,6 @@ export interface BuildRequest {
   readonly root: string;
   /** Absolute path of the executable to write. */
   readonly outfile: string;
-  readonly entry: string;
-  readonly workers: readonly string[];
 }
 
 /**
@@ -51,34 +47,35 @@ export async function buildExecutable(request: BuildRequest): Promise<void> {
   const duckdb = packageFolder(root, target.duckdbPackage);
   const work = mkdtempSync(join(tmpdir(), "openwit-compile-"));
   mkdirSync(dirname(outfile), { recursive: true });
-  const unfinished = `${outfile}.${process.pid}.tmp`;
+  // A folder beside it and not another name: the bundle knows the name that it is given here.
+  const unfinished = mkdtempSync(join(dirname(outfile), ".unfinished-"));
+  const executable = join(unfinished, basename(outfile));
   try {
     await Bun.build({
-      entrypoints: [request.entry, ...request.workers].map((entry) => resolve(root, entry)),
+      entrypoints: [mainEntry, ...workerEntries].map((entry) => join(root, entry)),
       root,
       target: "bun",
       minify: { syntax: true, whitespace: true, identifiers: false }, // names stay readable in stack traces
       loader: { ".zst": "file", ".wasm": "file" },
-      plugins: [executablePlugin(duckdb, work)],
+      plugins: [executablePlugin({ root, workerEntries, duckdbFolder: duckdb, work })],
       compile: {
         target: target.bunTarget,
         executablePath: join(runtime, "bin/bun"),
-        outfile: unfinished,
+        outfile: executable,
         // The folder that a person happens to stand in has no say in what we run.
         autoloadDotenv: false,
         autoloadBunfig: false,
       },
     });
-    chmodSync(unfinished, 0o755);
-    renameSync(unfinished, outfile);
+    chmodSync(executable, 0o755);
+    renameSync(executable, outfile);
   } catch (error) {
-    rmSync(unfinished, { force: true });
     if (error instanceof AggregateError) {
       throw new OpenWitError("invalid_argument", error.errors.map(String).join("\n"), { cause: error });
     }
     throw error;
   } finally {
-    rmSync(work, { recursive: true, force: true });
+    for (const folder of [work, unfinished]) rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -88,19 +85,13 @@ async function main(args: string[]): Promise<void> {
     process.stdout.write(usage);
     return;
   }
-  const root = resolve(import.meta.dirname, "..");
+  const root = resolve(values.root ?? join(import.meta.dirname, ".."));
   const chosen = chooseTargets(values.target ?? [process.arch]);
   const out = resolve(values.out ?? join(root, "dist"));
   for (const target of chosen) {
     const outfile = join(out, `openwit-linux-${target.name}`);
     const startMs = performance.now();
-    await buildExecutable({
-      target,
-      root,
-      outfile,
-      entry: values.entry ?? mainEntry,
-      workers: values.worker ?? workerEntries,
-    });
+    await buildExecutable({ target, root, outfile });
     const megabytes = (statSync(outfile).size / 1e6).toFixed(1);
     const seconds = ((performance.now() - startMs) / 1e3).toFixed(1);
     process.stderr.write(`${outfile}: ${megabytes} MB, built in ${seconds} s\n`);
@@ -114,8 +105,7 @@ function parseArguments(args: string[]) {
       options: {
         target: { type: "string", multiple: true },
         out: { type: "string" },
-        entry: { type: "string" },
-        worker: { type: "string", multiple: true },
+        root: { type: "string" },
         help: { type: "boolean", short: "h" },
       },
     });

@@ -1,12 +1,14 @@
 /**
  * What the bundler does differently for an executable, where no node_modules exist at run time:
  * - `@duckdb/node-bindings` becomes native/load.ts with DuckDB's two native parts embedded, zstd-compressed;
- * - parquet-wasm reads its WASM from within the executable.
+ * - parquet-wasm reads its WASM from within the executable;
+ * - `new URL("./worker.ts", import.meta.url)` becomes the worker's path inside the executable, where all modules
+ *   are one file and a path relative to the source means nothing.
  */
 import type { BunPlugin } from "bun";
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { OpenWitError } from "../core/error.ts";
 import { addonName, libraryName } from "./native/load.ts";
 
@@ -15,8 +17,21 @@ import { addonName, libraryName } from "./native/load.ts";
  */
 const compressionLevel = 10;
 
-/** `duckdbFolder` is where the target's package was unpacked; `work` takes the compressed files. */
-export function executablePlugin(duckdbFolder: string, work: string): BunPlugin {
+export interface ExecutablePluginOptions {
+  /** Where the sources are. */
+  readonly root: string;
+  /** Modules that run in a worker, relative to `root`; a worker that is not among them fails the build. */
+  readonly workerEntries: readonly string[];
+  /** Where the target's DuckDB package was unpacked. */
+  readonly duckdbFolder: string;
+  /** Takes the compressed files. */
+  readonly work: string;
+}
+
+export function executablePlugin(
+  { root, workerEntries, duckdbFolder, work }: ExecutablePluginOptions,
+): BunPlugin {
+  const ours = new RegExp(`^${RegExp.escape(root)}/(cmd|edge)/.*\\.ts$`);
   return {
     name: "openwit-executable",
     setup(build) {
@@ -32,6 +47,10 @@ export function executablePlugin(duckdbFolder: string, work: string): BunPlugin 
           "`${__dirname}/parquet_wasm_bg.wasm`",
           "require('./parquet_wasm_bg.wasm')",
         ),
+      }));
+      build.onLoad({ filter: ours }, ({ path }) => ({
+        loader: "ts",
+        contents: withWorkerPaths(path, root, workerEntries),
       }));
       // The build for browsers fetches its WASM by URL, which an executable cannot serve.
       build.onLoad({ filter: /parquet-wasm\/(esm|bundler)\/parquet_wasm\.js$/ }, ({ path }) => {
@@ -76,3 +95,19 @@ function replaceOnce(path: string, from: string, to: string): string {
   }
   return pieces.join(to);
 }
+
+function withWorkerPaths(path: string, root: string, workerEntries: readonly string[]): string {
+  return readFileSync(path, "utf8").replace(moduleUrl, (_, specifier) => {
+    const entry = relative(root, join(dirname(path), specifier));
+    if (workerEntries.includes(entry)) return JSON.stringify(`/$bunfs/root/${entry.replace(/\.ts$/, ".js")}`);
+    throw new OpenWitError(
+      "invalid_argument",
+      `${path} names ${entry}, which is no entry point of the build`,
+      {
+        hint: "add it to workerEntries in compile/targets.ts",
+      },
+    );
+  });
+}
+
+const moduleUrl = /new URL\(\s*["'](\.[^"']+\.ts)["'],\s*import\.meta\.url,?\s*\)/g;

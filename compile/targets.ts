@@ -19,10 +19,11 @@ export const targets: readonly Target[] = [
     duckdbPackage: "@duckdb/node-bindings-linux-x64",
   },
   {
-    // For processors without AVX2. DuckDB chooses its instructions at run time, so its parts are the same.
+    // For processors without AVX2. Since Bun 1.4 its x64 runtime asks for SSE4.2 alone and finds out the rest when
+    // it starts, as DuckDB's parts do, so this is the same executable under the name that people look for.
     name: "x64-baseline",
     bunTarget: "bun-linux-x64-baseline",
-    runtimePackage: "@oven/bun-linux-x64-baseline",
+    runtimePackage: "@oven/bun-linux-x64",
     duckdbPackage: "@duckdb/node-bindings-linux-x64",
   },
   {

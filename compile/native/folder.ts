@@ -60,7 +60,7 @@ export interface NativeSurroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly executable: string;
   /** Home folder of the user; need not exist. */
-  readonly home: string;
+  readonly home: string | undefined;
   readonly temporary: string;
   readonly uid: number;
 }
@@ -80,6 +80,7 @@ export function nativeFolders(parts: readonly NativePart[], around: NativeSurrou
     // systemd gives a service these two; a private /tmp would be empty, and so written anew, at every start.
     ...fill("CacheDirectory of the service", env["CACHE_DIRECTORY"]?.split(":")[0], [own]),
     ...fill("StateDirectory of the service", env["STATE_DIRECTORY"]?.split(":")[0], ["run", own]),
+    // The XDG specification has a relative path ignored.
     ...(cache && isAbsolute(cache)
       ? fill("XDG_CACHE_HOME", cache, ["openwit", own])
       : fill("cache of the user", around.home, [".cache", "openwit", own])),

@@ -39,8 +39,11 @@ export function loadBindings(parts: readonly NativePart[]): unknown {
     });
     if (bindings !== undefined) return bindings;
   }
-  const bindings = attempt("memory", () => memoryFile);
-  if (bindings !== undefined) return bindings;
+  // Who names a folder wants that one, and not 70 MB of memory taken in its place.
+  if (!around.env["OPENWIT_NATIVE_DIR"]) {
+    const bindings = attempt("memory", () => memoryFile);
+    if (bindings !== undefined) return bindings;
+  }
   throw new OpenWitError("unavailable", `cannot load the SQL engine: ${refusals.join(" · ")}`, {
     hint: "set OPENWIT_NATIVE_DIR to a folder of this user's own on a file system that allows execution, " +
       "with 80 MB free",
@@ -52,10 +55,18 @@ function surroundings(): NativeSurroundings {
   return {
     env: process.env,
     executable: process.execPath,
-    home: process.env["HOME"] || userInfo().homedir,
+    home: process.env["HOME"] || homeOfUser(),
     temporary: tmpdir(),
     uid: process.geteuid!(),
   };
+}
+
+function homeOfUser(): string | undefined {
+  try {
+    return userInfo().homedir;
+  } catch {
+    return undefined; // a user id that /etc/passwd does not know, as containers have
+  }
 }
 
 function named(parts: readonly NativePart[], name: string): NativePart {

@@ -10,7 +10,6 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { OpenWitError } from "../core/error.ts";
-import { lockedHere, type LockedPackage } from "./targets.ts";
 
 /** `OPENWIT_BUILD_CACHE`, or `openwit-build` in the user's cache folder. */
 export function buildCache(): string {

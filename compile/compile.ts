@@ -55,6 +55,11 @@ export async function buildExecutable(request: BuildRequest): Promise<void> {
       entrypoints: [mainEntry, ...workerEntries].map((entry) => join(root, entry)),
       root,
       target: "bun",
+      // Measured for --version, and to the first SQL answer: one file 18 ms and 155 ms; split where the
+      // sources say import(), 3 ms and 153 ms; with bytecode 3 ms and 129 ms, for 3 MB more.
+      format: "esm",
+      splitting: true,
+      bytecode: true,
       minify: { syntax: true, whitespace: true, identifiers: false }, // names stay readable in stack traces
       loader: { ".zst": "file", ".wasm": "file" },
       plugins: [executablePlugin({ root, workerEntries, duckdbFolder: duckdb, work })],

@@ -18,7 +18,8 @@ export class Chunk {
 
   /** Cuts back to the first `rows` rows. */
   truncate(rows: number): void {
-    for (const vector of this.vectors) if (vector.length > rows) vector.truncate(rows);
+    // Also where the length is right already: a map or a list may hold entries of a row that was not ended.
+    for (const vector of this.vectors) if (vector.length >= rows) vector.truncate(rows);
     this.rows = rows;
   }
 

@@ -7,6 +7,7 @@
  *
  * Hot loops allocate nothing a value: 64-bit numbers go in as two 32-bit words, text as a range of bytes.
  */
+import { isUtf8 } from "node:buffer";
 import type { Column, ColumnType } from "./columns.ts";
 
 export type FixedKind = "timestamp" | "int64" | "uint64" | "int32" | "uint32" | "float64" | "bool";
@@ -87,6 +88,11 @@ export class FixedVector {
     this.#reserve();
     this.#doubles[this.length] = value;
     this.validity.push(this.length++);
+  }
+
+  /** Appends the same 64-bit value `count` times. */
+  pushWordsTimes(low: number, high: number, count: number): void {
+    for (let i = 0; i < count; i++) this.pushWords(low, high);
   }
 
   /** Not for hot loops. */
@@ -204,8 +210,10 @@ export class DictionaryVector {
   readonly kind = "dictionary";
   length = 0;
   codes: Int32Array = new Int32Array(firstCapacity);
-  /** The distinct values, by code. */
+  /** The distinct values, by code; always valid UTF-8. */
   readonly values: Utf8Vector = new Utf8Vector();
+  /** How often a value that was looked up had to be repaired to be valid UTF-8. */
+  repairs = 0;
   #slots: Int32Array = new Int32Array(64).fill(-1);
   #hashes: Int32Array = new Int32Array(64);
 
@@ -222,10 +230,20 @@ export class DictionaryVector {
     this.codes[this.length++] = code;
   }
 
+  /** Appends the same code `count` times. */
+  pushCodes(code: number, count: number): void {
+    for (let i = 0; i < count; i++) this.pushCode(code);
+  }
+
   /** Not for hot loops. */
   pushText(text: string): void {
     const bytes = textEncoder.encode(text);
     this.push(bytes, 0, bytes.length);
+  }
+
+  /** Whether the value of this code is these bytes; any code may be asked for. */
+  matches(code: number, source: Uint8Array, start: number, end: number): boolean {
+    return code >= 0 && code < this.values.length && this.#equals(code, source, start, end);
   }
 
   /** The code of these bytes, which become a new value if they are not one yet; invalid UTF-8 is repaired. */
@@ -242,7 +260,15 @@ export class DictionaryVector {
   }
 
   truncate(length: number): void {
-    this.length = length; // values that no row uses any more stay: they cost a few bytes until the chunk goes
+    this.length = length; // values that no row uses any more stay, unless `truncateValues` follows
+  }
+
+  /** Forgets the values from code `count` on, which no row may use. */
+  truncateValues(count: number): void {
+    if (count >= this.values.length) return;
+    this.values.truncate(count);
+    this.#slots.fill(-1);
+    for (let code = 0; code < count; code++) this.#insert(code);
   }
 
   text(row: number): string {
@@ -263,6 +289,12 @@ export class DictionaryVector {
   }
 
   #add(hash: number, source: Uint8Array, start: number, end: number): number {
+    const value = source.subarray(start, end);
+    if (!isUtf8(value)) {
+      this.repairs++;
+      const repaired = textEncoder.encode(textDecoder.decode(value));
+      return this.codeOf(repaired, 0, repaired.length);
+    }
     const code = this.values.length;
     this.values.push(source, start, end);
     if ((code + 1) * 2 > this.#slots.length) this.#rehash();
@@ -407,7 +439,7 @@ export function vectorBytes(vector: Vector): number {
 }
 
 const textEncoder = new TextEncoder();
-const textDecoder = new TextDecoder();
+const textDecoder = new TextDecoder("utf-8", { ignoreBOM: true }); // a leading U+FEFF is text like any other
 
 function endOffset(offsets: Int32Array, row: number, end: number): Int32Array {
   if (row >= offsets.length) {

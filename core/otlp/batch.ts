@@ -1,0 +1,175 @@
+/**
+ * What the record readers of one request share: the wire, the chunk, the time of receipt, the counts of the
+ * report, and the ways to write times and ids.
+ *
+ * Invariant: `undo` leaves the chunk as it was before the request, dictionary values included.
+ */
+import { OpenWitError } from "../error.ts";
+import type { Chunk } from "../model/chunk.ts";
+import { type Column, columnIndex, columnsOf } from "../model/columns.ts";
+import type {
+  DictionaryVector,
+  FixedVector,
+  ListVector,
+  StructVector,
+  Utf8Vector,
+  Vector,
+} from "../model/vector.ts";
+import { AnyValueReader } from "./any_value.ts";
+import type { AttributeReader } from "./attributes.ts";
+import { OriginReader } from "./origin.ts";
+import { repairTexts } from "./text.ts";
+import { TextWriter } from "./text_writer.ts";
+import { Wire } from "./wire.ts";
+
+/**
+ * Most that one request may unfold to: a row counts 8, an event, link, exemplar or quantile 2, an attribute 1.
+ * Two bytes on the wire can be a row of 200 in memory; this keeps a hostile request under about 150 MiB.
+ */
+const weightMax = 4_000_000;
+export const rowWeight = 8;
+export const elementWeight = 2;
+
+/** Text that is hexadecimal by construction, and needs no check. */
+const hexColumns = new Set(["trace_id", "span_id", "parent_span_id", "series_id"]);
+const hexPairs = new Uint8Array(512);
+for (let i = 0; i < 256; i++) {
+  hexPairs[i * 2] = "0123456789abcdef".charCodeAt(i >> 4);
+  hexPairs[i * 2 + 1] = "0123456789abcdef".charCodeAt(i & 15);
+}
+
+export class Batch {
+  readonly wire: Wire;
+  readonly values: AnyValueReader;
+  readonly origin: OriginReader;
+  readonly receivedLow: number;
+  readonly receivedHigh: number;
+  /** Rows of the chunk, those of this request included. */
+  rows: number;
+  rejected = 0;
+  clampedTimes = 0;
+  #weight = 0;
+  readonly #rowsBefore: number;
+  readonly #texts: { readonly vector: Utf8Vector; readonly before: number }[] = [];
+  readonly #dictionaries: {
+    readonly vector: DictionaryVector;
+    readonly values: number;
+    readonly repairs: number;
+  }[] = [];
+  readonly #decimal = new TextWriter();
+
+  constructor(body: Uint8Array, readonly chunk: Chunk, receivedAtNs: bigint) {
+    this.wire = new Wire(body);
+    this.values = new AnyValueReader(this.wire);
+    this.rows = this.#rowsBefore = chunk.rows;
+    this.receivedLow = Number(BigInt.asIntN(32, receivedAtNs));
+    this.receivedHigh = Number(BigInt.asIntN(32, receivedAtNs >> 32n));
+    columnsOf[chunk.signal].forEach((column, i) => this.#note(column, chunk.vectors[i]));
+    this.origin = new OriginReader(chunk, this.values);
+  }
+
+  /** The chunk's vector of a column, which the caller knows the kind of. */
+  column<V extends Vector>(name: string): V {
+    return this.chunk.vectors[columnIndex(this.chunk.signal, name)] as V;
+  }
+
+  /** Counts what a request unfolds to. @throws OpenWitError `too_large` */
+  weigh(weight: number): void {
+    this.#weight += weight;
+    if (this.#weight > weightMax) {
+      throw new OpenWitError("too_large", "cannot take the OTLP request: it unfolds to too many records", {
+        hint: `send at most ${weightMax / rowWeight} records in one request`,
+      });
+    }
+  }
+
+  /** Whether the record just read is to be refused; if so, what it wrote is cut away. */
+  refuse(): boolean {
+    if (!this.values.tooDeep && !this.origin.resourceTooDeep && !this.origin.scopeTooDeep) return false;
+    this.values.tooDeep = false;
+    this.rejected++;
+    for (const vector of this.chunk.vectors) if (vector.length >= this.rows) vector.truncate(this.rows);
+    return true;
+  }
+
+  /** Pushes a fixed64 time; beyond int64 it becomes the largest one, and the original an attribute. */
+  pushTime(
+    vector: FixedVector,
+    low: number,
+    high: number,
+    attributes: AttributeReader,
+    field: string,
+  ): void {
+    if (high >= 0) return vector.pushWords(low, high);
+    this.clampedTimes++;
+    vector.pushWords(-1, 0x7fff_ffff);
+    this.#decimal.length = 0;
+    this.#decimal.uint64(low, high);
+    const text = new TextDecoder().decode(this.#decimal.bytes.subarray(0, this.#decimal.length));
+    attributes.addText(`openwit.original.${field}`, text);
+  }
+
+  /** As `pushTime`, with NULL for a time that was not sent. */
+  pushOptionalTime(
+    vector: FixedVector,
+    low: number,
+    high: number,
+    attributes: AttributeReader,
+    field: string,
+  ): void {
+    if ((low | high) === 0) vector.pushNull();
+    else this.pushTime(vector, low, high, attributes, field);
+  }
+
+  /** Pushes bytes of the body as lowercase hexadecimal. */
+  pushHex(vector: Utf8Vector, start: number, end: number): void {
+    let to = vector.reserveBytes((end - start) * 2);
+    const source = this.wire.bytes, target = vector.bytes;
+    for (let at = start; at < end; at++) {
+      const pair = source[at] * 2;
+      target[to++] = hexPairs[pair];
+      target[to++] = hexPairs[pair + 1];
+    }
+    vector.endValue(to);
+  }
+
+  /** Checks the texts that were written; returns how many had to be repaired. */
+  repair(): number {
+    let repaired = this.origin.repairs;
+    for (const { vector, before } of this.#texts) repaired += repairTexts(vector, before);
+    for (const { vector, repairs } of this.#dictionaries) repaired += vector.repairs - repairs;
+    return repaired;
+  }
+
+  /** Leaves the chunk as it was before the request. */
+  undo(): void {
+    this.chunk.truncate(this.#rowsBefore);
+    for (const { vector, values } of this.#dictionaries) vector.truncateValues(values);
+  }
+
+  #note({ name, type }: Pick<Column, "name" | "type">, vector: Vector): void {
+    switch (type.kind) {
+      case "utf8":
+        if (!hexColumns.has(name)) {
+          this.#texts.push({ vector: vector as Utf8Vector, before: vector.length });
+        }
+        return;
+      case "dictionary":
+        return this.#noteDictionary(vector as DictionaryVector);
+      case "map": {
+        const { keys, values } = vector as Vector & { kind: "map" };
+        this.#noteDictionary(keys);
+        this.#texts.push({ vector: values, before: values.length });
+        return;
+      }
+      case "list":
+        return this.#note({ name, type: type.element }, (vector as ListVector).child);
+      case "struct":
+        return type.fields.forEach((field, i) => this.#note(field, (vector as StructVector).children[i]));
+    }
+  }
+
+  #noteDictionary(vector: DictionaryVector): void {
+    this.#dictionaries.push({ vector, values: vector.values.length, repairs: vector.repairs });
+  }
+}

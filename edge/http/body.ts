@@ -147,6 +147,7 @@ function newDeadline(timeoutMs: number): { readonly expired: Promise<never>; cle
       reject(
         new OpenWitError("deadline_exceeded", `the body did not arrive within ${timeoutMs} ms`, {
           hint: "send smaller batches on a slow link",
+          retryable: true, // the link may recover, and what a client is not told to retry it throws away
         }),
       ),
     timeoutMs,

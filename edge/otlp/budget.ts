@@ -9,12 +9,26 @@ import { OpenWitError } from "../../core/error.ts";
 
 export class InflightBudget {
   used = 0;
+  #onFreed: (() => void)[] = [];
 
   constructor(readonly bytesMax: number) {}
 
   /** Whether a new request of `bytes` would be refused now; nothing is reserved. */
   isOver(bytes: number): boolean {
     return this.used > 0 && this.used + bytes > this.bytesMax;
+  }
+
+  /** Resolves when bytes have been given back. */
+  freed(): Promise<void> {
+    return new Promise((resolve) => this.#onFreed.push(resolve));
+  }
+
+  release(bytes: number): void {
+    this.used -= bytes;
+    const waiting = this.#onFreed;
+    if (waiting.length === 0) return;
+    this.#onFreed = [];
+    for (const resolve of waiting) resolve();
   }
 
   /** An empty reservation, to grow as bytes arrive and to be disposed when the request is answered. */
@@ -43,9 +57,22 @@ export class Reservation implements Disposable {
     if (!this.tryGrow(bytes)) throw overloaded(this.budget);
   }
 
+  /** Takes `bytes` more as soon as others give back, if they do so within `timeoutMs`. */
+  async waitToGrow(bytes: number, timeoutMs: number): Promise<boolean> {
+    const { promise: expired, resolve } = Promise.withResolvers<void>();
+    let isExpired = false;
+    const timer = setTimeout(() => resolve(void (isExpired = true)), timeoutMs);
+    while (!this.tryGrow(bytes)) {
+      if (isExpired) return false;
+      await Promise.race([this.budget.freed(), expired]);
+    }
+    clearTimeout(timer);
+    return true;
+  }
+
   shrink(bytes: number): void {
-    this.budget.used -= bytes;
     this.bytes -= bytes;
+    this.budget.release(bytes);
   }
 
   [Symbol.dispose](): void {

@@ -193,7 +193,10 @@ const refusals: [
   ],
   [
     "truncated gzip",
-    { headers: { ...json, "content-encoding": "gzip" }, body: new Uint8Array(zlib.gzipSync(plain)).slice(0, 50) },
+    {
+      headers: { ...json, "content-encoding": "gzip" },
+      body: new Uint8Array(zlib.gzipSync(plain)).slice(0, 50),
+    },
     400,
     "gzip",
   ],

@@ -14,7 +14,6 @@ import { type Guard, httpGuard } from "../http/guard.ts";
 import {
   exportResponse,
   exportResponseJson,
-  type Refusal,
   refusalOf,
   retryAfterSeconds,
   statusJson,
@@ -174,7 +173,7 @@ async function refuse(
   if (error.code === "internal" || error.code === "corrupt") {
     deps.log("error", "an OTLP/HTTP request failed", { path: context.req.path, error: error.stack });
   }
-  const refusal = httpRefusal(error);
+  const refusal = refusalOf(error);
   // Who was too slow, or has gone, is not waited for again.
   const isGone = error.code === "deadline_exceeded" || error.code === "cancelled";
   const wasRead = !isGone && await discardBody(context.req.raw.body, discardLimits);
@@ -190,12 +189,6 @@ async function refuse(
       ...extraHeaders,
     },
   });
-}
-
-/** A body that came too slowly is the client's matter (408), not a gateway's time-out. */
-function httpRefusal(error: OpenWitError): Refusal {
-  const refusal = refusalOf(error);
-  return error.code === "deadline_exceeded" ? { ...refusal, http: 408 } : refusal;
 }
 
 function quote(text: string): string {

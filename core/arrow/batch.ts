@@ -62,7 +62,10 @@ export function chunkToBatch(
   const schema = arrowSchemaOf(signal);
   const selection: Selection = rows === undefined ? { from, to } : { rows: rows.subarray(from, to) };
   const children = chunk.vectors.map((vector, index) => dataOf(schema.fields[index], vector, selection));
-  return new RecordBatch(schema, makeData({ type: new Struct(schema.fields), length: to - from, nullCount: 0, children }));
+  return new RecordBatch(
+    schema,
+    makeData({ type: new Struct(schema.fields), length: to - from, nullCount: 0, children }),
+  );
 }
 
 function dataOf(field: Field, vector: Vector, selection: Selection): Data {
@@ -79,7 +82,9 @@ function dataOf(field: Field, vector: Vector, selection: Selection): Data {
     case "list": {
       const { offsets, children } = gatherLists(vector.offsets, selection);
       const child = dataOf(type.children[0], vector.child, children);
-      return makeData({ type, length: offsets.length - 1, nullCount: 0, valueOffsets: offsets, child } as never);
+      return makeData(
+        { type, length: offsets.length - 1, nullCount: 0, valueOffsets: offsets, child } as never,
+      );
     }
     case "struct": {
       const children = vector.children.map((each, index) => dataOf(type.children[index], each, selection));
@@ -95,7 +100,12 @@ function fixedData(field: Field, vector: FixedVector, selection: Selection): Dat
     ? gatherWords(vector.words, selection)
     : gatherInts(vector.words, selection);
   return makeData(
-    { type: field.type, length: selectionLength(selection), ...nulls(field, vector, selection), data } as never,
+    {
+      type: field.type,
+      length: selectionLength(selection),
+      ...nulls(field, vector, selection),
+      data,
+    } as never,
   );
 }
 

@@ -61,7 +61,9 @@ function arrowType(type: ColumnType, id: number): DataType {
     case "map":
       return mapType(type.keyId, type.valueId);
     case "list":
-      return new List(new Field("element", arrowType(type.element, type.elementId), false, fieldId(type.elementId)));
+      return new List(
+        new Field("element", arrowType(type.element, type.elementId), false, fieldId(type.elementId)),
+      );
     case "struct":
       return new Struct(type.fields.map(arrowField));
   }

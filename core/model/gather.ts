@@ -58,11 +58,17 @@ export function gatherBits(bytes: Uint8Array, selection: Selection): { bitmap: U
 }
 
 /** Offsets from 0 and the bytes they point into. */
-export function gatherText(vector: Utf8Vector, selection: Selection): { offsets: Int32Array; bytes: Uint8Array } {
+export function gatherText(
+  vector: Utf8Vector,
+  selection: Selection,
+): { offsets: Int32Array; bytes: Uint8Array } {
   const source = vector.offsets;
   if (selection.rows === undefined) {
     const { from, to } = selection;
-    return { offsets: rebasedOffsets(source, from, to), bytes: vector.bytes.subarray(source[from], source[to]) };
+    return {
+      offsets: rebasedOffsets(source, from, to),
+      bytes: vector.bytes.subarray(source[from], source[to]),
+    };
   }
   const { rows } = selection;
   const offsets = new Int32Array(rows.length + 1);
@@ -86,7 +92,10 @@ export function gatherText(vector: Utf8Vector, selection: Selection): { offsets:
 }
 
 /** Offsets of a list or map from 0, and the selection of its children. */
-export function gatherLists(source: Int32Array, selection: Selection): { offsets: Int32Array; children: Selection } {
+export function gatherLists(
+  source: Int32Array,
+  selection: Selection,
+): { offsets: Int32Array; children: Selection } {
   if (selection.rows === undefined) {
     const { from, to } = selection;
     return { offsets: rebasedOffsets(source, from, to), children: { from: source[from], to: source[to] } };

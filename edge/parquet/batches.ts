@@ -8,7 +8,10 @@ import { rowGroupRows, type SegmentPart } from "../../core/segment/encoder.ts";
  * Arrow IPC streams of the parts' rows in order, each made when it is asked for. No batch crosses the border of
  * a row group. There is at least one, so that a segment without rows still has a schema.
  */
-export function* batchesOf(signal: Signal, parts: readonly SegmentPart[]): Generator<Uint8Array<ArrayBuffer>> {
+export function* batchesOf(
+  signal: Signal,
+  parts: readonly SegmentPart[],
+): Generator<Uint8Array<ArrayBuffer>> {
   let taken = 0;
   for (const { chunk, rows, rowCount } of parts) {
     const total = rows === undefined ? rowCount : rows.length;

@@ -222,6 +222,23 @@ const lookUpProduct: OperationSpec = {
       },
     },
     {
+      at: "success",
+      severity: "WARN",
+      chance: 0.08,
+      body:
+        "product {sku} was stale in the cache: {rows} revisions behind, refreshed by {thread} within {ms} ms",
+      attributes: {
+        "product.sku": "{sku}",
+        "product.name": "{product}",
+        "cache.revisions_behind": "{rows:int}",
+        "cache.hit": false,
+        "duration_ms": "{ms:double}",
+        "thread.name": "{thread}",
+        "price.currency": "{currency}",
+        "code.function.name": "catalog.refresh",
+      },
+    },
+    {
       at: "failure",
       severity: "ERROR",
       body: "product {sku} could not be read after {ms} ms: replica catalog-ro-{attempt} lags behind",
@@ -315,6 +332,22 @@ const readCart: OperationSpec = {
       "duration_ms": "{ms:double}",
       "thread.name": "{thread}",
       "code.function.name": "CartStore.GetAsync",
+    },
+  }, {
+    at: "success",
+    severity: "WARN",
+    chance: 0.07,
+    body:
+      "cart {cart} of user {user} has outlived its prices: {items} items priced anew, now {amount} {currency}",
+    attributes: {
+      "cart.id": "{cart}",
+      "user.id": "{user}",
+      "cart.items": "{items:int}",
+      "cart.total": "{amount:double}",
+      "currency": "{currency}",
+      "cart.age_hours": "{queue:int}",
+      "thread.name": "{thread}",
+      "code.function.name": "CartStore.RepriceAsync",
     },
   }],
   calls: [database("cart", "redis", "HGETALL cart:*", 0.8, "carts")],

@@ -16,6 +16,7 @@ export type SlotScope = "visit" | "record" | "outcome";
 const slotTable = {
   user: "visit",
   session: "visit",
+  request: "visit",
   order: "visit",
   cart: "visit",
   ip: "visit",
@@ -79,6 +80,8 @@ export class Scene {
     const random = this.random;
     this.#int(S.user, 10_000 + randomBelow(random, 40_000), "u-");
     this.#hex(S.session, 16);
+    this.#hex(S.request, 36);
+    for (const dash of [8, 13, 18, 23]) this.text[this.starts[S.request] + dash] = 45;
     this.#int(S.order, 100_000_000 + randomBelow(random, 900_000_000), "ORD-");
     this.#hex(S.cart, 12);
     this.#ip(S.ip);

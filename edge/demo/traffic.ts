@@ -353,7 +353,11 @@ interface LogTemplate {
   readonly recordSlots: readonly Slot[];
 }
 
-const usualErrorRate = 0.004;
+const usualErrorRate = 0.008;
+
+/** What the shop's logging library ends every line with. */
+const requestSuffix = " request_id={request} session={session}";
+
 const severityNumbers = { TRACE: 1, DEBUG: 5, INFO: 9, WARN: 13, ERROR: 17, FATAL: 21 } as const;
 const spanKinds = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 } as const;
 const linkAttributes = compileAttributes(4, { "messaging.operation.type": "process" }).fixed;
@@ -442,7 +446,7 @@ function compileLog(spec: LogSpec): LogTemplate {
   const eventName = new ProtobufWriter(32);
   if (spec.eventName !== undefined) eventName.stringField(12, spec.eventName);
   const attributes = compileAttributes(6, spec.attributes);
-  const bodyText = typeof spec.body === "string" ? compileText(spec.body) : undefined;
+  const bodyText = typeof spec.body === "string" ? compileText(spec.body + requestSuffix) : undefined;
   const bodyMap = typeof spec.body === "string" ? undefined : compileAttributes(1, spec.body);
   return {
     chance: spec.chance ?? 1,

@@ -12,6 +12,7 @@ import { schemaVersion } from "../model/columns.ts";
 import { buildFooter } from "../segment/footer.ts";
 import { type HourGroup, splitByHour } from "../segment/hours.ts";
 import { newSegmentId, segmentPath } from "../segment/path.ts";
+import type { Scratch } from "./open.ts";
 import { type StoreEnv, streamKey } from "./store.ts";
 
 export class Flusher {
@@ -20,7 +21,8 @@ export class Flusher {
   #wake: (() => void) | undefined;
   #hurried = false;
 
-  constructor(readonly env: StoreEnv, readonly manifest: Manifest) {}
+  /** With a scratch folder, segments go there and are named in memory only: the data folder is just read. */
+  constructor(readonly env: StoreEnv, readonly manifest: Manifest, readonly scratch?: Scratch) {}
 
   /** Asks the maintenance loop to look now rather than at its next second. */
   hurry(): void {
@@ -88,7 +90,8 @@ export class Flusher {
     lsnFrom: number,
     lsnTo: number,
   ): Promise<SegmentMeta> {
-    const { disk, encoder } = this.env;
+    const { encoder } = this.env;
+    const disk = this.scratch?.disk ?? this.env.disk;
     const nodeId = this.manifest.state.nodeId;
     const path = segmentPath({ tenant, signal, hour: group.hour, late: group.late, nodeId, level: 0, id });
     const meta: SegmentMeta = {
@@ -116,6 +119,6 @@ export class Flusher {
       path,
       encoder.encode(signal, group.parts, buildFooter(meta, { nodeId, flushIds })),
     );
-    return { ...meta, bytes };
+    return { ...meta, bytes, path: this.scratch === undefined ? path : `${this.scratch.path}/${path}` };
   }
 }

@@ -21,9 +21,10 @@ import { type Signal, signals } from "../model/columns.ts";
 import { decodeRequest } from "../otlp/decode.ts";
 import { jsonToProtobuf } from "../otlp/json.ts";
 import type { SegmentEncoder } from "../segment/encoder.ts";
-import { contentHash, type DedupWindow } from "../wal/dedup.ts";
+import { contentHash, DedupWindow } from "../wal/dedup.ts";
 import type { Wal, WalOptions } from "../wal/wal.ts";
 import { Flusher } from "./flush.ts";
+import type { Scratch } from "./open.ts";
 
 export interface StoreEnv {
   readonly disk: Disk;
@@ -64,6 +65,7 @@ export interface PinnedStream {
 export type RowsListener = (chunk: MemtableChunk["chunk"], fromRow: number, endRow: number) => void;
 
 export class Store {
+  readonly dedup = new DedupWindow();
   readonly #memtables = new Map<string, Memtable>();
   readonly #listeners = new Map<string, Set<RowsListener>>();
   readonly #inFlight = new Map<string, Promise<unknown>>();
@@ -76,16 +78,28 @@ export class Store {
   #maintenance: AbortController | undefined;
   #maintenanceDone: Promise<void> = Promise.resolve();
 
-  /** Made by `openStore` (open.ts), which recovers what the disk holds. */
+  #wal: Wal | undefined;
+
+  /** Made by open.ts, which recovers what the disk holds. With a scratch folder the data folder is only read. */
   constructor(
     readonly env: StoreEnv,
     readonly options: StoreOptions,
     readonly manifest: Manifest,
-    readonly wal: Wal,
-    readonly dedup: DedupWindow,
     readonly damaged: ReadonlyMap<string, string>,
+    scratch?: Scratch,
   ) {
-    this.#flusher = new Flusher(env, manifest);
+    this.#flusher = new Flusher(env, manifest, scratch);
+  }
+
+  /** Ends recovery: requests can be taken from now on. */
+  openWal(wal: Wal): void {
+    this.#wal = wal;
+  }
+
+  /** @throws OpenWitError `unavailable` for a store that was opened to read */
+  get wal(): Wal {
+    if (this.#wal !== undefined) return this.#wal;
+    throw new OpenWitError("unavailable", "this data folder is open for reading only");
   }
 
   /**
@@ -147,7 +161,7 @@ export class Store {
     await this.#maintenanceDone;
     await Promise.allSettled(this.#inFlight.values());
     if (options.flush) await this.flush();
-    await this.wal.close();
+    await this.#wal?.close();
     await this.manifest.close();
   }
 

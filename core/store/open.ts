@@ -1,0 +1,122 @@
+/**
+ * Opens a data folder: finds out what exists, brings the memtables back from the WAL, and puts aside what cannot
+ * be read. Nothing found here stops a start, but a format of a newer version.
+ *
+ *   manifest ─▶ (rebuilt from footers when lost) ─▶ sweep temporaries and orphans ─▶ replay the WAL
+ *
+ * Read-only opening writes nothing into the data folder: a torn tail stays, and a WAL larger than memory is
+ * spilled as segments into the caller's scratch folder.
+ */
+import type { Disk } from "../env/disk.ts";
+import { type OpenWitError, toOpenWitError } from "../error.ts";
+import { Manifest } from "../manifest/manifest.ts";
+import { jsonToProtobuf } from "../otlp/json.ts";
+import { decodeBody } from "../wal/body.ts";
+import type { DedupWindow } from "../wal/dedup.ts";
+import type { WalRecord } from "../wal/format.ts";
+import { quarantineBytes } from "../wal/quarantine.ts";
+import { readWal, type WalReading } from "../wal/recovery.ts";
+import { Wal } from "../wal/wal.ts";
+import { findDamaged, sweepOrphans } from "./orphans.ts";
+import { rebuildManifest } from "./rebuild.ts";
+import { Store, type StoreEnv, type StoreOptions, streamKey } from "./store.ts";
+
+/** Opens a folder to serve it. @throws OpenWitError `unsupported` for a format of a newer version, `io`, `disk_full` */
+export async function openStore(env: StoreEnv, options: StoreOptions): Promise<Store> {
+  const { disk, clock, log, metrics } = env;
+  const startedMs = clock.monotonicMs();
+  for (const folder of ["wal", "manifest", "parquet", "quarantine"]) await disk.makeDir(folder);
+  const manifest = await openManifest(env);
+  const swept = await sweepOrphans(env, manifest);
+  const reading = readWal(disk, log, { quarantine: true });
+  const store = new Store(env, options, manifest, await findDamaged(env, manifest));
+  const rows = await replay(store, reading, async (record, error) => {
+    metrics.add("openwit_quarantined_total", 1, { kind: "wal_record" });
+    const path = await quarantineBytes(disk, `record-${record.lsn}`, record.body, {
+      ...record,
+      body: undefined,
+      hash: record.hash.toHex(),
+      error,
+    });
+    log("error", "a request in the WAL no longer decodes; it was put aside", { lsn: record.lsn, path, error });
+  });
+  const { report } = reading;
+  metrics.add("openwit_quarantined_total", report.gaps.length, { kind: "wal_gap" });
+  const watermark = Math.max(0, ...manifest.state.watermarks.values());
+  store.openWal(await Wal.open(env, options.wal, Math.max(report.maxLsn, watermark) + 1, report));
+  log("info", "recovered", {
+    segments: manifest.state.segments.size,
+    wal_records: report.records,
+    rows_in_memory: rows,
+    torn_bytes: report.tornBytes,
+    gaps: report.gaps.length,
+    orphans: swept,
+    ms: Math.round(clock.monotonicMs() - startedMs),
+  });
+  return store;
+}
+
+/** Where a read-only store may write. */
+export interface Scratch {
+  /** A private folder, empty, which the caller removes afterwards. */
+  readonly disk: Disk;
+  /** Its absolute path, which goes before the paths of segments that are written there. */
+  readonly path: string;
+}
+
+/** Opens a folder that no server runs on, to ask it, and writes nothing there. @throws OpenWitError */
+export async function openStoreReadOnly(env: StoreEnv, options: StoreOptions, scratch: Scratch): Promise<Store> {
+  const manifest = await Manifest.open(env, { readOnly: true });
+  const reading = readWal(env.disk, env.log, { quarantine: false });
+  const store = new Store(env, options, manifest, await findDamaged(env, manifest), scratch);
+  await replay(store, reading, (record, error) => {
+    env.log("error", "a request in the WAL no longer decodes; it is left out", { lsn: record.lsn, error });
+    return Promise.resolve();
+  });
+  return store;
+}
+
+async function openManifest(env: StoreEnv): Promise<Manifest> {
+  const manifest = await Manifest.open(env, { readOnly: false });
+  if (manifest.wasEmpty) await rebuildManifest(env, manifest);
+  return manifest;
+}
+
+/** Applies every record above its stream's watermark, once. Returns the rows. */
+async function replay(
+  store: Store,
+  reading: WalReading,
+  putAside: (record: WalRecord, error: OpenWitError) => Promise<void>,
+): Promise<number> {
+  const { dedup, manifest } = store;
+  let rows = 0;
+  let sidecarsRead = false;
+  for await (const record of reading) {
+    if (!sidecarsRead) {
+      // Hashes of files freed lately are older than any record: they are complete before the first is yielded.
+      sidecarsRead = true;
+      rememberFreed(dedup, reading);
+    }
+    const { tenant, signal, receivedAtNs, lsn, hash } = record;
+    // A request that was refused when its file failed may be on disk all the same, and again as its client's retry.
+    const again = dedup.seen(hash, receivedAtNs);
+    dedup.add(hash, receivedAtNs, lsn);
+    if (again || lsn <= (manifest.state.watermarks.get(streamKey(tenant, signal)) ?? 0)) continue;
+    try {
+      const body = decodeBody(record);
+      const protobuf = record.encoding === "json" ? jsonToProtobuf(signal, body) : body;
+      rows += await store.replay(tenant, signal, protobuf, receivedAtNs, lsn);
+    } catch (thrown) {
+      const error = toOpenWitError(thrown);
+      if (!["malformed", "corrupt", "too_large", "invalid_argument"].includes(error.code)) throw error;
+      await putAside(record, error);
+    }
+  }
+  if (!sidecarsRead) rememberFreed(dedup, reading);
+  return rows;
+}
+
+function rememberFreed(dedup: DedupWindow, { report }: WalReading): void {
+  const entries = [...report.seen.values()].flatMap((hashes) => [...hashes]).sort((a, b) => a.lsn - b.lsn);
+  for (const { hash, receivedAtNs, lsn } of entries) dedup.add(hash, receivedAtNs, lsn);
+}

@@ -1,0 +1,75 @@
+/**
+ * Settles the difference between the files that exist and those that the manifest names, at start.
+ *
+ * - A temporary file was never finished: it is removed.
+ * - A segment that the manifest does not name was written by a flush whose edit did not come: its rows are still
+ *   in the WAL, and it is removed. One whose rows the WAL no longer has is put into the quarantine instead.
+ * - A segment that the manifest names and that is missing or of another size is left out of queries and reported.
+ */
+import { folderOf, temporarySuffix } from "../env/disk.ts";
+import type { Disk } from "../env/disk.ts";
+import { toOpenWitError } from "../error.ts";
+import type { Manifest } from "../manifest/manifest.ts";
+import { parseFooter } from "../segment/footer.ts";
+import { segmentRoot } from "../segment/path.ts";
+import { readParquetFooter } from "../segment/reader.ts";
+import { quarantineFolder } from "../wal/quarantine.ts";
+import { type StoreEnv, streamKey } from "./store.ts";
+
+/** Returns how many files were removed or put aside. */
+export async function sweepOrphans(env: StoreEnv, manifest: Manifest): Promise<number> {
+  const { disk, log, metrics } = env;
+  const named = new Set([...manifest.state.segments.values()].map(({ path }) => path));
+  let swept = 0;
+  for await (const path of filesUnder(disk, segmentRoot)) {
+    if (named.has(path)) continue;
+    swept++;
+    if (path.endsWith(temporarySuffix)) {
+      await disk.remove(path);
+      continue;
+    }
+    const why = await whyKeep(disk, manifest, path);
+    if (why === undefined) await disk.remove(path);
+    else {
+      metrics.add("openwit_quarantined_total", 1, { kind: "segment" });
+      log("warn", "a segment that the manifest does not name was put aside", { path, why });
+      await disk.makeDir(quarantineFolder);
+      await disk.rename(path, `${quarantineFolder}/${path.slice(path.lastIndexOf("/") + 1)}`);
+      await disk.syncDir(quarantineFolder);
+    }
+    await disk.syncDir(folderOf(path));
+  }
+  return swept;
+}
+
+/** Segments that cannot be read as the manifest says, by id, with the reason. */
+export async function findDamaged(env: StoreEnv, manifest: Manifest): Promise<Map<string, string>> {
+  const damaged = new Map<string, string>();
+  for (const { id, path, bytes } of manifest.state.segments.values()) {
+    const found = await env.disk.stat(path);
+    if (found === undefined) damaged.set(id, `${path} is missing`);
+    else if (found.bytes !== bytes) damaged.set(id, `${path} has ${found.bytes} bytes, the manifest says ${bytes}`);
+    else continue;
+    env.log("error", "a segment is damaged and left out of answers", { segment: id, why: damaged.get(id) });
+  }
+  return damaged;
+}
+
+/** Every file below a folder, by path. */
+export async function* filesUnder(disk: Disk, folder: string): AsyncGenerator<string> {
+  for (const name of await disk.list(folder)) {
+    if (name.endsWith("/")) yield* filesUnder(disk, `${folder}/${name.slice(0, -1)}`);
+    else yield `${folder}/${name}`;
+  }
+}
+
+/** Why an orphan must not be removed; `undefined` when the WAL has all of its rows. */
+async function whyKeep(disk: Disk, manifest: Manifest, path: string): Promise<string | undefined> {
+  try {
+    const { tenant, signal, lsnFrom } = parseFooter((await readParquetFooter(disk, path)).keyValues);
+    const watermark = manifest.state.watermarks.get(streamKey(tenant, signal)) ?? 0;
+    return lsnFrom > watermark ? undefined : `its rows from LSN ${lsnFrom} are not in the WAL (flushed to ${watermark})`;
+  } catch (thrown) {
+    return `it cannot be read: ${toOpenWitError(thrown).message}`;
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * Rebuilds a lost manifest from the footers of the segments themselves.
+ *
+ * A segment that another one replaces is dropped, and so is one whose flush is not whole: all files of a flush are
+ * durable before any counts, so a flush that lacks one never counted, and its rows are in the WAL.
+ */
+import { toOpenWitError } from "../error.ts";
+import type { Manifest, SegmentMeta } from "../manifest/manifest.ts";
+import { type FooterOrigin, parseFooter, type SegmentFooter } from "../segment/footer.ts";
+import { segmentRoot } from "../segment/path.ts";
+import { readParquetFooter } from "../segment/reader.ts";
+import { filesUnder } from "./orphans.ts";
+import { type StoreEnv, streamKey } from "./store.ts";
+
+type FoundSegment = SegmentFooter & Required<FooterOrigin> & { readonly path: string; readonly bytes: number };
+
+/** Fills an empty manifest in one edit; does nothing when there are no segments. @throws OpenWitError */
+export async function rebuildManifest(env: StoreEnv, manifest: Manifest): Promise<void> {
+  const found: FoundSegment[] = [];
+  for await (const path of filesUnder(env.disk, segmentRoot)) {
+    if (!path.endsWith(".parquet")) continue;
+    try {
+      const footer = await readParquetFooter(env.disk, path);
+      found.push({ ...parseFooter(footer.keyValues), path, bytes: footer.bytes });
+    } catch (thrown) {
+      const error = toOpenWitError(thrown);
+      if (error.code === "unsupported") throw error;
+      env.log("warn", "a file cannot be read as a segment and is put aside", { path, error });
+    }
+  }
+  if (found.length === 0) return;
+  const { segments, watermarks } = planRebuild(found);
+  await manifest.commit({ add: segments, watermarks });
+  env.log("warn", "the manifest was lost and has been rebuilt from the segments' footers", {
+    segments: segments.length,
+    dropped: found.length - segments.length,
+  });
+}
+
+/** Which of the segments found count, and how far each stream is flushed. Pure. */
+export function planRebuild(
+  found: readonly FoundSegment[],
+): { segments: SegmentMeta[]; watermarks: Record<string, number> } {
+  const ids = new Set(found.map(({ id }) => id));
+  const replaced = new Set(found.flatMap(({ replaces }) => replaces));
+  // A flush whose missing file was merged into another segment since is whole all the same.
+  const isWhole = ({ flushIds }: FoundSegment) => flushIds.every((id) => ids.has(id) || replaced.has(id));
+  const counted = found.filter((segment) => !replaced.has(segment.id) && isWhole(segment));
+  const watermarks: Record<string, number> = {};
+  for (const { tenant, signal, lsnTo } of counted) {
+    const key = streamKey(tenant, signal);
+    watermarks[key] = Math.max(watermarks[key] ?? 0, lsnTo);
+  }
+  const segments = counted.map(({ nodeId: _node, flushIds: _flush, sources: _sources, ...meta }) => meta);
+  return { segments, watermarks };
+}

@@ -1,0 +1,52 @@
+/**
+ * Everything that a person or a tool asks of a node over HTTP: one Hono app, tested with `app.request()`.
+ *
+ *   POST /api/v1/query    SQL                       GET /health   is the process alive
+ *   POST /api/search      SQL, the original's form  GET /ready    would it answer now, and if not why
+ *   GET  /api/v1/tail     records as they arrive    GET /metrics  Prometheus text
+ *   GET  /api/v1/status   how the node is           POST /api/v1/admin/flush
+ */
+import { Hono } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { errorMappings, OpenWitError, toOpenWitError } from "../../core/error.ts";
+import type { Node } from "../server/node.ts";
+import { queryRoutes } from "./query.ts";
+import { statusOf } from "./status.ts";
+import { tailRoutes } from "./tail.ts";
+
+export function apiApp(node: Node): Hono {
+  const app = new Hono();
+  app.route("/", queryRoutes(node));
+  app.route("/", tailRoutes(node));
+  app.get("/health", (context) => context.json({ status: "ok", phase: node.phase }));
+  app.get("/ready", (context) => {
+    const ready = node.phase === "ready";
+    if (!ready) context.header("Retry-After", "1");
+    return context.json({ status: ready ? "ready" : "not ready", phase: node.phase, reason: node.reason }, ready ? 200 : 503);
+  });
+  app.get("/metrics", (context) => {
+    context.header("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+    return context.body(node.metrics.render());
+  });
+  app.get("/api/v1/status", async (context) => context.json(await statusOf(node)));
+  app.post("/api/v1/admin/flush", async (context) => {
+    await node.store().flush();
+    return context.json({ flushed: true });
+  });
+  app.notFound((context) =>
+    errorResponse(
+      new OpenWitError("not_found", `there is nothing at ${context.req.method} ${context.req.path}`, {
+        hint: "POST /api/v1/query takes SQL; OTLP goes to the OTLP ports",
+      }),
+    )
+  );
+  app.onError((error) => errorResponse(toOpenWitError(error)));
+  return app;
+}
+
+/** The documented form of every refusal: `{error: {code, message, hint, retryable, position}}`. */
+export function errorResponse(error: OpenWitError): Response {
+  const headers = new Headers({ "Content-Type": "application/json" });
+  if (error.retryAfterMs !== undefined) headers.set("Retry-After", String(Math.ceil(error.retryAfterMs / 1_000)));
+  return Response.json({ error }, { status: errorMappings[error.code].http as ContentfulStatusCode, headers });
+}

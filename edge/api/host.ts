@@ -1,0 +1,14 @@
+/** What the query routes need of whoever hosts them: a running node, or a data folder that was opened to read. */
+import type { Metrics } from "../../core/metrics/metrics.ts";
+import type { Store } from "../../core/store/store.ts";
+import type { DuckEngine } from "../duckdb/engine.ts";
+
+export interface QueryHost {
+  readonly dataDir: string;
+  readonly metrics: Metrics;
+  readonly searchTimeoutMs: number;
+  readonly searchRowsMax: number;
+  /** @throws OpenWitError `unavailable` while it is not ready */
+  store(): Store;
+  engine(): DuckEngine;
+}

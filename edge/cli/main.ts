@@ -1,0 +1,99 @@
+/**
+ * Dispatch of the command line. The answer goes to stdout, all else to stderr.
+ *
+ * Exit status: 0 done, 1 failed, 2 misuse, 3 a partial answer.
+ * Commands are imported when called, so that --version and --help load no engine.
+ */
+import process from "node:process";
+import { errorMappings, OpenWitError, toOpenWitError } from "../../core/error.ts";
+import { nearestWord } from "../config/parse.ts";
+import { version } from "../version.ts";
+
+/** One command: its `--help`, and what it does. Resolves with the exit status. */
+export interface Command {
+  readonly usage: string;
+  run(args: string[]): Promise<number>;
+}
+
+interface CommandEntry {
+  readonly summary: string;
+  load(): Promise<Command>;
+}
+
+const commands: Readonly<Record<string, CommandEntry>> = {
+  serve: {
+    summary: "run the database: OTLP in, SQL out",
+    load: async () => (await import("./serve.ts")).serveCommand,
+  },
+  query: {
+    summary: "answer a SQL query, from the running server or the data folder",
+    load: async () => (await import("./query.ts")).queryCommand,
+  },
+  tail: { summary: "follow records as they arrive", load: async () => (await import("./tail.ts")).tailCommand },
+  status: { summary: "say how the running server is", load: async () => (await import("./status.ts")).statusCommand },
+  inspect: {
+    summary: "print what is in a WAL, manifest or segment file",
+    load: async () => (await import("./inspect.ts")).inspectCommand,
+  },
+  demo: {
+    summary: "send believable telemetry of a web shop",
+    load: async () => (await import("../demo/command.ts")).demoCommand,
+  },
+};
+
+export async function main(args: string[]): Promise<number> {
+  const [name, ...rest] = args;
+  try {
+    if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+      process.stdout.write(overview());
+      return name === undefined ? 2 : 0;
+    }
+    if (name === "--version" || name === "-V" || name === "version") {
+      process.stdout.write(`openwit ${version}\n`);
+      return 0;
+    }
+    const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
+    if (entry === undefined) {
+      const near = nearestWord(name, Object.keys(commands));
+      throw new OpenWitError("invalid_argument", `there is no command ${JSON.stringify(name)}`, {
+        hint: near === undefined ? "openwit --help lists them" : `did you mean openwit ${near}?`,
+      });
+    }
+    const command = await entry.load();
+    if (rest.includes("--help") || rest.includes("-h")) {
+      process.stdout.write(command.usage);
+      return 0;
+    }
+    return await command.run(rest);
+  } catch (thrown) {
+    return report(thrown);
+  }
+}
+
+/** Prints an error as a person reads it; returns the exit status. */
+export function report(thrown: unknown): number {
+  const error = toOpenWitError(thrown);
+  process.stderr.write(`openwit: ${error.message}\n`);
+  if (error.hint !== undefined) process.stderr.write(`  hint: ${error.hint}\n`);
+  if (error.code === "internal" && error.cause instanceof Error) process.stderr.write(`${error.cause.stack}\n`);
+  return errorMappings[error.code].exit;
+}
+
+function overview(): string {
+  const width = Math.max(...Object.keys(commands).map((name) => name.length));
+  return `OpenWit ${version}: an observability database for logs, traces and metrics in one executable.
+
+Usage: openwit <command> [options]
+
+Commands:
+${Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`).join("\n")}
+
+Options:
+  --help     this text, or that of a command
+  --version  the version
+
+Example:
+  openwit serve --data-dir ./data
+  openwit query "SELECT service_name, count(*) FROM logs GROUP BY ALL"
+`;
+}

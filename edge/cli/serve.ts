@@ -1,0 +1,97 @@
+/** `openwit serve`: runs a node until SIGTERM or SIGINT. */
+import { readFile } from "node:fs/promises";
+import process from "node:process";
+import { OpenWitError } from "../../core/error.ts";
+import { loadConfig } from "../config/config.ts";
+import { type ConfigKey, configKeys } from "../config/keys.ts";
+import { isLocalOnly, Node } from "../server/node.ts";
+import { stderrLog } from "../server/log.ts";
+import { version } from "../version.ts";
+import { parseFlags } from "./flags.ts";
+import type { Command } from "./main.ts";
+
+const flagKeys = Object.entries(configKeys as Record<string, ConfigKey>).filter(([, key]) => key.flag !== undefined);
+
+export const serveCommand: Command = {
+  usage: `openwit serve: run the database: OTLP in, SQL out.
+
+Usage: openwit serve [options]
+
+Options:
+${
+    flagKeys.map(([name, { flag, type, default: fallback, doc }]) => {
+      const value = type === "boolean" ? "" : ` ${Array.isArray(type) ? type.join("|") : type}`;
+      return `  ${`--${flag}${value}`.padEnd(32)}${doc}\n${" ".repeat(34)}(${name}, default ${fallback})`;
+    }).join("\n")
+  }
+  --config FILE                   YAML file with these and other keys
+
+Each key can also be set by environment: ${"OPENWIT_"} and the key in capitals, "__" between levels.
+
+Example:
+  openwit serve --data-dir /var/lib/openwit
+`,
+  run: serve,
+};
+
+async function serve(args: string[]): Promise<number> {
+  const options = Object.fromEntries(
+    flagKeys.map(([, { flag, type }]) => [flag!, { type: type === "boolean" ? "boolean" as const : "string" as const }]),
+  );
+  const { values, positionals } = parseFlags(args, { ...options, config: { type: "string" } }, "serve");
+  if (positionals.length > 0) {
+    throw new OpenWitError("invalid_argument", `serve takes no argument ${JSON.stringify(positionals[0])}`, {
+      hint: "openwit serve --help",
+    });
+  }
+  const path = (values.config ?? process.env.OPENWIT_CONFIG) as string | undefined;
+  const config = await loadConfig({
+    flags: values,
+    environment: process.env,
+    file: path === undefined ? undefined : { path, text: await readConfigFile(path) },
+  });
+  const log = stderrLog(process.stderr);
+  const node = new Node(config, log);
+  const stopped = new Promise<void>((resolve, reject) => {
+    let asked = false;
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.on(signal, () => {
+        if (asked) process.exit(130); // the second Ctrl-C: the WAL has everything that was acknowledged
+        asked = true;
+        log("info", "stopping", { signal });
+        node.stop().then(resolve, reject);
+      });
+    }
+  });
+  await node.start();
+  process.stderr.write(greeting(node, config.insecure || !isLocalOnly(config)));
+  await stopped;
+  log("info", "stopped");
+  return 0;
+}
+
+async function readConfigFile(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw new OpenWitError("invalid_argument", `cannot read --config ${path}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function greeting(node: Node, exposed: boolean): string {
+  const { http, otlp_http, otlp_grpc } = node.endpoints!;
+  return `OpenWit ${version} is ready: data in ${node.dataDir}
+  OTLP/gRPC  ${otlp_grpc}
+  OTLP/HTTP  ${otlp_http}
+  API        ${http}
+${exposed ? "  open to other machines, without any login (--insecure)\n" : ""}
+Try, in another terminal:
+  openwit demo --duration 30s${defaultPortNote(otlp_grpc)}
+  openwit query "SELECT service_name, count(*) AS records FROM logs GROUP BY ALL ORDER BY ALL"
+From a checkout, "openwit" is "npm run openwit --".
+`;
+}
+
+function defaultPortNote(otlpGrpc: string): string {
+  return otlpGrpc.endsWith(":4317") ? "" : ` --endpoint ${otlpGrpc}`;
+}

@@ -1,0 +1,67 @@
+/** `openwit status`: how the running server is, in words or as JSON. */
+import process from "node:process";
+import { parseFlags } from "./flags.ts";
+import type { Command } from "./main.ts";
+import { renderTable } from "./table.ts";
+import { expectOk, findTarget, targetFlags, targetUsage } from "./target.ts";
+
+export const statusCommand: Command = {
+  usage: `openwit status: say how the running server is.
+
+Usage: openwit status [options]
+
+Options:
+${targetUsage}
+  --json                 the whole document as JSON
+
+Exit status: 0 ready, 1 not ready or not reached.
+
+Example:
+  openwit status --data-dir ./data
+`,
+  async run(args) {
+    const { values } = parseFlags(args, { ...targetFlags, json: { type: "boolean" } }, "status");
+    const target = await findTarget({
+      url: values.url as string | undefined,
+      dataDir: values["data-dir"] as string | undefined,
+    });
+    const status = await (await expectOk(await target.fetch("/api/v1/status"))).json();
+    if (values.json) process.stdout.write(JSON.stringify(status, null, 2) + "\n");
+    else process.stdout.write(describe(status));
+    return status.phase === "ready" ? 0 : 1;
+  },
+};
+
+// deno-lint-ignore no-explicit-any -- the document of edge/api/status.ts
+function describe(status: any): string {
+  const lines = [
+    `OpenWit ${status.version} is ${status.phase}${status.reason ? `: ${status.reason}` : ""}`,
+    `data      ${status.data_dir}, ${bytes(status.disk?.free_bytes)} of ${bytes(status.disk?.total_bytes)} free`,
+    `process   pid ${status.pid}, up ${status.uptime_seconds} s, ${bytes(status.resident_bytes)} resident`,
+  ];
+  if (status.wal) lines.push(`WAL       ${status.wal.files} files, ${bytes(status.wal.bytes)}, sync ${status.wal.sync}`);
+  const text = lines.join("\n") + "\n";
+  if (!status.signals) return text;
+  // deno-lint-ignore no-explicit-any -- as above
+  const rows = Object.entries(status.signals as Record<string, any>).map(([signal, each]) => [
+    signal,
+    each.memtable_rows,
+    each.segment_rows,
+    each.segments,
+    bytes(each.segment_bytes),
+    each.oldest ?? "",
+    each.newest ?? "",
+  ]);
+  const columns = ["signal", "in memory", "in segments", "segments", "bytes", "oldest", "newest"]
+    .map((name, index) => ({ name, type: index > 0 && index < 4 ? "INTEGER" : "VARCHAR" }));
+  const damaged = Object.entries(status.damaged ?? {}).map(([id, why]) => `damaged segment ${id}: ${why}\n`).join("");
+  return `${text}\n${renderTable(columns, rows, process.stdout.columns ?? 160)}${damaged}`;
+}
+
+export function bytes(count: number | undefined): string {
+  if (count === undefined) return "?";
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let unit = 0;
+  while (count >= 1024 && unit < units.length - 1) [count, unit] = [count / 1024, unit + 1];
+  return `${unit === 0 ? count : count.toFixed(1)} ${units[unit]}`;
+}

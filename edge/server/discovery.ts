@@ -1,0 +1,35 @@
+/**
+ * `run/server.json` (mode 0600): where the server that runs on a data folder listens, so that `openwit query` and
+ * the other commands find it without being told. It says nothing about whether that server lives: its lock does.
+ */
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import type { Endpoints } from "./node.ts";
+
+export interface ServerRecord {
+  readonly pid: number;
+  readonly endpoints: Endpoints;
+}
+
+const fileName = join("run", "server.json");
+
+export async function publishEndpoints(dataDir: string, endpoints: Endpoints): Promise<void> {
+  const path = join(dataDir, fileName);
+  const record: ServerRecord = { pid: process.pid, endpoints };
+  await writeFile(`${path}.tmp`, JSON.stringify(record, null, 2) + "\n", { mode: 0o600 });
+  await rename(`${path}.tmp`, path);
+}
+
+export async function withdrawEndpoints(dataDir: string): Promise<void> {
+  await rm(join(dataDir, fileName), { force: true });
+}
+
+/** The record that the last server left, or undefined. It may be stale after a crash: connecting decides. */
+export async function readEndpoints(dataDir: string): Promise<ServerRecord | undefined> {
+  try {
+    return JSON.parse(await readFile(join(dataDir, fileName), "utf8")) as ServerRecord;
+  } catch {
+    return undefined; // absent or torn: there is no server to be found this way
+  }
+}

@@ -1,0 +1,287 @@
+/**
+ * The all-in-one server: every stage of the database in one process, composed from configuration.
+ *
+ * Order of starting: lock, listeners (which answer "starting"), recovery, ready. Order of stopping: draining
+ * (new requests are refused, retryable), listeners, engine, store, lock.
+ */
+import { Hono } from "hono";
+import { mkdir } from "node:fs/promises";
+import { resolve } from "node:path";
+import process from "node:process";
+import { systemClock } from "../../core/env/clock.ts";
+import type { Log } from "../../core/env/log.ts";
+import { systemRandom } from "../../core/env/random.ts";
+import { OpenWitError, toOpenWitError } from "../../core/error.ts";
+import type { IngestRequest, IngestResult } from "../../core/ingest/request.ts";
+import { Metrics } from "../../core/metrics/metrics.ts";
+import { signals } from "../../core/model/columns.ts";
+import { openStore } from "../../core/store/open.ts";
+import { defaultStoreOptions, type Store } from "../../core/store/store.ts";
+import { apiApp, errorResponse } from "../api/app.ts";
+import type { QueryHost } from "../api/host.ts";
+import type { Config } from "../config/config.ts";
+import { isLoopback, type Listen } from "../config/parse.ts";
+import { NodeDisk } from "../disk/disk.ts";
+import { lockFolder } from "../disk/lock.ts";
+import { DuckEngine } from "../duckdb/engine.ts";
+import { httpGuard, newGuard } from "../http/guard.ts";
+import { serveHttp } from "../http/serve.ts";
+import { InflightBudget } from "../otlp/budget.ts";
+import { serveOtlpGrpc } from "../otlp/grpc.ts";
+import { otlpHttp } from "../otlp/http.ts";
+import type { ReceiverDeps, RequestOutcome } from "../otlp/receiver.ts";
+import { WorkerEncoder } from "../parquet/encoder.ts";
+import { version } from "../version.ts";
+import { publishEndpoints, withdrawEndpoints } from "./discovery.ts";
+
+export type Phase = "starting" | "ready" | "draining" | "failed";
+
+/** Time that requests under way get to finish when the node is told to stop. */
+const drainMsMax = 10_000;
+
+/** Share of the memory limit that memtables and requests may take; the rest is the encoder's and the engine's. */
+const memtableShare = 0.4;
+const engineShare = 0.35;
+const receiverShare = 0.125;
+
+/** Time for one OTLP request to arrive. */
+const requestTimeoutMs = 30_000;
+
+/** Time for one API request, a long query and its rows included: the most that Bun.serve allows. */
+const queryTimeoutMs = 255_000;
+
+/** SQL is short. */
+const apiBytesMax = 4 * 1024 * 1024;
+
+export interface Endpoints {
+  readonly http: string;
+  readonly otlp_http: string;
+  readonly otlp_grpc: string;
+}
+
+interface Listener {
+  readonly port: number;
+  stop(deadlineMs: number): Promise<unknown>;
+}
+
+export class Node implements QueryHost {
+  phase: Phase = "starting";
+  /** Why the node is not ready, when it is not. */
+  reason: string | undefined = "recovering the data folder";
+  readonly metrics = new Metrics();
+  readonly dataDir: string;
+  endpoints: Endpoints | undefined;
+  readonly #startedMs = systemClock.monotonicMs();
+  readonly #stopping = new AbortController();
+  #store: Store | undefined;
+  #engine: DuckEngine | undefined;
+  #listeners: Listener[] = [];
+  #encoder: WorkerEncoder | undefined;
+
+  constructor(readonly config: Config, readonly log: Log) {
+    this.dataDir = resolve(config.dataDir);
+  }
+
+  /** Aborted when the node begins to stop: streams that would not end by themselves end then. */
+  get stopping(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  /** @throws OpenWitError `unavailable` while the node is not ready */
+  store(): Store {
+    if (this.#store !== undefined && this.phase === "ready") return this.#store;
+    throw new OpenWitError("unavailable", `this node is ${this.phase}${this.reason ? `: ${this.reason}` : ""}`, {
+      hint: "try again in a moment",
+    });
+  }
+
+  engine(): DuckEngine {
+    this.store();
+    return this.#engine!;
+  }
+
+  get searchTimeoutMs(): number {
+    return this.config.searchTimeoutMs;
+  }
+
+  get searchRowsMax(): number {
+    return this.config.searchRowsMax;
+  }
+
+  uptimeSeconds(): number {
+    return (systemClock.monotonicMs() - this.#startedMs) / 1_000;
+  }
+
+  /** Listens, recovers, and becomes ready. @throws OpenWitError when a port, the lock or the folder is not to be had */
+  async start(): Promise<void> {
+    await mkdir(this.dataDir, { recursive: true, mode: 0o700 });
+    const disk = new NodeDisk(this.dataDir);
+    const lock = await lockFolder(this.dataDir);
+    try {
+      await this.#listen();
+      this.#encoder = new WorkerEncoder();
+      const env = {
+        disk,
+        clock: systemClock,
+        random: systemRandom,
+        log: this.log,
+        encoder: this.#encoder,
+        metrics: this.metrics,
+      };
+      this.#store = await openStore(env, {
+        ...defaultStoreOptions,
+        wal: this.config.wal,
+        flushAgeMs: this.config.flushAgeMs,
+        flushBytes: Math.min(this.config.flushBytes, this.config.memoryBytesMax * memtableShare / 3),
+        memoryBytesMax: this.config.memoryBytesMax * memtableShare,
+      });
+      this.#engine = new DuckEngine({
+        dataDir: this.dataDir,
+        threads: this.config.searchThreads,
+        memoryBytesMax: this.config.memoryBytesMax * engineShare,
+        spillBytesMax: this.config.spillBytesMax,
+      });
+      this.#registerGauges(this.#store);
+      this.#store.startMaintenance();
+      await publishEndpoints(this.dataDir, this.endpoints!);
+      this.phase = "ready";
+      this.reason = undefined;
+    } catch (error) {
+      this.phase = "failed";
+      this.reason = toOpenWitError(error).message;
+      await this.#closeListeners(0);
+      await lock.release();
+      throw error;
+    }
+    this.#release = () => lock.release();
+  }
+
+  /** Drains and closes; what is acknowledged stays in the WAL for the next start. */
+  async stop(): Promise<void> {
+    if (this.phase === "draining") return;
+    this.phase = "draining";
+    this.reason = "shutting down";
+    this.#stopping.abort();
+    await this.#closeListeners(drainMsMax);
+    await this.#engine?.close();
+    await this.#store?.close();
+    await this.#encoder?.close();
+    await withdrawEndpoints(this.dataDir);
+    await this.#release();
+  }
+
+  #release: () => Promise<void> = () => Promise.resolve();
+
+  async #listen(): Promise<void> {
+    const { config } = this;
+    const deps: ReceiverDeps = {
+      ingest: (request) => this.#ingest(request),
+      limits: {
+        wireBytesMax: config.bodyBytesMax,
+        bodyBytesMax: config.decodedBytesMax,
+        bodyTimeoutMs: requestTimeoutMs,
+      },
+      budget: new InflightBudget(Math.floor(config.memoryBytesMax * receiverShare)),
+      log: this.log,
+      onRequest: (outcome) => this.#count(outcome),
+      isDraining: () => this.phase === "draining",
+    };
+    const timeouts = { idleTimeoutMs: 120_000, requestTimeoutMs };
+    const http = await this.#bind(config.http, "http", (listen) => {
+      const app = new Hono();
+      app.onError((error) => errorResponse(toOpenWitError(error)));
+      app.use(httpGuard(newGuard({ bindHost: listen.host })));
+      app.route("/", apiApp(this));
+      return serveHttp(app, { ...listen, ...timeouts, requestTimeoutMs: queryTimeoutMs, requestBytesMax: apiBytesMax });
+    });
+    const otlpHttpListener = await this.#bind(config.otlpHttp, "otlp-http", (listen) =>
+      serveHttp(otlpHttp(deps, newGuard({ bindHost: listen.host })), {
+        ...listen,
+        ...timeouts,
+        requestBytesMax: config.bodyBytesMax * 2,
+      }));
+    const otlpGrpc = await this.#bind(
+      config.otlpGrpc,
+      "otlp-grpc",
+      (listen) => serveOtlpGrpc(deps, newGuard({ bindHost: listen.host }), listen),
+    );
+    this.endpoints = {
+      http: `http://${authority(config.http, http.port)}`,
+      otlp_http: `http://${authority(config.otlpHttp, otlpHttpListener.port)}`,
+      otlp_grpc: `http://${authority(config.otlpGrpc, otlpGrpc.port)}`,
+    };
+  }
+
+  /** Opens a listener, or says which flag to change. */
+  async #bind<L extends Listener>(listen: Listen, flag: string, serve: (listen: Listen) => L | Promise<L>): Promise<L> {
+    try {
+      const listener = await serve(listen);
+      this.#listeners.push(listener);
+      return listener;
+    } catch (cause) {
+      throw new OpenWitError("conflict", `cannot listen at ${listen.host}:${listen.port}: ${(cause as Error).message}`, {
+        hint: `another program may hold the port; choose one with --${flag} host:port`,
+        cause,
+      });
+    }
+  }
+
+  async #ingest(request: IngestRequest): Promise<IngestResult> {
+    const started = systemClock.monotonicMs();
+    const result = await this.store().ingest(request);
+    this.metrics.observe("openwit_ack_seconds", (systemClock.monotonicMs() - started) / 1_000, {
+      signal: request.signal,
+    });
+    return result;
+  }
+
+  #count({ protocol, signal = "none", code }: RequestOutcome): void {
+    this.metrics.add("openwit_requests_total", 1, { signal, protocol, outcome: code });
+    if (code !== "ok") this.metrics.add("openwit_rejected_requests_total", 1, { signal, reason: code });
+  }
+
+  async #closeListeners(deadlineMs: number): Promise<void> {
+    await Promise.allSettled(this.#listeners.splice(0).map((listener) => listener.stop(deadlineMs)));
+  }
+
+  #registerGauges(store: Store): void {
+    const { metrics } = this;
+    metrics.gauge("openwit_build_info", () => [{ labels: { version }, value: 1 }]);
+    metrics.gauge("openwit_uptime_seconds", () => this.uptimeSeconds());
+    metrics.gauge("openwit_wal_bytes", () => store.wal.stats.bytes);
+    metrics.gauge("openwit_wal_files", () => store.wal.stats.files);
+    metrics.gauge("openwit_wal_fsyncs_total", () => store.wal.stats.fsyncs);
+    metrics.gauge("openwit_wal_appended_bytes_total", () => store.wal.stats.appendedBytes);
+    metrics.gauge(
+      "openwit_memtable_rows",
+      () => store.memtableStats().map(({ signal, rows }) => ({ labels: { signal }, value: rows })),
+    );
+    metrics.gauge("openwit_memtable_bytes", () => store.memtableStats().reduce((sum, { bytes }) => sum + bytes, 0));
+    const bySignal = (measure: (segment: { rows: number; bytes: number }) => number) => () =>
+      signals.map((signal) => {
+        let value = 0;
+        for (const segment of store.manifest.state.segments.values()) {
+          if (segment.signal === signal) value += measure(segment);
+        }
+        return { labels: { signal }, value };
+      });
+    metrics.gauge("openwit_segments", bySignal(() => 1));
+    metrics.gauge("openwit_segment_bytes", bySignal(({ bytes }) => bytes));
+    metrics.gauge("openwit_segment_rows", bySignal(({ rows }) => rows));
+    metrics.gauge("openwit_process_resident_bytes", () => process.memoryUsage.rss());
+    metrics.gauge("openwit_process_cpu_seconds_total", () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1e6;
+    });
+  }
+}
+
+function authority({ host }: Listen, port: number): string {
+  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return reachable.includes(":") ? `[${reachable}]:${port}` : `${reachable}:${port}`;
+}
+
+/** Whether every listener is for this machine alone. */
+export function isLocalOnly(config: Config): boolean {
+  return [config.http, config.otlpHttp, config.otlpGrpc].every(({ host }) => isLoopback(host));
+}

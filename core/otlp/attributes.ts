@@ -5,6 +5,7 @@
  * become `openwit.duplicate.{n}.{key}`. Entries keep the order in which they were sent.
  * Nothing is allocated for an attribute with a known key and a string, integer or boolean value.
  */
+import { OpenWitError } from "../error.ts";
 import type { DictionaryVector, MapVector } from "../model/vector.ts";
 import { type AnyValueReader, letterString } from "./any_value.ts";
 import type { Wire } from "./wire.ts";
@@ -13,6 +14,9 @@ const textEncoder = new TextEncoder();
 
 /** Up to this many, codes are compared pairwise; above it, marked in an array. */
 const pairwiseMax = 16;
+
+/** Most attributes of one record: far above use, and it bounds the names that hostile duplicates are given. */
+const attributesMax = 65_536;
 
 export class AttributeReader {
   readonly #wire: Wire;
@@ -35,15 +39,17 @@ export class AttributeReader {
     this.#emptyTypes = types.codeOf(new Uint8Array(0), 0, 0);
   }
 
+  /** How many entries the row has so far. */
+  get count(): number {
+    return this.#count;
+  }
+
   /** Reads one KeyValue into the row. */
   add(start: number, end: number): void {
     const { bytes } = this.#wire;
     // What encoders write: a short key, then a value that is a string and nothing else.
-    const keyEnd = start + 2 + bytes[start + 1];
-    if (
-      end - start > 3 && bytes[start] === 0x0a && keyEnd + 2 <= end && bytes[start + 1] < 0x80 &&
-      bytes[keyEnd] === 0x12
-    ) {
+    const keyEnd = end - start > 3 ? start + 2 + bytes[start + 1] : end;
+    if (keyEnd + 2 <= end && bytes[start] === 0x0a && bytes[start + 1] < 0x80 && bytes[keyEnd] === 0x12) {
       let at = keyEnd + 2;
       let length = bytes[keyEnd + 1];
       if (length >= 0x80 && at < end) length = (length & 0x7f) | bytes[at++] << 7;
@@ -114,6 +120,9 @@ export class AttributeReader {
   }
 
   #grow(): void {
+    if (this.#letters.length >= attributesMax) {
+      throw new OpenWitError("too_large", `cannot take a record of more than ${attributesMax} attributes`);
+    }
     const letters = new Uint8Array(this.#letters.length * 2);
     letters.set(this.#letters);
     this.#letters = letters;

@@ -30,6 +30,11 @@ const weightMax = 4_000_000;
 export const rowWeight = 8;
 export const elementWeight = 2;
 
+/** Position of a field that was not sent. */
+export const absent = -1;
+/** Position of a field that was not sent and is then zero. */
+export const zero = -2;
+
 /** Text that is hexadecimal by construction, and needs no check. */
 const hexColumns = new Set(["trace_id", "span_id", "parent_span_id", "series_id"]);
 const hexPairs = new Uint8Array(512);
@@ -119,6 +124,36 @@ export class Batch {
   ): void {
     if ((low | high) === 0) vector.pushNull();
     else this.pushTime(vector, low, high, attributes, field);
+  }
+
+  /** As `pushOptionalTime`, by the position of the fixed64. */
+  pushOptionalTimeAt(vector: FixedVector, at: number, attributes: AttributeReader, field: string): void {
+    if (!this.pushTimeAt(vector, at, attributes, field)) vector.pushNull();
+  }
+
+  /** As `pushTime`, by the position of the fixed64; false, with nothing pushed, when it was not sent. */
+  pushTimeAt(vector: FixedVector, at: number, attributes: AttributeReader, field: string): boolean {
+    if (at < 0) return false;
+    const low = this.wire.view.getInt32(at, true), high = this.wire.view.getInt32(at + 4, true);
+    if ((low | high) === 0) return false;
+    this.pushTime(vector, low, high, attributes, field);
+    return true;
+  }
+
+  /** Pushes the eight bytes at a position as they are; NULL when `absent`, zero when `zero`. */
+  pushFixed64(vector: FixedVector, at: number): void {
+    if (at >= 0) vector.pushWords(this.wire.view.getInt32(at, true), this.wire.view.getInt32(at + 4, true));
+    else if (at === zero) vector.pushWords(0, 0);
+    else vector.pushNull();
+  }
+
+  /** Pushes the value of a number point or an exemplar: a double, or an integer exactly and as a double. */
+  pushNumber(value: FixedVector, valueInt: FixedVector, doubleAt: number, intAt: number): void {
+    if (intAt >= 0) {
+      const { view } = this.wire;
+      value.pushDouble(view.getInt32(intAt + 4, true) * 0x1_0000_0000 + view.getUint32(intAt, true));
+    } else this.pushFixed64(value, doubleAt);
+    this.pushFixed64(valueInt, intAt);
   }
 
   /** Pushes bytes of the body as lowercase hexadecimal. */

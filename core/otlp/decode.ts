@@ -15,6 +15,8 @@ import type { FixedVector } from "../model/vector.ts";
 import { valueDepthMax } from "./any_value.ts";
 import { Batch } from "./batch.ts";
 import { LogReader } from "./logs.ts";
+import { MetricReader } from "./metrics.ts";
+import { SpanReader } from "./spans.ts";
 
 export interface DecodeReport {
   /** Rows appended to the chunk. */
@@ -70,11 +72,20 @@ export function decodeRequest(
 
 /** Reads one LogRecord, Span or Metric. */
 interface RecordReader {
+  /** Called when the records of another scope follow. */
+  beginScope?(): void;
   read(start: number, end: number): void;
 }
 
-function newRecordReader(_signal: Signal, batch: Batch): RecordReader {
-  return new LogReader(batch);
+function newRecordReader(signal: Signal, batch: Batch): RecordReader {
+  switch (signal) {
+    case "logs":
+      return new LogReader(batch);
+    case "spans":
+      return new SpanReader(batch);
+    case "metrics":
+      return new MetricReader(batch);
+  }
 }
 
 /** Field 1 of every request: ResourceLogs, ResourceSpans, ResourceMetrics. */
@@ -121,7 +132,10 @@ function readLevel(
     from = wire.at;
   }
   if (isResource) origin.readResource(from, to, schemaFrom, schemaTo);
-  else origin.readScope(from, to, schemaFrom, schemaTo);
+  else {
+    origin.readScope(from, to, schemaFrom, schemaTo);
+    records.beginScope?.();
+  }
 
   const rowsBefore = batch.rows;
   for (let at = start; at < end;) {

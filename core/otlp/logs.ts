@@ -3,6 +3,7 @@ import type { DictionaryVector, FixedVector, MapVector, Utf8Vector } from "../mo
 import { letterEmpty, letterString } from "./any_value.ts";
 import { AttributeReader } from "./attributes.ts";
 import { type Batch, rowWeight } from "./batch.ts";
+import { CachedDictionary } from "./cached_dictionary.ts";
 
 export class LogReader {
   readonly #batch: Batch;
@@ -10,18 +11,16 @@ export class LogReader {
   readonly #timestamp: FixedVector;
   readonly #observed: FixedVector;
   readonly #severityNumber: FixedVector;
-  readonly #severityText: DictionaryVector;
+  readonly #severityText: CachedDictionary;
   readonly #body: Utf8Vector;
   readonly #bodyType: DictionaryVector;
   readonly #patternId: FixedVector;
   readonly #traceId: Utf8Vector;
   readonly #spanId: Utf8Vector;
   readonly #flags: FixedVector;
-  readonly #eventName: DictionaryVector;
+  readonly #eventName: CachedDictionary;
   readonly #dropped: FixedVector;
-  /** Codes of the texts of the record before, which the next one mostly repeats. */
-  #severityCode = -1;
-  #eventCode = -1;
+  /** Codes of the body's type letters, by letter. */
   readonly #bodyTypeCodes = new Int32Array(128).fill(-1);
 
   constructor(batch: Batch) {
@@ -34,14 +33,14 @@ export class LogReader {
     this.#timestamp = batch.column("timestamp");
     this.#observed = batch.column("observed_timestamp");
     this.#severityNumber = batch.column("severity_number");
-    this.#severityText = batch.column("severity_text");
+    this.#severityText = new CachedDictionary(batch.column("severity_text"));
     this.#body = batch.column("body");
     this.#bodyType = batch.column("body_type");
     this.#patternId = batch.column("pattern_id");
     this.#traceId = batch.column("trace_id");
     this.#spanId = batch.column("span_id");
     this.#flags = batch.column("flags");
-    this.#eventName = batch.column("event_name");
+    this.#eventName = new CachedDictionary(batch.column("event_name"));
     this.#dropped = batch.column("dropped_attributes_count");
   }
 
@@ -116,14 +115,8 @@ export class LogReader {
     if (batch.refuse()) return attributes.discard();
     attributes.end();
     this.#severityNumber.pushInt(severityNumber);
-    if (!this.#severityText.matches(this.#severityCode, bytes, severityFrom, severityTo)) {
-      this.#severityCode = this.#severityText.codeOf(bytes, severityFrom, severityTo);
-    }
-    this.#severityText.pushCode(this.#severityCode);
-    if (!this.#eventName.matches(this.#eventCode, bytes, eventFrom, eventTo)) {
-      this.#eventCode = this.#eventName.codeOf(bytes, eventFrom, eventTo);
-    }
-    this.#eventName.pushCode(this.#eventCode);
+    this.#severityText.push(bytes, severityFrom, severityTo);
+    this.#eventName.push(bytes, eventFrom, eventTo);
     batch.pushHex(this.#traceId, traceFrom, traceTo);
     batch.pushHex(this.#spanId, spanFrom, spanTo);
     this.#flags.pushInt(flags);

@@ -1,0 +1,24 @@
+/**
+ * What the encoder and its worker say to each other. One file is encoded at a time.
+ *
+ *   encoder ─begin─▶ worker      ◀─pull─ wants a batch    ─batch─▶ / ─end─▶ (no more batches)
+ *                                ◀─bytes─ of the file     ─took─▶  the consumer asks for more
+ *                                ◀─done─ or ◀─error─
+ *
+ * Back-pressure goes both ways: at most one batch waits in the worker, and it goes on writing only after the
+ * bytes that it gave last were taken. Buffers are transferred, not copied.
+ */
+import type { ErrorCode } from "../../core/error.ts";
+import type { Signal } from "../../core/model/columns.ts";
+
+export type ToWorker =
+  | { readonly kind: "begin"; readonly signal: Signal; readonly keyValues: Readonly<Record<string, string>> }
+  | { readonly kind: "batch"; readonly ipc: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "end" }
+  | { readonly kind: "took" };
+
+export type FromWorker =
+  | { readonly kind: "pull" }
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "done"; readonly wasmBytes: number }
+  | { readonly kind: "error"; readonly code: ErrorCode; readonly message: string; readonly hint?: string };

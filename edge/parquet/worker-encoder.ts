@@ -1,0 +1,178 @@
+/**
+ * The segment encoder of the server: parquet-wasm in a thread of its own, so that a flush does not stop requests.
+ *
+ * The thread starts with the first segment and ends when it was idle, when its WASM memory (which never shrinks)
+ * has grown large, and after any failure: a WebAssembly instance that has panicked is not to be used again.
+ */
+import { OpenWitError } from "../../core/error.ts";
+import type { Signal } from "../../core/model/columns.ts";
+import type { SegmentEncoder, SegmentPart } from "../../core/segment/encoder.ts";
+import { batchesOf } from "./batches.ts";
+import type { FromWorker, ToWorker } from "./protocol.ts";
+
+export interface WorkerEncoderOptions {
+  /** Milliseconds without work after which the thread ends. */
+  readonly idleMs: number;
+  /** WASM memory above which it ends after the segment at hand. */
+  readonly wasmBytesMax: number;
+}
+
+/** Batches of 16,384 rows take 30 to 70 MB; beyond this a segment had rows of unusual size. */
+export const defaultWorkerEncoderOptions: WorkerEncoderOptions = {
+  idleMs: 30_000,
+  wasmBytesMax: 128 * 1024 * 1024,
+};
+
+export interface WorkerEncoder extends SegmentEncoder {
+  /** Ends the thread; segments under way fail with `unavailable`. */
+  close(): Promise<void>;
+  /** Threads started so far, and whether one is running now. */
+  stats(): { readonly started: number; readonly isRunning: boolean };
+}
+
+/** Segments are encoded one after another. */
+export function workerEncoder(options: WorkerEncoderOptions = defaultWorkerEncoderOptions): WorkerEncoder {
+  let thread: EncoderThread | undefined;
+  let idle: ReturnType<typeof setTimeout> | undefined;
+  let turn: Promise<void> = Promise.resolve();
+  let started = 0;
+  let isClosed = false;
+
+  async function stop(): Promise<void> {
+    clearTimeout(idle);
+    const stopped = thread;
+    thread = undefined;
+    await stopped?.stop();
+  }
+
+  async function* encode(
+    signal: Signal,
+    parts: readonly SegmentPart[],
+    keyValues: Readonly<Record<string, string>>,
+  ): AsyncGenerator<Uint8Array> {
+    const before = turn;
+    const { promise, resolve: endTurn } = Promise.withResolvers<void>();
+    turn = promise;
+    let isReusable = false;
+    try {
+      await before;
+      clearTimeout(idle);
+      if (isClosed) throw closed();
+      if (thread === undefined || thread.isBroken) {
+        thread = new EncoderThread();
+        started++;
+      }
+      const wasmBytes = yield* thread.encode(signal, parts, keyValues);
+      isReusable = wasmBytes <= options.wasmBytesMax;
+    } finally {
+      if (isReusable && !isClosed) {
+        idle = setTimeout(stop, options.idleMs);
+        idle.unref?.();
+      } else await stop();
+      endTurn();
+    }
+  }
+
+  return {
+    encode,
+    stats: () => ({ started, isRunning: thread !== undefined }),
+    close: async () => {
+      isClosed = true;
+      thread?.fail(closed());
+      await turn;
+      await stop();
+    },
+  };
+}
+
+/** One worker, and the segment that it is at. */
+class EncoderThread {
+  readonly #worker = new Worker(new URL("./worker.ts", import.meta.url));
+  readonly #inbox: FromWorker[] = [];
+  readonly #exit = Promise.withResolvers<void>();
+  #failure: OpenWitError | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor() {
+    this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+      this.#inbox.push(data);
+      this.#wake?.();
+    };
+    this.#worker.onerror = (event) =>
+      this.fail(new OpenWitError("internal", `the segment encoder died: ${event.message}`));
+    this.#worker.addEventListener("close", () => {
+      this.fail(
+        new OpenWitError("internal", "the segment encoder ended by itself", { hint: "out of memory?" }),
+      );
+      this.#exit.resolve();
+    });
+  }
+
+  get isBroken(): boolean {
+    return this.#failure !== undefined;
+  }
+
+  /** Makes the segment under way, and any later one, throw this. The first failure is the one that counts. */
+  fail(error: OpenWitError): void {
+    this.#failure ??= error;
+    this.#wake?.();
+  }
+
+  /** The file's bytes; returns the size of the WASM memory. */
+  async *encode(
+    signal: Signal,
+    parts: readonly SegmentPart[],
+    keyValues: Readonly<Record<string, string>>,
+  ): AsyncGenerator<Uint8Array, number> {
+    const batches = batchesOf(signal, parts);
+    this.#send({ kind: "begin", signal, keyValues });
+    this.#sendNext(batches);
+    for (;;) {
+      const message = await this.#receive();
+      switch (message.kind) {
+        case "pull":
+          this.#sendNext(batches);
+          break;
+        case "bytes":
+          yield message.bytes;
+          this.#send({ kind: "took" });
+          break;
+        case "done":
+          return message.wasmBytes;
+        case "error":
+          throw new OpenWitError(message.code, message.message, { hint: message.hint });
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#failure ??= closed();
+    this.#worker.terminate();
+    await this.#exit.promise;
+  }
+
+  #sendNext(batches: Generator<Uint8Array<ArrayBuffer>>): void {
+    const { done, value } = batches.next();
+    if (done) return this.#send({ kind: "end" });
+    const ipc = value.byteLength === value.buffer.byteLength ? value : value.slice();
+    this.#send({ kind: "batch", ipc }, [ipc.buffer]);
+  }
+
+  #send(message: ToWorker, transfer: Transferable[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+
+  async #receive(): Promise<FromWorker> {
+    while (this.#failure === undefined && this.#inbox.length === 0) {
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+    return this.#inbox.shift()!;
+  }
+}
+
+function closed(): OpenWitError {
+  return new OpenWitError("unavailable", "the segment encoder is closed", {
+    hint: "the server is shutting down",
+  });
+}

@@ -1,0 +1,72 @@
+/** The thread in which segments are encoded: an entry point of its own. See protocol.ts for what it is told. */
+import { toOpenWitError } from "../../core/error.ts";
+import type { FromWorker, ToWorker } from "./protocol.ts";
+import { parquetWasmBytes } from "./wasm.ts";
+import { writeParquetStream } from "./writer.ts";
+
+// deno-lint-ignore no-explicit-any -- the global of a worker; the checker knows that of a window
+const thread = globalThis as any;
+
+const inbox: ToWorker[] = [];
+let wake: (() => void) | undefined;
+
+thread.onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  inbox.push(data);
+  wake?.();
+};
+
+void serve(); // not awaited here: a module with a top-level await cannot be compiled to bytecode
+
+async function serve(): Promise<never> {
+  for (;;) {
+    const message = await receive();
+    if (message.kind === "begin") await encode(message);
+  }
+}
+
+async function encode({ signal, keyValues }: ToWorker & { kind: "begin" }): Promise<void> {
+  try {
+    for await (const bytes of writeParquetStream(signal, batches(), keyValues)) {
+      const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+      send({ kind: "bytes", bytes: own }, [own.buffer]);
+      await expect("took");
+    }
+    send({ kind: "done", wasmBytes: parquetWasmBytes() });
+  } catch (thrown) {
+    const { code, message, hint } = toOpenWitError(thrown);
+    send({ kind: "error", code, message, hint });
+  }
+}
+
+async function* batches(): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const message = await receive(({ kind }) => kind === "batch" || kind === "end");
+    if (message.kind !== "batch") return;
+    send({ kind: "pull" }); // before the batch is encoded, so that the next is built meanwhile
+    yield message.ipc;
+  }
+}
+
+async function expect(kind: ToWorker["kind"]): Promise<void> {
+  await receive((message) => message.kind === kind);
+}
+
+/** The oldest message that is wanted: the writer may ask for a batch while bytes are still to be taken. */
+async function receive(wanted: (message: ToWorker) => boolean = () => true): Promise<ToWorker> {
+  for (;;) {
+    const index = inbox.findIndex(wanted);
+    if (index >= 0) return inbox.splice(index, 1)[0];
+    await new Promise<void>((resolve) => {
+      const others = wake;
+      wake = () => {
+        others?.();
+        resolve();
+      };
+    });
+    wake = undefined;
+  }
+}
+
+function send(message: FromWorker, transfer: Transferable[] = []): void {
+  thread.postMessage(message, transfer);
+}

@@ -32,11 +32,11 @@ const values: [string, TypedValue, string, string | null][] = [
   ],
   [
     "a kvlist with a key twice",
-    { entries: [["a", 1n], ["a", "2"], ["$x", 1e21], ["$bytes", "z"], ["$$double", "y"]] },
+    { kvlist: [["a", 1n], ["a", "2"], ["$x", 1e21], ["$bytes", "z"], ["$$double", "y"]] },
     "m",
     '{"a":1,"a":"2","$$x":1e+21,"$$bytes":"z","$$$double":"y"}',
   ],
-  ["an empty kvlist", { entries: [] }, "m", "{}"],
+  ["an empty kvlist", { kvlist: [] }, "m", "{}"],
   ["control characters", ['a"\\\n\t\u0001\u2028'], "a", '["a\\"\\\\\\n\\t\\u0001\u2028"]'],
 ];
 

@@ -42,7 +42,7 @@ export type TypedValue =
 
 /** A KeyValueList, which may hold a key twice. */
 export interface TypedKvlist {
-  readonly entries: readonly (readonly [key: string, value: TypedValue])[];
+  readonly kvlist: readonly (readonly [key: string, value: TypedValue])[];
 }
 
 /**
@@ -88,7 +88,7 @@ export function formatTypedValue(
   if (typeof value === "bigint") return { letter: "i", text: String(value) };
   if (typeof value === "number") return { letter: "d", text: Object.is(value, -0) ? "-0" : String(value) };
   if (value instanceof Uint8Array) return { letter: "y", text: base64Text(value) };
-  return { letter: "entries" in value ? "m" : "a", text: formatTypedJson(value) };
+  return { letter: "kvlist" in value ? "m" : "a", text: formatTypedJson(value) };
 }
 
 /** Typed JSON of a value. */
@@ -97,8 +97,8 @@ export function formatTypedJson(value: TypedValue): string {
   if (typeof value === "string") return jsonString(value);
   if (value === null || typeof value === "boolean" || typeof value === "bigint") return String(value);
   if (value instanceof Uint8Array) return `{"$bytes":"${base64Text(value)}"}`;
-  if ("entries" in value) {
-    const entries = value.entries.map(([key, inner]) =>
+  if ("kvlist" in value) {
+    const entries = value.kvlist.map(([key, inner]) =>
       `${jsonString(key.startsWith("$") ? "$" + key : key)}:${formatTypedJson(inner)}`
     );
     return `{${entries.join(",")}}`;
@@ -163,7 +163,7 @@ class TypedJsonParser {
   #object(depth: number): TypedValue {
     const entries: [string, TypedValue][] = [];
     this.#at++;
-    if (this.#accept("}")) return { entries };
+    if (this.#accept("}")) return { kvlist: entries };
     do {
       this.#space();
       const key = this.#string();
@@ -174,7 +174,7 @@ class TypedJsonParser {
     const [key, value] = entries[0];
     if (key === "$double" && typeof value === "string") return Number(value);
     if (key === "$bytes" && typeof value === "string") return base64Bytes(value);
-    return { entries: entries.map(([key, value]) => [key.startsWith("$$") ? key.slice(1) : key, value]) };
+    return { kvlist: entries.map(([key, value]) => [key.startsWith("$$") ? key.slice(1) : key, value]) };
   }
 
   #string(): string {
@@ -222,6 +222,7 @@ function jsonDouble(value: number): string {
 
 /** As core/otlp writes it: only what JSON demands is escaped, and only \n, \r and \t by letter. */
 function jsonString(text: string): string {
+  // deno-lint-ignore no-control-regex -- control characters are what JSON demands to be escaped
   return '"' + text.replace(/["\\\u0000-\u001f]/g, (character) => {
     const short = { '"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" }[character];
     return short ?? "\\u" + character.charCodeAt(0).toString(16).padStart(4, "0");

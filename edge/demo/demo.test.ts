@@ -21,7 +21,7 @@ type Answer = { status: number; message?: string; details?: string; body?: Uint8
 
 /** A gRPC server that answers each call as told. */
 async function grpcServer(
-  answer: (call: Call, index: number) => Answer,
+  answer: (call: Call, index: number) => Answer | Promise<Answer>,
 ): Promise<{ endpoint: string; calls: Call[] }> {
   const calls: Call[] = [];
   const server = createServer();

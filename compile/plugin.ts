@@ -1,7 +1,6 @@
 /**
  * What the bundler does differently for an executable, where no node_modules exist at run time:
  * - `@duckdb/node-bindings` becomes native/load.ts with DuckDB's two native parts embedded, zstd-compressed;
- * - parquet-wasm reads its WASM from within the executable;
  * - `new URL("./worker.ts", import.meta.url)` becomes the worker's path inside the executable, where all modules
  *   are one file and a path relative to the source means nothing.
  */
@@ -10,6 +9,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { OpenWitError } from "../core/error.ts";
+import { checksumOf, inPieces } from "./native/folder.ts";
 import { addonName, libraryName } from "./native/load.ts";
 
 /**
@@ -40,22 +40,14 @@ export function executablePlugin(
         loader: "js",
         contents: bindingsModule(duckdbFolder, work),
       }));
-      build.onLoad({ filter: /parquet-wasm\/node\/parquet_wasm\.js$/ }, ({ path }) => ({
-        loader: "js",
-        contents: replaceOnce(
-          path,
-          "`${__dirname}/parquet_wasm_bg.wasm`",
-          "require('./parquet_wasm_bg.wasm')",
-        ),
-      }));
       build.onLoad({ filter: ours }, ({ path }) => ({
         loader: "ts",
         contents: withWorkerPaths(path, root, workerEntries),
       }));
-      // The build for browsers fetches its WASM by URL, which an executable cannot serve.
-      build.onLoad({ filter: /parquet-wasm\/(esm|bundler)\/parquet_wasm\.js$/ }, ({ path }) => {
-        throw new OpenWitError("unsupported", `${path} cannot be embedded`, {
-          hint: 'import "parquet-wasm" or "parquet-wasm/node"',
+      // Its builds for Node and for bundlers look for the WASM beside themselves when they are loaded.
+      build.onLoad({ filter: /parquet-wasm\/(node|bundler)\/parquet_wasm\.js$/ }, ({ path }) => {
+        throw new OpenWitError("unsupported", `${path} cannot find its WASM inside an executable`, {
+          hint: 'import "parquet-wasm/esm" and give initSync the bytes',
         });
       });
     },
@@ -74,7 +66,7 @@ function bindingsModule(duckdbFolder: string, work: string): string {
       name,
       bytes: content.length,
       sha256: createHash("sha256").update(content).digest("hex"),
-      xxh3: Bun.hash.xxHash3(content).toString(16),
+      checksum: checksumOf(inPieces(content)),
     };
     return `embedded(${JSON.stringify(facts)}, require(${JSON.stringify(compressed)}))`;
   });
@@ -84,16 +76,6 @@ function bindingsModule(duckdbFolder: string, work: string): string {
 const { embedded } = require(${embedded});
 module.exports = loadBindings([${parts.join(", ")}]);
 `;
-}
-
-function replaceOnce(path: string, from: string, to: string): string {
-  const pieces = readFileSync(path, "utf8").split(from);
-  if (pieces.length !== 2) {
-    throw new OpenWitError("unsupported", `${path} has ${pieces.length - 1} times ${from}, expected once`, {
-      hint: "the package has changed: adapt compile/plugin.ts",
-    });
-  }
-  return pieces.join(to);
 }
 
 function withWorkerPaths(path: string, root: string, workerEntries: readonly string[]): string {

@@ -21,6 +21,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -36,8 +37,8 @@ export interface NativePart {
   readonly bytes: number;
   /** Hexadecimal SHA-256 of the unpacked file. */
   readonly sha256: string;
-  /** Hexadecimal XXH3 (64 bits) of the unpacked file: finds damage, not malice. */
-  readonly xxh3: string;
+  /** `checksumOf` the unpacked file: finds damage, not malice. */
+  readonly checksum: string;
   /** Unpacked content. @throws when the executable is damaged */
   unpack(): Uint8Array;
 }
@@ -126,6 +127,19 @@ export function folderName(parts: readonly NativePart[]): string {
   return folderPrefix + hash.digest("hex").slice(0, 16);
 }
 
+/** Hexadecimal XXH3 (64 bits), each piece of `pieceBytes` seeded with the hash of the one before. */
+export function checksumOf(pieces: Iterable<Uint8Array>): string {
+  let hash = 0n;
+  for (const piece of pieces) hash = Bun.hash.xxHash3(piece, hash);
+  return hash.toString(16);
+}
+
+/** The whole of `content` in the pieces that `checksumOf` expects. */
+export function* inPieces(content: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < content.length; at += pieceBytes) yield content.subarray(at, at + pieceBytes);
+}
+
+const pieceBytes = 1 << 20;
 const folderPrefix = "native-";
 const temporaryMark = ".tmp-";
 /** Longer than any unpacking takes, so that nobody's work in progress is swept. */
@@ -133,14 +147,17 @@ const abandonedMs = 3_600_000;
 /** Unpacked parts of other versions are kept this long: two versions may be in use side by side for a while. */
 const otherVersionMs = 7 * 86_400_000;
 
-type ContentCheck = (content: Uint8Array, part: NativePart) => boolean;
+type ContentCheck = (pieces: Iterable<Uint8Array>, part: NativePart) => boolean;
 
-/** 4 ms for 70 MB: enough where only we or root can have written. */
-const isUndamaged: ContentCheck = (content, part) => Bun.hash.xxHash3(content).toString(16) === part.xxh3;
+/** 15 ms for 70 MB: enough where only we or root can have written. */
+const isUndamaged: ContentCheck = (pieces, part) => checksumOf(pieces) === part.checksum;
 
-/** 43 ms for 70 MB: where anybody's library may lie, such as the folder to which a browser downloads. */
-const isAuthentic: ContentCheck = (content, part) =>
-  createHash("sha256").update(content).digest("hex") === part.sha256;
+/** 50 ms for 70 MB: where anybody's library may lie, such as the folder to which a browser downloads. */
+const isAuthentic: ContentCheck = (pieces, part) => {
+  const hash = createHash("sha256");
+  for (const piece of pieces) hash.update(piece);
+  return hash.digest("hex") === part.sha256;
+};
 
 /** Whether root put the parts there, and nobody else can touch them. */
 function isInstalled(base: string, parts: readonly NativePart[]): boolean {
@@ -165,9 +182,26 @@ function difference(path: string, part: NativePart, check: ContentCheck): string
   const stat = statSync(path, { throwIfNoEntry: false });
   if (!stat) return `${path} does not exist`;
   if (stat.size !== part.bytes) return `${path} has ${stat.size} bytes, expected ${part.bytes}`;
-  return check(Bun.mmap(path, { shared: false }), part)
-    ? undefined
-    : `${path} has another content than this build`;
+  const pieces = piecesOf(path);
+  return check(pieces, part) ? undefined : `${path} has another content than this build`;
+}
+
+/** Through one buffer, so that a check does not add the file's size to the memory that the process keeps. */
+function* piecesOf(path: string): Generator<Uint8Array> {
+  const buffer = new Uint8Array(pieceBytes);
+  const fd = openSync(path, "r");
+  try {
+    for (;;) {
+      let filled = 0;
+      for (let read = 1; read > 0 && filled < pieceBytes; filled += read) {
+        read = readSync(fd, buffer, filled, pieceBytes - filled, null);
+      }
+      if (filled > 0) yield buffer.subarray(0, filled);
+      if (filled < pieceBytes) return;
+    }
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** "/a/b" gives "/", "/a", "/a/b". */

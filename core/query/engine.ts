@@ -1,0 +1,53 @@
+/**
+ * The SQL engine as the query front sees it; edge/duckdb is the one that runs.
+ *
+ * The front parses a statement to its tree, checks and rewrites the tree (check.ts, rewrite.ts), prints it, and
+ * runs the printed text: the text of a user never reaches `run`.
+ */
+import type { Signal } from "../model/columns.ts";
+import type { ResultBatch, ResultColumn } from "./result.ts";
+import type { SourceChunk } from "./sources.ts";
+import type { SqlNode, SqlTree } from "./tree.ts";
+
+export interface SqlEngine {
+  /**
+   * The tree of the statements in a text.
+   * @throws OpenWitError `invalid_argument` with a position when it does not parse, or is not a SELECT.
+   */
+  parse(sql: string): Promise<SqlTree>;
+  /** The SQL text of a tree. @throws OpenWitError */
+  print(tree: SqlTree): Promise<string>;
+  /** Constant expressions as nanoseconds since 1970 UTC; `undefined` for one that is not a time. */
+  evaluateTimes(expressions: readonly SqlNode[]): Promise<(bigint | undefined)[]>;
+  /**
+   * Runs one checked SELECT whose tables are the signals' names.
+   * Resolves when the first rows can be fetched. @throws OpenWitError
+   */
+  run(request: EngineRequest): Promise<EngineResult>;
+  /** Interrupts what runs, waits for it, and lets go of all memory. The engine opens again when next used. */
+  close(): Promise<void>;
+}
+
+export interface EngineRequest {
+  readonly sql: string;
+  /** One for each table that the statement names. */
+  readonly tables: readonly EngineTable[];
+  /** Interrupts the statement; its reason becomes the error. */
+  readonly signal: AbortSignal;
+}
+
+export interface EngineTable {
+  readonly signal: Signal;
+  /** Parquet files, absolute or relative to the data folder. */
+  readonly files: readonly string[];
+  /** Memtable rows; their buffers are read until the result is closed. */
+  readonly chunks: readonly SourceChunk[];
+}
+
+export interface EngineResult {
+  readonly columns: readonly ResultColumn[];
+  /** The next rows; `undefined` at the end. @throws OpenWitError */
+  next(): Promise<ResultBatch | undefined>;
+  /** Ends the statement, finished or not, and lets go of its sources. Idempotent. */
+  close(): Promise<void>;
+}

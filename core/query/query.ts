@@ -1,0 +1,234 @@
+/**
+ * The front of SQL: parse, check, rewrite, prune, run, and hand over rows with their limits kept.
+ *
+ * Invariants: (1) what the engine runs is the printed form of a tree that passed the check, and that form passes it
+ * again. (2) The sources are pinned after the check and released exactly once, whatever happens. (3) Rows arrive in
+ * batches that the reader pulls: nothing is gathered here.
+ */
+import type { Clock } from "../env/clock.ts";
+import { OpenWitError } from "../error.ts";
+import { type Signal, signals } from "../model/columns.ts";
+import { boundedTimes, pruneFiles, type TimeRange, timeRanges } from "./bounds.ts";
+import { checkStatement } from "./check.ts";
+import type { EngineResult, SqlEngine } from "./engine.ts";
+import { withLocation } from "./locate.ts";
+import type { ResultBatch, ResultColumn, ResultValue } from "./result.ts";
+import { type Parameters, rewriteStatement, type Rewritten } from "./rewrite.ts";
+import type { QuerySources } from "./sources.ts";
+import { isNode, nodesIn, type SqlNode, type SqlTree, textOf } from "./tree.ts";
+
+export interface QueryRequest {
+  readonly sql: string;
+  readonly params?: Parameters;
+  /** Wall-clock budget of the whole statement, waiting and reading included. */
+  readonly timeoutMs: number;
+  /** Most rows that are handed over; more are cut off and `stats.truncated` says so. */
+  readonly limit: number;
+  /** Most bytes of values, roughly as they are in memory; cut off like rows. */
+  readonly bytesMax: number;
+  /** Pins what the tenant's statement reads. Called once, synchronously, for the tables that it names. */
+  readonly sources: (tables: ReadonlySet<Signal>) => QuerySources;
+  /** The client has gone, or the process ends. */
+  readonly signal?: AbortSignal;
+}
+
+export interface QueryEnv {
+  readonly engine: SqlEngine;
+  readonly clock: Clock;
+}
+
+/** Final once `batches` has ended. */
+export interface QueryStats {
+  rows: number;
+  elapsedMs: number;
+  filesConsidered: number;
+  filesPruned: number;
+  memtableRows: number;
+  /** Which limit cut the rows off. */
+  truncated?: "rows" | "bytes";
+}
+
+export interface QueryResult {
+  readonly columns: readonly ResultColumn[];
+  /** To be read once; ending early, by `return` or an error, releases everything. @throws OpenWitError */
+  readonly batches: AsyncIterable<ResultBatch>;
+  readonly stats: QueryStats;
+  /** Releases everything when `batches` is not read to its end. Idempotent. */
+  close(): Promise<void>;
+}
+
+export const defaultQueryLimits = {
+  timeoutMs: 30_000,
+  limit: 10_000,
+  bytesMax: 256 * 1024 * 1024,
+} as const;
+
+/**
+ * Starts a statement.
+ * @throws OpenWitError `invalid_argument`, `forbidden`, `deadline_exceeded`, `cancelled`, `overloaded`, `io`, …
+ */
+export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<QueryResult> {
+  const { engine, clock } = env;
+  const startedMs = clock.monotonicMs();
+  const abort = new AbortController();
+  const stopTimer = new AbortController();
+  const onCancel = () => abort.abort(new OpenWitError("cancelled", "the statement was cancelled"));
+  request.signal?.addEventListener("abort", onCancel, { once: true });
+  if (request.signal?.aborted) onCancel();
+  clock.sleep(request.timeoutMs, stopTimer.signal).then(
+    () => abort.abort(timedOut(request.timeoutMs)),
+    () => {}, // stopped, because the statement has ended
+  );
+  let pinned: QuerySources | undefined;
+  let result: EngineResult | undefined;
+  let isClosed = false;
+  const close = async () => {
+    if (isClosed) return;
+    isClosed = true;
+    stopTimer.abort();
+    request.signal?.removeEventListener("abort", onCancel);
+    try {
+      await result?.close();
+    } finally {
+      pinned?.release();
+    }
+  };
+
+  try {
+    const prepared = await prepareStatement(engine, request, clock.nowNs());
+    abort.signal.throwIfAborted();
+    const sources = pinned = request.sources(prepared.signals);
+    const stats: QueryStats = { rows: 0, elapsedMs: 0, filesConsidered: 0, filesPruned: 0, memtableRows: 0 };
+    const tables = [...prepared.signals].map((signal) => {
+      const source = sources[signal];
+      const files = pruneFiles(source.files, prepared.ranges.get(signal));
+      stats.filesConsidered += source.files.length;
+      stats.filesPruned += source.files.length - files.length;
+      stats.memtableRows += source.chunks.reduce((sum, { rows }) => sum + rows, 0);
+      return { signal, files: files.map(({ path }) => path), chunks: source.chunks };
+    });
+    const running = result = await engine.run({ sql: prepared.sql, tables, signal: abort.signal })
+      .catch((error) => {
+        throw withLocation(error, prepared.original);
+      });
+    const batches = limited(running, request, stats, () => clock.monotonicMs() - startedMs, close);
+    return { columns: running.columns, batches, stats, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Prepared {
+  readonly sql: string;
+  readonly original: SqlTree;
+  readonly signals: ReadonlySet<Signal>;
+  readonly ranges: ReadonlyMap<Signal, TimeRange>;
+}
+
+async function prepareStatement(engine: SqlEngine, request: QueryRequest, nowNs: bigint): Promise<Prepared> {
+  const parsed = await engine.parse(request.sql);
+  const original = isShowTables(parsed) ? await engine.parse(showTablesSql) : parsed;
+  const checked = checkStatement(original);
+  const rewritten = rewriteStatement(original, nowNs, request.params);
+  await nameColumns(engine, rewritten);
+  limitRows(rewritten.tree, request.limit);
+  const sql = await engine.print(rewritten.tree);
+  // What is printed is what runs: were printing to change its meaning, this would see it.
+  checkStatement(await engine.parse(sql));
+  const bounds = timeRanges(rewritten.tree);
+  const times = await engine.evaluateTimes(bounds.flatMap(({ bounds }) => bounds.map(({ value }) => value)));
+  return { sql, original, signals: checked.signals, ranges: boundedTimes(bounds, times) };
+}
+
+/** Gives columns whose expression was rewritten the name that they would have had. */
+async function nameColumns(engine: SqlEngine, { tree, unnamed }: Rewritten): Promise<void> {
+  for (const { item, original } of unnamed) {
+    const statement = { node: { ...emptySelect, select_list: [original] }, named_param_map: [] };
+    item.alias = (await engine.print({ ...tree, statements: [statement] })).replace(/^SELECT\s+/, "");
+  }
+}
+
+const emptySelect: SqlNode = {
+  type: "SELECT_NODE",
+  modifiers: [],
+  cte_map: { map: [] },
+  from_table: { type: "EMPTY", alias: "", sample: null },
+  where_clause: null,
+  group_expressions: [],
+  group_sets: [],
+  aggregate_handling: "STANDARD_HANDLING",
+  having: null,
+  sample: null,
+  qualify: null,
+};
+
+/** Tells the engine of the row limit where the statement has none, so that a sort keeps only the first rows. */
+function limitRows(tree: SqlTree, limit: number): void {
+  const node = tree.statements[0].node;
+  if (!isNode(node) || !Array.isArray(node.modifiers)) return;
+  if (isNode(node.from_table) && node.from_table.type === "SHOW_REF") return;
+  if (nodesIn(node.modifiers).some(({ type }) => textOf(type).startsWith("LIMIT"))) return;
+  const value = { type: { id: "BIGINT", type_info: null }, is_null: false, value: limit + 1 };
+  node.modifiers.push({
+    type: "LIMIT_MODIFIER",
+    limit: { class: "CONSTANT", type: "VALUE_CONSTANT", alias: "", value },
+    offset: null,
+  });
+}
+
+function isShowTables(tree: SqlTree): boolean {
+  const node = tree.statements.length === 1 ? tree.statements[0].node : undefined;
+  const table = isNode(node) && isNode(node.from_table) ? node.from_table : undefined;
+  return table?.type === "SHOW_REF" && table.query === null && /^"?tables"?$/.test(textOf(table.table_name));
+}
+
+const showTablesSql = `SELECT * FROM (VALUES ${
+  [...signals, "traces"].sort().map((name) => `('${name}')`).join(", ")
+}) AS tables(name)`;
+
+async function* limited(
+  result: EngineResult,
+  request: QueryRequest,
+  stats: QueryStats,
+  elapsedMs: () => number,
+  close: () => Promise<void>,
+): AsyncGenerator<ResultBatch, void, undefined> {
+  let bytes = 0;
+  try {
+    for (let batch = await result.next(); batch !== undefined; batch = await result.next()) {
+      const room = request.limit - stats.rows;
+      const rows = Math.min(batch.rows, room);
+      if (batch.rows > room) stats.truncated = "rows";
+      let kept = 0;
+      while (kept < rows && bytes <= request.bytesMax) {
+        for (const column of batch.columns) bytes += valueBytes(column[kept]);
+        kept++;
+      }
+      if (bytes > request.bytesMax) stats.truncated = "bytes";
+      stats.rows += kept;
+      stats.elapsedMs = elapsedMs();
+      if (kept > 0) {
+        yield kept === batch.rows
+          ? batch
+          : { rows: kept, columns: batch.columns.map((column) => column.slice(0, kept)) };
+      }
+      if (stats.truncated !== undefined) return;
+    }
+  } finally {
+    stats.elapsedMs = elapsedMs();
+    await close();
+  }
+}
+
+function valueBytes(value: ResultValue): number {
+  if (typeof value === "string") return value.length;
+  if (value instanceof Uint8Array) return value.length;
+  return Array.isArray(value) ? value.reduce((sum: number, each) => sum + valueBytes(each), 16) : 8;
+}
+
+function timedOut(timeoutMs: number): OpenWitError {
+  return new OpenWitError("deadline_exceeded", `the statement took longer than ${timeoutMs} ms`, {
+    hint: "narrow the time range, or ask for more time with timeout_ms",
+  });
+}

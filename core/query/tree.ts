@@ -1,0 +1,131 @@
+/**
+ * The syntax tree of a SELECT as DuckDB 1.5 serialises it (`json_serialize_sql`).
+ *
+ * Nodes stay plain JSON, for the tree goes back to DuckDB as it came. Integers beyond 2^53 keep their digits:
+ * they are read as `RawNumber` and written as they were.
+ */
+
+/** A node: an expression has `class`; tables, queries and modifiers have only `type`. */
+export type SqlNode = { [key: string]: SqlValue };
+export type SqlValue = string | number | boolean | null | bigint | SqlNode | SqlValue[];
+
+/** A parsed statement list, exactly as DuckDB gave it. */
+export interface SqlTree extends SqlNode {
+  statements: SqlNode[];
+}
+
+/** Reads a tree; integers that a double cannot hold become bigints. */
+export function readTree(json: string): SqlNode {
+  return parseWithSource(
+    json,
+    (_key, value, context) =>
+      typeof value === "number" && context.source !== undefined && !Number.isSafeInteger(value) &&
+        /^-?\d+$/.test(context.source)
+        ? BigInt(context.source)
+        : value,
+  ) as SqlNode;
+}
+
+/** The JSON text of a tree, every digit kept. */
+export function writeTree(tree: SqlNode): string {
+  return JSON.stringify(tree, (_key, value) => typeof value === "bigint" ? rawJson(value.toString()) : value);
+}
+
+/** Byte offset in the statement's text, when DuckDB knows it. */
+export function positionOf(node: SqlNode): number | undefined {
+  const location = node.query_location;
+  // "unknown" is the greatest unsigned 64-bit integer
+  return typeof location === "number" && location >= 0 ? location : undefined;
+}
+
+export function isNode(value: SqlValue | undefined): value is SqlNode {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The nodes in a list; none when it is absent. */
+export function nodesIn(value: SqlValue | undefined): SqlNode[] {
+  return Array.isArray(value) ? value.filter(isNode) : [];
+}
+
+export function textOf(value: SqlValue | undefined): string {
+  return typeof value === "string" ? value : "";
+}
+
+/** Names of a column reference: `["logs", "timestamp"]`. */
+export function columnNames(node: SqlNode): string[] {
+  return Array.isArray(node.column_names) ? node.column_names.map(String) : [];
+}
+
+/** The text of a VARCHAR constant. */
+export function constantText(node: SqlValue | undefined): string | undefined {
+  if (!isNode(node) || node.class !== "CONSTANT" || !isNode(node.value)) return undefined;
+  return typeof node.value.value === "string" && isNode(node.value.type) && node.value.type.id === "VARCHAR"
+    ? node.value.value
+    : undefined;
+}
+
+/** The value of an integer constant, signed by unary minus or not. */
+export function constantInteger(node: SqlValue | undefined): bigint | undefined {
+  if (!isNode(node)) return undefined;
+  if (node.class === "FUNCTION" && node.function_name === "-") {
+    const children = nodesIn(node.children);
+    const value = children.length === 1 ? constantInteger(children[0]) : undefined;
+    return value === undefined ? undefined : -value;
+  }
+  if (node.class !== "CONSTANT" || !isNode(node.value) || !isNode(node.value.type)) return undefined;
+  const { value, type } = node.value;
+  if (!/^(TINYINT|SMALLINT|INTEGER|BIGINT)$/.test(textOf(type.id))) return undefined;
+  return typeof value === "bigint"
+    ? value
+    : Number.isSafeInteger(value)
+    ? BigInt(value as number)
+    : undefined;
+}
+
+export function textConstant(value: string): SqlNode {
+  return {
+    class: "CONSTANT",
+    type: "VALUE_CONSTANT",
+    alias: "",
+    value: { type: { id: "VARCHAR", type_info: null }, is_null: false, value },
+  };
+}
+
+export function castTo(child: SqlNode, id: string): SqlNode {
+  return {
+    class: "CAST",
+    type: "OPERATOR_CAST",
+    alias: "",
+    child: { ...child, alias: "" },
+    cast_type: { id, type_info: null },
+    try_cast: false,
+  };
+}
+
+export function call(name: string, children: SqlNode[], isOperator = false): SqlNode {
+  return {
+    class: "FUNCTION",
+    type: "FUNCTION",
+    alias: "",
+    function_name: name,
+    schema: "",
+    children: children.map((child) => ({ ...child, alias: "" })),
+    filter: null,
+    order_bys: { type: "ORDER_MODIFIER", orders: [] },
+    distinct: false,
+    is_operator: isOperator,
+    export_state: false,
+    catalog: "",
+  };
+}
+
+interface SourceContext {
+  readonly source?: string;
+}
+
+// ES2025's source text access, which the runtime has and the standard library's types do not yet.
+const parseWithSource = JSON.parse as (
+  text: string,
+  reviver: (key: string, value: unknown, context: SourceContext) => unknown,
+) => unknown;
+const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;

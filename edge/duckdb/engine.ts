@@ -1,0 +1,300 @@
+/**
+ * The SQL engine (core/query/engine.ts) on DuckDB 1.5: one in-memory instance, opened at the first query and
+ * fenced: no file but Parquet below the parquet folder, no extension, no setting that a statement could change.
+ *
+ * A statement gets a connection of its own with one temporary view a table, named for the signal: an explicit
+ * projection of the Parquet files, UNION ALL the pinned memtable rows.
+ *
+ * Invariants: (1) no call here runs a statement synchronously, for the memtable's callbacks need this thread.
+ * (2) A connection is closed only when nothing runs on it. (3) A pin outlives everything that may read it.
+ */
+import type { DuckDBConnection, DuckDBInstance, DuckDBResult } from "@duckdb/node-api";
+import { OpenWitError } from "../../core/error.ts";
+import { quoteText, typedSelectList } from "../../core/model/sql.ts";
+import type { EngineRequest, EngineResult, EngineTable, SqlEngine } from "../../core/query/engine.ts";
+import type { ResultBatch } from "../../core/query/result.ts";
+import { readTree, type SqlNode, type SqlTree, textOf, writeTree } from "../../core/query/tree.ts";
+import { fromDuckDB, isFatal } from "./error.ts";
+import { type DuckDB, loadDuckDB } from "./load.ts";
+import {
+  memtableFunctionName,
+  type MemtableFunctions,
+  type MemtablePin,
+  registerMemtable,
+} from "./memtable.ts";
+import { columnReader, readBatch } from "./result.ts";
+import { openSlots, type Slots } from "./slots.ts";
+
+export interface DuckDBEngineOptions {
+  /** Absolute path of the data folder. */
+  readonly dataDir: string;
+  /** Folder below it that statements may read. */
+  readonly parquetDir?: string;
+  /** Folder below it for what does not fit in memory; removed when the engine closes. */
+  readonly spillDir?: string;
+  readonly memoryBytes: number;
+  readonly spillBytes: number;
+  readonly threads: number;
+  /**
+   * Statements that run at once; others wait. Each holds a thread of the runtime's pool, which also serves
+   * file reads and syncs, so this stays small.
+   */
+  readonly concurrency: number;
+  /** Statements that may wait before one is refused as `overloaded`. */
+  readonly waitingMax: number;
+}
+
+export const defaultEngineOptions = {
+  memoryBytes: 512 * 1024 * 1024,
+  spillBytes: 2 * 1024 * 1024 * 1024,
+  threads: 2,
+  concurrency: 2,
+  waitingMax: 64,
+} as const;
+
+/** An engine that loads DuckDB when it is first used. */
+export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
+  const slots = openSlots(options.concurrency);
+  const running = new Set<EngineResult>();
+  let opened: Promise<Opened> | undefined;
+
+  const use = async (): Promise<Opened> => {
+    opened ??= open(options).catch((error) => {
+      opened = undefined;
+      throw fromDuckDB(error);
+    });
+    return await opened;
+  };
+  const forgetIfFatal = (error: unknown) => {
+    if (isFatal(error)) opened = undefined; // the next statement opens a new instance
+  };
+
+  return {
+    async parse(sql) {
+      const { parser } = await use();
+      const reader = await parser.runAndReadAll(
+        "SELECT json_serialize_sql($1::VARCHAR, skip_default := false, skip_empty := false, skip_null := false)",
+        [sql],
+      );
+      const tree = readTree(String(reader.getRows()[0][0]));
+      if (tree.error === true) throw parseError(tree);
+      return tree as SqlTree;
+    },
+
+    async print(tree) {
+      const { parser } = await use();
+      try {
+        const reader = await parser.runAndReadAll("SELECT json_deserialize_sql($1::JSON)", [writeTree(tree)]);
+        return String(reader.getRows()[0][0]);
+      } catch (error) {
+        throw fromDuckDB(error);
+      }
+    },
+
+    async evaluateTimes(expressions) {
+      const { parser } = await use();
+      const times: (bigint | undefined)[] = [];
+      for (const expression of expressions) times.push(await evaluateTime(parser, expression));
+      return times;
+    },
+
+    async run(request) {
+      const slot = await slots.take(request.signal, options.waitingMax);
+      let result: EngineResult | undefined;
+      try {
+        const engine = await use();
+        result = await start(engine, options.dataDir, request, slots, forgetIfFatal);
+      } finally {
+        slot();
+      }
+      const { close } = result;
+      const tracked = { ...result, close: () => close().finally(() => running.delete(tracked)) };
+      running.add(tracked);
+      return tracked;
+    },
+
+    async close() {
+      const closing = opened;
+      opened = undefined;
+      await Promise.all([...running].map((result) => result.close()));
+      if (closing === undefined) return;
+      const { parser, instance } = await closing;
+      parser.closeSync();
+      instance.closeSync();
+    },
+  };
+}
+
+interface Opened {
+  readonly duckdb: DuckDB;
+  readonly instance: DuckDBInstance;
+  /** For parsing, printing and evaluating: it never reads a table. */
+  readonly parser: DuckDBConnection;
+  readonly memtable: MemtableFunctions;
+}
+
+async function open(options: DuckDBEngineOptions): Promise<Opened> {
+  const duckdb = await loadDuckDB();
+  const instance = await duckdb.api.DuckDBInstance.create(":memory:", {
+    threads: String(options.threads),
+    memory_limit: `${Math.floor(options.memoryBytes / 1024)}KiB`,
+    autoload_known_extensions: "false",
+    autoinstall_known_extensions: "false",
+    allow_community_extensions: "false",
+    allow_unsigned_extensions: "false",
+  });
+  const parser = await instance.connect();
+  const spill = `${options.dataDir}/${options.spillDir ?? "tmp/query"}`;
+  const parquet = `${options.dataDir}/${options.parquetDir ?? "parquet"}/`;
+  // In this order: the fence closes once external access is off, and nothing changes once configuration is locked.
+  const settings = [
+    `SET temp_directory = ${quoteText(spill)}`,
+    `SET max_temp_directory_size = '${Math.floor(options.spillBytes / 1024)}KiB'`,
+    `SET allowed_directories = [${quoteText(parquet)}]`,
+    "SET TimeZone = 'UTC'",
+    "SET Calendar = 'gregorian'",
+    "SET enable_external_access = false",
+    "SET lock_configuration = true",
+  ];
+  for (const setting of settings) await parser.run(setting);
+  return { duckdb, instance, parser, memtable: registerMemtable(duckdb, parser) };
+}
+
+/** Runs the statement up to where rows can be fetched. */
+async function start(
+  engine: Opened,
+  dataDir: string,
+  request: EngineRequest,
+  slots: Slots,
+  onError: (error: unknown) => void,
+): Promise<EngineResult> {
+  const { signal } = request;
+  signal.throwIfAborted();
+  const connection = await engine.instance.connect();
+  const pins: MemtablePin[] = [];
+  let work: Promise<unknown> = Promise.resolve();
+  let isClosed = false;
+
+  // An interrupt that arrives between two steps is lost, so it is repeated for as long as a step runs.
+  const step = async <T>(run: () => Promise<T>): Promise<T> => {
+    signal.throwIfAborted();
+    const interrupt = () => connection.interrupt();
+    let timer: ReturnType<typeof setInterval> | undefined;
+    const onAbort = () => {
+      interrupt();
+      timer = setInterval(interrupt, interruptEveryMs);
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    const running = run();
+    work = running.catch(() => {}); // for `close`, which only waits; the caller gets the error
+    try {
+      return await running;
+    } catch (error) {
+      onError(error);
+      throw signal.aborted ? signal.reason : fromDuckDB(error);
+    } finally {
+      clearInterval(timer);
+      signal.removeEventListener("abort", onAbort);
+    }
+  };
+  const close = async () => {
+    if (isClosed) return;
+    isClosed = true;
+    connection.interrupt();
+    await work;
+    connection.closeSync();
+    for (const pin of pins) pin.release();
+  };
+
+  try {
+    for (const table of request.tables) {
+      const pin = engine.memtable.pin(table.chunks);
+      pins.push(pin);
+      await step(() => connection.run(viewOf(table, dataDir, pin)));
+    }
+    const prepared = await step(() => connection.prepare(request.sql));
+    const result: DuckDBResult = await step(() => prepared.stream());
+    const readers = result.columnTypes().map((type) => columnReader(engine.duckdb, type));
+    const columns = result.columnNames().map((name, index) => ({
+      name,
+      type: result.columnType(index).toString(),
+      shape: readers[index].shape,
+    }));
+    return {
+      columns,
+      async next(): Promise<ResultBatch | undefined> {
+        if (isClosed) {
+          throw new OpenWitError("cancelled", "the statement was closed while its rows were read");
+        }
+        const slot = await slots.take(signal);
+        try {
+          const chunk = await step(() => result.fetchChunk());
+          return chunk === null || chunk.rowCount === 0 ? undefined : readBatch(chunk, readers);
+        } finally {
+          slot();
+        }
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+const interruptEveryMs = 20;
+
+function viewOf(table: EngineTable, dataDir: string, pin: MemtablePin): string {
+  const columns = typedSelectList(table.signal);
+  const files = table.files.map((path) => quoteText(path.startsWith("/") ? path : `${dataDir}/${path}`));
+  const memtable = `SELECT ${columns} FROM ${memtableFunctionName(table.signal)}(${pin.id})`;
+  const parquet = `SELECT ${columns} FROM read_parquet([${files.join(", ")}], hive_partitioning = false)`;
+  const parts = files.length === 0 ? [memtable] : table.chunks.length === 0 ? [parquet] : [parquet, memtable];
+  return `CREATE TEMP VIEW ${table.signal} AS ${parts.join(" UNION ALL ")}`;
+}
+
+async function evaluateTime(parser: DuckDBConnection, expression: SqlNode): Promise<bigint | undefined> {
+  try {
+    const tree = { error: false, statements: [selectOf(expression)] };
+    const printed = await parser.runAndReadAll("SELECT json_deserialize_sql($1::JSON)", [writeTree(tree)]);
+    const select = String(printed.getRows()[0][0]);
+    const reader = await parser.runAndReadAll(`SELECT epoch_ns(CAST((${select}) AS TIMESTAMP_NS))`);
+    const value = reader.getRows()[0][0];
+    return typeof value === "bigint" ? value : undefined;
+  } catch {
+    return undefined; // it bounds nothing; the statement itself will tell what is wrong with it
+  }
+}
+
+function selectOf(expression: SqlNode): SqlNode {
+  return {
+    node: {
+      type: "SELECT_NODE",
+      modifiers: [],
+      cte_map: { map: [] },
+      select_list: [expression],
+      from_table: { type: "EMPTY", alias: "", sample: null },
+      where_clause: null,
+      group_expressions: [],
+      group_sets: [],
+      aggregate_handling: "STANDARD_HANDLING",
+      having: null,
+      sample: null,
+      qualify: null,
+    },
+    named_param_map: [],
+  };
+}
+
+function parseError(tree: SqlNode): OpenWitError {
+  const message = textOf(tree.error_message);
+  if (textOf(tree.error_type) === "not implemented" && message.startsWith("Only SELECT")) {
+    return new OpenWitError("forbidden", "only SELECT statements can be run here", {
+      hint: "one SELECT, WITH … SELECT, DESCRIBE, SUMMARIZE or SHOW TABLES; PIVOT needs an explicit IN list",
+    });
+  }
+  const position = Number(tree.position);
+  return new OpenWitError("invalid_argument", message || "the statement does not parse", {
+    ...(tree.position === undefined || !Number.isSafeInteger(position) ? {} : { position }),
+  });
+}

@@ -1,0 +1,128 @@
+/**
+ * DuckDB's result chunks as the exact values of core/query/result.ts.
+ */
+import type { DuckDBDataChunk, DuckDBType, DuckDBValue, DuckDBVector } from "@duckdb/node-api";
+import type { ResultBatch, ResultType, ResultValue } from "../../core/query/result.ts";
+import type { DuckDB } from "./load.ts";
+
+/** How to read the values of one column. */
+export interface ColumnReader {
+  readonly shape: ResultType;
+  read(value: DuckDBValue): ResultValue;
+}
+
+export function readBatch(chunk: DuckDBDataChunk, readers: readonly ColumnReader[]): ResultBatch {
+  const rows = chunk.rowCount;
+  const columns = readers.map((reader, column) => {
+    const vector: DuckDBVector = chunk.getColumnVector(column);
+    const values = new Array<ResultValue>(rows);
+    for (let row = 0; row < rows; row++) {
+      const value = vector.getItem(row);
+      values[row] = value === null ? null : reader.read(value);
+    }
+    return values;
+  });
+  return { rows, columns };
+}
+
+// deno-lint-ignore no-explicit-any -- values and types of the binding are a union that is told apart by typeId
+type Any = any;
+
+/** Types without an exact shape of their own (UUID, ENUM, BIT, TIMETZ, …) read as DuckDB's text. */
+export function columnReader({ api }: DuckDB, type: DuckDBType): ColumnReader {
+  const id = api.DuckDBTypeId;
+  const of = (shape: ResultType, read: (value: Any) => ResultValue): ColumnReader => ({ shape, read });
+  const integer = (bits: 8 | 16 | 32 | 64 | 128, signed: boolean) =>
+    of({ kind: "integer", bits, signed }, (value) => BigInt(value));
+  const nested = (inner: DuckDBType) => {
+    const reader = columnReader({ api } as DuckDB, inner);
+    return { shape: reader.shape, read: (value: Any) => value === null ? null : reader.read(value) };
+  };
+  switch (type.typeId) {
+    case id.BOOLEAN:
+      return of({ kind: "boolean" }, (value) => value);
+    case id.TINYINT:
+      return integer(8, true);
+    case id.SMALLINT:
+      return integer(16, true);
+    case id.INTEGER:
+      return integer(32, true);
+    case id.BIGINT:
+      return integer(64, true);
+    case id.HUGEINT:
+      return integer(128, true);
+    case id.UTINYINT:
+      return integer(8, false);
+    case id.USMALLINT:
+      return integer(16, false);
+    case id.UINTEGER:
+      return integer(32, false);
+    case id.UBIGINT:
+      return integer(64, false);
+    case id.UHUGEINT:
+      return integer(128, false);
+    case id.FLOAT:
+      return of({ kind: "float", bits: 32 }, (value) => value);
+    case id.DOUBLE:
+      return of({ kind: "float", bits: 64 }, (value) => value);
+    case id.DECIMAL: {
+      const { width, scale } = type as Any;
+      return of({ kind: "decimal", width, scale }, (value) => value.value);
+    }
+    case id.VARCHAR:
+      return of({ kind: "text" }, (value) => value);
+    case id.BLOB:
+      return of({ kind: "blob" }, (value) => value.bytes);
+    case id.DATE:
+      return of({ kind: "date" }, (value) => value.days);
+    case id.TIME:
+      return of({ kind: "time", unit: "us" }, (value) => value.micros);
+    case id.TIME_NS:
+      return of({ kind: "time", unit: "ns" }, (value) => value.nanos);
+    case id.TIMESTAMP_S:
+      return of({ kind: "timestamp", unit: "s", zoned: false }, (value) => value.seconds);
+    case id.TIMESTAMP_MS:
+      return of({ kind: "timestamp", unit: "ms", zoned: false }, (value) => value.millis);
+    case id.TIMESTAMP:
+      return of({ kind: "timestamp", unit: "us", zoned: false }, (value) => value.micros);
+    case id.TIMESTAMP_TZ:
+      return of({ kind: "timestamp", unit: "us", zoned: true }, (value) => value.micros);
+    case id.TIMESTAMP_NS:
+      return of({ kind: "timestamp", unit: "ns", zoned: false }, (value) => value.nanos);
+    case id.INTERVAL:
+      return of(
+        { kind: "interval" },
+        (value) => ({ months: value.months, days: value.days, micros: value.micros }),
+      );
+    case id.SQLNULL:
+      return of({ kind: "null" }, () => null);
+    case id.LIST:
+    case id.ARRAY: {
+      const element = nested((type as Any).valueType);
+      return of({ kind: "list", element: element.shape }, (value) => value.items.map(element.read));
+    }
+    case id.MAP: {
+      const key = nested((type as Any).keyType), value = nested((type as Any).valueType);
+      return of(
+        { kind: "map", key: key.shape, value: value.shape },
+        (map) => map.entries.map((entry: Any) => [key.read(entry.key), value.read(entry.value)]),
+      );
+    }
+    case id.STRUCT: {
+      const { entryNames, entryTypes } = type as Any;
+      const fields = entryNames.map((name: string, index: number) => ({
+        name,
+        ...nested(entryTypes[index]),
+      }));
+      return of(
+        {
+          kind: "struct",
+          fields: fields.map(({ name, shape }: Any) => ({ name, type: shape })),
+        },
+        (value) => fields.map((field: Any) => field.read(value.entries[field.name])),
+      );
+    }
+    default:
+      return of({ kind: "text" }, (value) => String(value));
+  }
+}

@@ -62,6 +62,7 @@ function entriesOf(offsets: Int32Array, row: number): number[] {
 }
 
 const words = ["", "checkout", "näive ☂ 漢字", "a\u0000b", "x".repeat(300), "{\"k\":1}", "GET /cart", "𝕌", "error", "b c"];
+const times = [0n, -1n, 1n, baseTimeNs + 123_456_789n, 4_102_444_800_999_999_999n];
 const int64s = [0n, -1n, 2n ** 63n - 1n, -(2n ** 63n), 2n ** 53n + 1n, 1_767_322_800_123_456_789n];
 
 function pushAny(vector: Vector, column: Pick<Column, "type" | "nullable">, random: Random): void {
@@ -88,6 +89,8 @@ function pushAny(vector: Vector, column: Pick<Column, "type" | "nullable">, rand
       return push(vector, [0, 9, -2_147_483_648, 2_147_483_647][randomBelow(random, 4)]);
     case "uint32":
       return push(vector, [0, 1, 4_294_967_295][randomBelow(random, 3)]);
+    case "timestamp":
+      return push(vector, times[randomBelow(random, times.length)]);
     default:
       return push(vector, int64s[randomBelow(random, int64s.length)]);
   }

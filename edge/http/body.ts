@@ -90,35 +90,6 @@ export async function readBody(
   }
 }
 
-/**
- * Reads and drops what is left of a body, so that a client which writes it all before it listens gets to
- * hear the answer; gives up beyond a number of bytes or a time.
- * @returns whether the body came to its end.
- */
-export async function discardBody(
-  stream: ReadableStream<Uint8Array> | null,
-  limits: BodyLimits,
-): Promise<boolean> {
-  if (stream === null || stream.locked) return stream === null;
-  const reader = stream.getReader();
-  const deadline = newDeadline(limits.timeoutMs);
-  try {
-    for (let dropped = 0; dropped <= limits.bytesMax;) {
-      const { done, value } = await Promise.race([read(reader), deadline.expired]);
-      if (done) return true;
-      dropped += value.length;
-    }
-    return false;
-  } catch (error) {
-    // Slow or gone: the refusal stands either way, and says nothing of this.
-    if (error instanceof OpenWitError) return false;
-    throw error;
-  } finally {
-    deadline.clear();
-    reader.releaseLock();
-  }
-}
-
 export function tooLarge(found: number | undefined, bytesMax: number): OpenWitError {
   const what = found === undefined ? "is larger" : `has ${found} bytes, more`;
   return new OpenWitError("too_large", `the body ${what} than the limit of ${bytesMax} bytes`, {

@@ -9,7 +9,7 @@
 import { type Context, Hono } from "hono";
 import { OpenWitError, toOpenWitError } from "../../core/error.ts";
 import type { BodyEncoding, IngestResult } from "../../core/ingest/request.ts";
-import { discardBody, readBody, tooLarge } from "../http/body.ts";
+import { readBody, tooLarge } from "../http/body.ts";
 import { type Guard, httpGuard } from "../http/guard.ts";
 import {
   exportResponse,
@@ -62,9 +62,6 @@ export function otlpHttp(deps: ReceiverDeps, guard: Guard): Hono {
   return app;
 }
 
-/** What is read and dropped of a refused body, so that its client comes to reading the answer. */
-const discardLimits = { bytesMax: 64 * 1024 * 1024, timeoutMs: 5_000 };
-
 async function handleExport(deps: ReceiverDeps, target: Export, context: Context): Promise<Response> {
   using reservation = deps.budget.open();
   const progress: Progress = { wireBytes: 0, bodyBytes: 0 };
@@ -88,7 +85,7 @@ async function handleExport(deps: ReceiverDeps, target: Export, context: Context
     const extra: Record<string, string> = {};
     const refusal = toOpenWitError(error);
     if (refusal.code === "unsupported_media_type") extra["accept-encoding"] = supportedCodings;
-    return await refuse(deps, target, context, refusal, extra, progress);
+    return refuse(deps, target, context, refusal, extra, progress);
   }
 }
 
@@ -153,14 +150,14 @@ function answer(result: IngestResult, encoding: BodyEncoding, target: Export): R
 const protobufHeaders = { "content-type": "application/x-protobuf" };
 const jsonHeaders = { "content-type": "application/json" };
 
-async function refuse(
+function refuse(
   deps: ReceiverDeps,
   target: Export | undefined,
   context: Context,
   error: OpenWitError,
   extraHeaders: Readonly<Record<string, string>> = {},
   progress: Progress = { wireBytes: 0, bodyBytes: 0 },
-): Promise<Response> {
+): Response {
   deps.onRequest({
     protocol: "otlp-http",
     signal: target?.signal,
@@ -174,9 +171,6 @@ async function refuse(
     deps.log("error", "an OTLP/HTTP request failed", { path: context.req.path, error: error.stack });
   }
   const refusal = refusalOf(error);
-  // Who was too slow, or has gone, is not waited for again.
-  const isGone = error.code === "deadline_exceeded" || error.code === "cancelled";
-  const wasRead = !isGone && await discardBody(context.req.raw.body, discardLimits);
   const isProtobuf = parseEncoding(context.req.header("content-type")) === "protobuf";
   return new Response(isProtobuf ? statusMessage(refusal) : statusJson(refusal), {
     status: refusal.http,
@@ -185,7 +179,9 @@ async function refuse(
       ...(refusal.retryAfterMs === undefined
         ? {}
         : { "retry-after": retryAfterSeconds(refusal.retryAfterMs) }),
-      ...(wasRead ? {} : { connection: "close" }),
+      // Bun reads on and drops the rest of a refused body, so the client gets to hear this; a body that
+      // came too slowly is not waited for again.
+      ...(error.code === "deadline_exceeded" ? { connection: "close" } : {}),
       ...extraHeaders,
     },
   });

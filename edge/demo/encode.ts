@@ -156,22 +156,35 @@ export class ProtobufWriter {
     this.raw(value);
   }
 
-  /** Begins a nested message; give what it returns to `close`. */
+  /** Begins a nested message; give what it returns to `close`. Most of ours have a length of two bytes. */
   open(field: number): number {
     this.tag(field, wireBytes);
-    this.reserve(2);
-    this.length += 2; // most of our messages have a length of two bytes; close() moves the others
-    return this.length;
+    return this.begin(2);
   }
 
   close(start: number): void {
+    this.end(start, 2);
+  }
+
+  /** Leaves room for a length of `width` bytes, which is right in most cases; `end` moves the others. */
+  begin(width: 1 | 2): number {
+    this.reserve(width);
+    return this.length += width;
+  }
+
+  /** Writes the length of what stands from `start` on; of the same width as in `begin`. */
+  end(start: number, width: 1 | 2): void {
     const count = this.length - start;
-    const shift = varintBytes(count) - 2;
+    if (width === 1 && count < 0x80) {
+      this.bytes[start - 1] = count;
+      return;
+    }
+    const shift = varintBytes(count) - width;
     if (shift !== 0) {
       if (shift > 0) this.reserve(shift);
       this.bytes.copyWithin(start + shift, start, this.length);
     }
-    this.length = start - 2;
+    this.length = start - width;
     this.varint(count);
     this.length += count;
   }

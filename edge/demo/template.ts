@@ -5,14 +5,13 @@
  * Of opentelemetry-proto 1.11: common.v1.AnyValue and KeyValue.
  */
 import { Buffer } from "node:buffer";
-import { ProtobufWriter, varintBytes, wireBytes } from "./encode.ts";
+import { ProtobufWriter, wireBytes } from "./encode.ts";
 import { type Scene, type Slot, slotOf, slotScope } from "./scene.ts";
 
 /** Text such as `order {order} placed by {user}`. */
 export interface TextTemplate {
   /** One more than `slots`: what stands before, between and after the holes. */
   readonly literals: readonly Uint8Array[];
-  readonly literalBytes: number;
   readonly slots: readonly Slot[];
 }
 
@@ -51,7 +50,7 @@ export function compileText(source: string): TextTemplate {
     at = hole.index + hole[0].length;
   }
   literals.push(Buffer.from(source.slice(at)));
-  return { literals, slots, literalBytes: literals.reduce((sum, part) => sum + part.length, 0) };
+  return { literals, slots };
 }
 
 /** @param field number of the repeated KeyValue in the message that will hold them. */
@@ -75,12 +74,6 @@ export function recordSlots(slots: readonly Slot[]): Slot[] {
   return [...new Set(slots)].filter((slot) => slotScope(slot) === "record");
 }
 
-export function textBytes(text: TextTemplate, scene: Scene): number {
-  let sum = text.literalBytes;
-  for (let at = 0; at < text.slots.length; at++) sum += scene.lengths[text.slots[at]];
-  return sum;
-}
-
 export function writeText(writer: ProtobufWriter, text: TextTemplate, scene: Scene): void {
   const { literals, slots } = text;
   if (literals[0].length > 0) writer.raw(literals[0]);
@@ -89,17 +82,6 @@ export function writeText(writer: ProtobufWriter, text: TextTemplate, scene: Sce
     writer.rawShort(scene.text, start, start + scene.lengths[slots[at]]);
     if (literals[at + 1].length > 0) writer.raw(literals[at + 1]);
   }
-}
-
-/** Bytes that `writeAttributes` will write for a field number below 16. */
-export function attributesBytes(attributes: AttributesTemplate, scene: Scene): number {
-  let sum = attributes.fixed.length;
-  const { varying } = attributes;
-  for (let at = 0; at < varying.length; at++) {
-    const pair = pairBytes(varying[at], valueBytes(varying[at], scene));
-    sum += 1 + varintBytes(pair) + pair;
-  }
-  return sum;
 }
 
 export function writeAttributes(
@@ -112,12 +94,13 @@ export function writeAttributes(
   const { varying } = attributes;
   for (let at = 0; at < varying.length; at++) {
     const attribute = varying[at];
-    const value = valueBytes(attribute, scene);
     writer.tag(field, wireBytes);
-    writer.varint(pairBytes(attribute, value));
+    const pair = writer.begin(1);
     writer.raw(attribute.head);
-    writer.varint(value);
-    writeValue(writer, attribute, value, scene);
+    const value = writer.begin(1);
+    writeValue(writer, attribute, scene);
+    writer.end(value, 1);
+    writer.end(pair, 1);
   }
 }
 
@@ -162,32 +145,14 @@ function compileVarying(key: string, value: string): VaryingAttribute {
   return { head: head.take(), type, text: compileText(typed === null ? value : `{${typed[1]}}`) };
 }
 
-function pairBytes(attribute: VaryingAttribute, value: number): number {
-  return attribute.head.length + varintBytes(value) + value;
-}
-
-function valueBytes(attribute: VaryingAttribute, scene: Scene): number {
+function writeValue(writer: ProtobufWriter, attribute: VaryingAttribute, scene: Scene): void {
   switch (attribute.type) {
     case "text": {
-      const count = textBytes(attribute.text, scene);
-      return 1 + varintBytes(count) + count;
-    }
-    case "int":
-      return 1 + varintBytes(scene.numbers[attribute.text.slots[0]]);
-    case "double":
-      return 9;
-    case "bool":
-      return 2;
-  }
-}
-
-/** @param value what `valueBytes` said of it. */
-function writeValue(writer: ProtobufWriter, attribute: VaryingAttribute, value: number, scene: Scene): void {
-  switch (attribute.type) {
-    case "text":
       writer.tag(1, wireBytes);
-      writer.varint(value < 130 ? value - 2 : textBytes(attribute.text, scene)); // below 130 the length took a byte
-      return writeText(writer, attribute.text, scene);
+      const text = writer.begin(1);
+      writeText(writer, attribute.text, scene);
+      return writer.end(text, 1);
+    }
     case "int":
       return writer.varintField(3, scene.numbers[attribute.text.slots[0]]);
     case "double":

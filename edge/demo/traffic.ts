@@ -7,18 +7,16 @@
  */
 import { type Random, randomBelow, randomUnit } from "../../core/env/random.ts";
 import type { Signal } from "../../core/model/columns.ts";
-import { ProtobufWriter, varintBytes, wireBytes, wireFixed32, wireVarint } from "./encode.ts";
+import { ProtobufWriter, wireBytes, wireFixed32, wireVarint } from "./encode.ts";
 import { type Flow, flows, type LogSpec, type OperationSpec } from "./flows.ts";
 import { type Incident, mix } from "./incidents.ts";
 import { Scene, type Slot } from "./scene.ts";
 import { serviceIndex, services } from "./services.ts";
 import {
-  attributesBytes,
   type AttributesTemplate,
   compileAttributes,
   compileText,
   recordSlots,
-  textBytes,
   type TextTemplate,
   writeAttributes,
   writeText,
@@ -185,24 +183,15 @@ export class Traffic {
 
   #writeLog(target: SignalBuffer, service: number, log: LogTemplate, span: number, at: number): void {
     const scene = this.#scene, writer = target.pods[this.#podOf(service)], words = this.#trace.words;
-    const bodyContent = log.bodyText === undefined
-      ? attributesBytes(log.bodyMap!, scene)
-      : textBytes(log.bodyText, scene);
-    const body = 1 + varintBytes(bodyContent) + bodyContent;
-    const attributes = attributesBytes(log.attributes, scene);
-    const message = 9 + 9 + log.severity.length + 1 + varintBytes(body) + body + attributes + 5 + 18 + 10 +
-      log.eventName.length;
-    writer.reserve(message + 4);
-    writer.tag(2, wireBytes);
-    writer.varint(message);
+    const message = writer.open(2);
     writer.timeField(1, this.#second, at);
     writer.raw(log.severity);
-    writer.tag(5, wireBytes);
-    writer.varint(body);
-    writer.tag(log.bodyText === undefined ? 6 : 1, wireBytes);
-    writer.varint(bodyContent);
+    const body = writer.open(5);
+    const content = writer.open(log.bodyText === undefined ? 6 : 1);
     if (log.bodyText === undefined) writeAttributes(writer, 1, log.bodyMap!, scene);
     else writeText(writer, log.bodyText, scene);
+    writer.close(content);
+    writer.close(body);
     writeAttributes(writer, 6, log.attributes, scene);
     writer.tag(8, wireFixed32);
     writer.fixed32(1);
@@ -214,6 +203,7 @@ export class Traffic {
     this.#writeSpanId(writer, words, span);
     writer.timeField(11, this.#second, at + 150_000);
     writer.raw(log.eventName);
+    writer.close(message);
     target.records++;
   }
 
@@ -254,8 +244,9 @@ export class Traffic {
       const status = writer.open(15);
       if (isOwnFailure) {
         writer.tag(2, wireBytes);
-        writer.varint(textBytes(operation.failure!.message, scene));
+        const text = writer.begin(1);
         writeText(writer, operation.failure!.message, scene);
+        writer.end(text, 1);
       }
       writer.varintField(3, 2);
       writer.close(status);

@@ -3,7 +3,7 @@
  * into plain values. Unknown fields are kept by number.
  *
  * Invariant: hostile bytes give an error, never a crash, a hang or more memory than a small multiple of the input:
- * depth is bounded, and a list never claims more elements than bytes are left.
+ * depth and count are bounded, and a list never claims more elements than bytes are left.
  */
 import { OpenWitError } from "../error.ts";
 
@@ -28,11 +28,15 @@ export function readThriftStruct(bytes: Uint8Array): ThriftStruct {
 /** Parquet nests a dozen deep at most. */
 const depthMax = 32;
 
+/** A segment of 60 row groups and 60 columns has 150,000; a value takes up to 200 bytes here, and one there. */
+const valuesMax = 1_000_000;
+
 const typeTrue = 1, typeFalse = 2, typeByte = 3, typeI16 = 4, typeI32 = 5, typeI64 = 6, typeDouble = 7;
 const typeBinary = 8, typeList = 9, typeSet = 10, typeMap = 11, typeStruct = 12, typeUuid = 13;
 
 class ThriftReader {
   #at = 0;
+  #values = 0;
 
   constructor(readonly bytes: Uint8Array) {}
 
@@ -51,6 +55,7 @@ class ThriftReader {
   }
 
   #value(type: number, depth: number): ThriftValue {
+    if (++this.#values > valuesMax) throw this.#malformed(`it has more than ${valuesMax} values`);
     switch (type) {
       case typeTrue: // in a list a boolean is a byte of its own
       case typeFalse:

@@ -49,8 +49,8 @@ export interface SegmentMeta {
   readonly schemaVersion: number;
   /** Ids of the segments whose rows it took over. */
   readonly replaces: readonly string[];
-  /** Hour of event time in UTC, such as 2026-11-23T20. */
-  readonly hour: string;
+  /** Hours since 1970 UTC: of the events; of the earliest ingest when `late`. */
+  readonly hour: number;
 }
 
 /** A change of what exists: all of it, or nothing. */

@@ -6,7 +6,7 @@
  * tried again; the files it left are orphans that recovery sweeps.
  */
 import { folderOf, writeFileDurably } from "../env/disk.ts";
-import type { Manifest, SegmentMeta } from "../manifest/manifest.ts";
+import type { ManifestEdit, SegmentMeta } from "../manifest/manifest.ts";
 import type { Memtable, MemtableChunk } from "../memtable/memtable.ts";
 import { schemaVersion } from "../model/columns.ts";
 import { buildFooter } from "../segment/footer.ts";
@@ -21,8 +21,16 @@ export class Flusher {
   #wake: (() => void) | undefined;
   #hurried = false;
 
-  /** With a scratch folder, segments go there and are named in memory only: the data folder is just read. */
-  constructor(readonly env: StoreEnv, readonly manifest: Manifest, readonly scratch?: Scratch) {}
+  /**
+   * @param scratch where segments go when the data folder is only read
+   * @param commit makes an edit durable, and calls back in the turn in which it becomes visible
+   */
+  constructor(
+    readonly env: StoreEnv,
+    readonly nodeId: string,
+    readonly scratch: Scratch | undefined,
+    readonly commit: (edit: ManifestEdit, onVisible: () => void) => Promise<void>,
+  ) {}
 
   /** Asks the maintenance loop to look now rather than at its next second. */
   hurry(): void {
@@ -59,7 +67,7 @@ export class Flusher {
     const chunks = frozen.filter((each) => each.rows > 0);
     const lsnTo = Math.max(...chunks.map((each) => each.lastLsn));
     const add = await this.#writeSegments(memtable, chunks, lsnTo);
-    await this.manifest.commit(
+    await this.commit(
       { add, watermarks: { [streamKey(tenant, signal)]: lsnTo } },
       () => memtable.drop(frozen, clock.monotonicMs()),
     );
@@ -76,10 +84,16 @@ export class Flusher {
     const ids = groups.map(() => newSegmentId(this.env.clock, this.env.random));
     const lsnFrom = Math.min(...chunks.map((each) => each.firstLsn));
     const segments: SegmentMeta[] = [];
-    for (const [index, group] of groups.entries()) {
-      segments.push(await this.#writeSegment(memtable, group, ids[index], ids, lsnFrom, lsnTo));
+    try {
+      for (const [index, group] of groups.entries()) {
+        segments.push(await this.#writeSegment(memtable, group, ids[index], ids, lsnFrom, lsnTo));
+      }
+      return segments;
+    } catch (error) {
+      // No edit names them, and a disk that is full needs their room; what cannot be removed is swept at a start.
+      for (const { path } of segments) await this.env.disk.remove(path).catch(() => {});
+      throw error;
     }
-    return segments;
   }
 
   async #writeSegment(
@@ -92,7 +106,7 @@ export class Flusher {
   ): Promise<SegmentMeta> {
     const { encoder } = this.env;
     const disk = this.scratch?.disk ?? this.env.disk;
-    const nodeId = this.manifest.state.nodeId;
+    const { nodeId } = this;
     const path = segmentPath({ tenant, signal, hour: group.hour, late: group.late, nodeId, level: 0, id });
     const meta: SegmentMeta = {
       id,

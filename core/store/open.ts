@@ -76,10 +76,18 @@ export async function openStoreReadOnly(env: StoreEnv, options: StoreOptions, sc
   return store;
 }
 
+/** The manifest, or one rebuilt from the segments' footers when it is lost or damaged. */
 async function openManifest(env: StoreEnv): Promise<Manifest> {
   const manifest = await Manifest.open(env, { readOnly: false });
-  if (manifest.wasEmpty) await rebuildManifest(env, manifest);
-  return manifest;
+  const { lost, damaged } = manifest.report;
+  if (!lost && damaged === undefined) return manifest;
+  const content = await rebuildManifest(env, manifest.state);
+  env.log("warn", "the manifest has been rebuilt from the segments' footers", {
+    why: damaged ?? "there was none",
+    segments: content.segments.length,
+  });
+  await manifest.close();
+  return await Manifest.create(env, content);
 }
 
 /** Applies every record above its stream's watermark, once. Returns the rows. */

@@ -5,7 +5,7 @@
  * durable before any counts, so a flush that lacks one never counted, and its rows are in the WAL.
  */
 import { toOpenWitError } from "../error.ts";
-import type { Manifest, SegmentMeta } from "../manifest/manifest.ts";
+import type { ManifestState, SegmentMeta } from "../manifest/manifest.ts";
 import { type FooterOrigin, parseFooter, type SegmentFooter } from "../segment/footer.ts";
 import { segmentRoot } from "../segment/path.ts";
 import { readParquetFooter } from "../segment/reader.ts";
@@ -14,8 +14,11 @@ import { type StoreEnv, streamKey } from "./store.ts";
 
 type FoundSegment = SegmentFooter & Required<FooterOrigin> & { readonly path: string; readonly bytes: number };
 
-/** Fills an empty manifest in one edit; does nothing when there are no segments. @throws OpenWitError */
-export async function rebuildManifest(env: StoreEnv, manifest: Manifest): Promise<void> {
+/** What the segments say exists. Of a damaged manifest, what could be read is kept. @throws OpenWitError */
+export async function rebuildManifest(
+  env: StoreEnv,
+  readable: ManifestState,
+): Promise<{ nodeId: string; segments: SegmentMeta[]; watermarks: [string, number][]; settings: [string, unknown][] }> {
   const found: FoundSegment[] = [];
   for await (const path of filesUnder(env.disk, segmentRoot)) {
     if (!path.endsWith(".parquet")) continue;
@@ -25,16 +28,17 @@ export async function rebuildManifest(env: StoreEnv, manifest: Manifest): Promis
     } catch (thrown) {
       const error = toOpenWitError(thrown);
       if (error.code === "unsupported") throw error;
-      env.log("warn", "a file cannot be read as a segment and is put aside", { path, error });
+      env.log("warn", "a file cannot be read as a segment and is left out", { path, error });
     }
   }
-  if (found.length === 0) return;
   const { segments, watermarks } = planRebuild(found);
-  await manifest.commit({ add: segments, watermarks });
-  env.log("warn", "the manifest was lost and has been rebuilt from the segments' footers", {
-    segments: segments.length,
-    dropped: found.length - segments.length,
-  });
+  for (const [stream, lsn] of readable.watermarks) watermarks[stream] = Math.max(lsn, watermarks[stream] ?? 0);
+  return {
+    nodeId: found.at(-1)?.nodeId ?? readable.nodeId,
+    segments,
+    watermarks: Object.entries(watermarks),
+    settings: [...readable.settings],
+  };
 }
 
 /** Which of the segments found count, and how far each stream is flushed. Pure. */

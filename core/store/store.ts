@@ -14,7 +14,7 @@ import type { Log } from "../env/log.ts";
 import type { Random } from "../env/random.ts";
 import { OpenWitError } from "../error.ts";
 import type { IngestRequest, IngestResult } from "../ingest/request.ts";
-import type { Manifest, SegmentMeta } from "../manifest/manifest.ts";
+import type { Manifest, ManifestEdit, SegmentMeta } from "../manifest/manifest.ts";
 import { Memtable, type MemtableChunk } from "../memtable/memtable.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { type Signal, signals } from "../model/columns.ts";
@@ -79,6 +79,8 @@ export class Store {
   #maintenanceDone: Promise<void> = Promise.resolve();
 
   #wal: Wal | undefined;
+  /** Segments in the scratch folder of a store that was opened to read. */
+  readonly #spilled: SegmentMeta[] = [];
 
   /** Made by open.ts, which recovers what the disk holds. With a scratch folder the data folder is only read. */
   constructor(
@@ -88,8 +90,15 @@ export class Store {
     readonly damaged: ReadonlyMap<string, string>,
     scratch?: Scratch,
   ) {
-    this.#flusher = new Flusher(env, manifest, scratch);
+    this.#flusher = new Flusher(env, manifest.state.nodeId, scratch, this.#commit);
   }
+
+  /** What a flush changes: durable first, unless the data folder is only read. */
+  #commit = async (edit: ManifestEdit, onVisible: () => void): Promise<void> => {
+    if (!this.manifest.readOnly) return await this.manifest.commit(edit, onVisible);
+    this.#spilled.push(...edit.add ?? []);
+    onVisible();
+  };
 
   /** Ends recovery: requests can be taken from now on. */
   openWal(wal: Wal): void {
@@ -123,7 +132,10 @@ export class Store {
   pin(tenant: string, signal: Signal): PinnedStream {
     const memtable = this.#memtables.get(streamKey(tenant, signal));
     return {
-      segments: this.manifest.segmentsOf(tenant, signal).filter((segment) => !this.damaged.has(segment.id)),
+      segments: [
+        ...this.manifest.segmentsOf(tenant, signal).filter((segment) => !this.damaged.has(segment.id)),
+        ...this.#spilled.filter((segment) => segment.tenant === tenant && segment.signal === signal),
+      ],
       chunks: (memtable?.chunks ?? []).filter((each) => each.rows > 0)
         .map(({ chunk, rows }) => ({ chunk, rows })),
     };

@@ -1,7 +1,7 @@
 /** What the query routes need of whoever hosts them: a running node, or a data folder that was opened to read. */
 import type { Metrics } from "../../core/metrics/metrics.ts";
 import type { Store } from "../../core/store/store.ts";
-import type { DuckEngine } from "../duckdb/engine.ts";
+import type { SqlEngine } from "../../core/query/engine.ts";
 
 export interface QueryHost {
   readonly dataDir: string;
@@ -10,5 +10,5 @@ export interface QueryHost {
   readonly searchRowsMax: number;
   /** @throws OpenWitError `unavailable` while it is not ready */
   store(): Store;
-  engine(): DuckEngine;
+  engine(): SqlEngine;
 }

@@ -1,19 +1,33 @@
 /** `openwit inspect FILE`: prints what is in any file that OpenWit writes; it reads, and nothing more. */
+import { Buffer } from "node:buffer";
 import { stat } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import process from "node:process";
 import { OpenWitError } from "../../core/error.ts";
 import { type Disk, readFile } from "../../core/env/disk.ts";
-import { silentLog } from "../../core/env/log.ts";
 import { Chunk } from "../../core/model/chunk.ts";
 import { isoTimestamp, rowOf } from "../../core/model/row.ts";
-import { readManifestEdits } from "../../core/manifest/manifest.ts";
+import {
+  decodeFrame,
+  decodeManifestHeader,
+  frameMark,
+  manifestHeaderBytes,
+  manifestVersion,
+} from "../../core/manifest/format.ts";
 import { decodeRequest } from "../../core/otlp/decode.ts";
 import { jsonToProtobuf } from "../../core/otlp/json.ts";
 import { readParquetFooter } from "../../core/segment/reader.ts";
 import { decodeBody } from "../../core/wal/body.ts";
-import { walVersion } from "../../core/wal/format.ts";
-import { readWalFile } from "../../core/wal/recovery.ts";
+import {
+  decodeRecord,
+  decodeWalHeader,
+  peekRecord,
+  recordHeaderBytes,
+  recordMark,
+  walHeaderBytes,
+  type WalRecord,
+  walVersion,
+} from "../../core/wal/format.ts";
 import { NodeDisk } from "../disk/disk.ts";
 import { parseFlags } from "./flags.ts";
 import type { Command } from "./main.ts";
@@ -65,27 +79,55 @@ function inspectorOf(name: string): Inspector {
 }
 
 async function* inspectWal(disk: Disk, name: string, rows: boolean): AsyncGenerator<unknown> {
-  yield { file: name, kind: "wal", version: walVersion };
-  for await (const record of readWalFile(disk, name, silentLog)) {
-    const { body, hash, receivedAtNs, ...rest } = record;
-    yield { ...rest, received_at: isoTimestamp(receivedAtNs), hash: hash.toHex(), stored_bytes: body.length };
-    if (!rows) continue;
-    const decoded = decodeBody(record);
-    const chunk = new Chunk(record.signal);
-    const protobuf = record.encoding === "json" ? jsonToProtobuf(record.signal, decoded) : decoded;
-    decodeRequest(record.signal, protobuf, chunk, receivedAtNs);
-    for (let row = 0; row < chunk.rows; row++) yield { lsn: record.lsn, row: rowOf(chunk, row) };
+  const bytes = await readFile(disk, name);
+  const header = decodeWalHeader(bytes.subarray(0, walHeaderBytes), name);
+  if (header === undefined) throw new OpenWitError("corrupt", `the header of ${name} is damaged: no record can be checked`);
+  yield { file: name, kind: "wal", version: walVersion, first_lsn: header.firstLsn, bytes: bytes.length };
+  let at = walHeaderBytes;
+  while (at < bytes.length) {
+    const peek = peekRecord(bytes.subarray(at, at + recordHeaderBytes), header);
+    const record = peek === undefined ? undefined : decodeRecord(bytes.subarray(at, at + peek.length), header, name);
+    if (peek === undefined || record === undefined) {
+      const next = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(recordMark, at + 1);
+      const end = next < 0 ? bytes.length : next;
+      yield { offset: at, damaged_bytes: end - at };
+      at = end;
+      continue;
+    }
+    yield* describeRecord(record, at, rows);
+    at += peek.length;
   }
 }
 
+function* describeRecord(record: WalRecord, offset: number, rows: boolean): Generator<unknown> {
+  const { body, hash, receivedAtNs, signal, ...rest } = record;
+  const stored = { hash: hash.toHex(), stored_bytes: body.length };
+  yield { offset, ...rest, signal, received_at: isoTimestamp(receivedAtNs), ...stored };
+  if (!rows) return;
+  const decoded = decodeBody(record);
+  const chunk = new Chunk(signal);
+  decodeRequest(signal, record.encoding === "json" ? jsonToProtobuf(signal, decoded) : decoded, chunk, receivedAtNs);
+  for (let row = 0; row < chunk.rows; row++) yield { lsn: record.lsn, row: rowOf(chunk, row) };
+}
+
 async function* inspectManifest(disk: Disk, name: string): AsyncGenerator<unknown> {
-  let first = true;
-  for await (const entry of readManifestEdits(disk, name)) {
-    if (first) yield { file: name, kind: "manifest", version: entry.formatVersion };
-    first = false;
-    yield entry;
+  const bytes = await readFile(disk, name);
+  const checksum = decodeManifestHeader(bytes, name);
+  if (checksum === undefined) throw new OpenWitError("corrupt", `the header of ${name} is damaged: no edit can be checked`);
+  yield { file: name, kind: "manifest", version: manifestVersion, bytes: bytes.length };
+  let at = manifestHeaderBytes;
+  while (at < bytes.length) {
+    const decoded = decodeFrame(bytes, at, checksum);
+    if (decoded === undefined) {
+      const next = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(frameMark, at + 1);
+      const end = next < 0 ? bytes.length : next;
+      yield { offset: at, damaged_bytes: end - at };
+      at = end;
+      continue;
+    }
+    yield { offset: at, ...decoded.frame };
+    at = decoded.end;
   }
-  if (first) yield { file: name, kind: "manifest", version: "unknown", edits: 0 };
 }
 
 async function* inspectSegment(disk: Disk, name: string): AsyncGenerator<unknown> {

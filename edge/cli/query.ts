@@ -91,26 +91,32 @@ async function query(args: string[]): Promise<number> {
         signal: interrupted.signal,
       }),
     );
-    return await print(response, format);
+    return await print(response, format, values.limit !== undefined);
   } finally {
     await target.close();
   }
 }
 
-async function print(response: Response, format: string): Promise<number> {
+/** @param limited whether the person named a limit: rows beyond it are not missed */
+async function print(response: Response, format: string, limited: boolean): Promise<number> {
   const partial = response.headers.get("X-OpenWit-Partial");
   if (format === "table") {
     const result = await response.json();
     process.stdout.write(renderTable(result.columns, result.rows, process.stdout.columns ?? 160));
     process.stderr.write(`${result.row_count} ${result.row_count === 1 ? "row" : "rows"} in ${result.elapsed_ms} ms\n`);
-    for (const warning of result.warnings ?? []) process.stderr.write(`openwit: ${warning}\n`);
-    return partial !== null || result.partial ? 3 : 0;
+    for (const warning of result.warnings) process.stderr.write(`openwit: ${warning}\n`);
+    if (result.truncated) process.stderr.write(`openwit: rows were cut off at ${result.row_count}; see --limit\n`);
+    return result.partial || result.truncated && !limited ? 3 : 0;
   }
+  let tail = "";
   for await (const bytes of response.body!) {
+    if (format === "ndjson") tail = (tail + new TextDecoder().decode(bytes)).slice(-4_096);
     if (!process.stdout.write(bytes)) await new Promise((resolve) => process.stdout.once("drain", resolve));
   }
-  if (partial === null) return 0;
-  process.stderr.write(`openwit: the answer is partial: ${partial}\n`);
+  const cut = /^\{"error":(\{"code":.*\})\}$/.exec(tail.trimEnd().split("\n").at(-1) ?? "");
+  const missing = partial ?? (cut === null ? undefined : JSON.parse(cut[1]).message);
+  if (missing === undefined) return 0;
+  process.stderr.write(`openwit: the answer is partial: ${missing}\n`);
   return 3;
 }
 

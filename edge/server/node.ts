@@ -22,15 +22,16 @@ import type { QueryHost } from "../api/host.ts";
 import type { Config } from "../config/config.ts";
 import { isLoopback, type Listen } from "../config/parse.ts";
 import { NodeDisk } from "../disk/disk.ts";
-import { lockFolder } from "../disk/lock.ts";
-import { DuckEngine } from "../duckdb/engine.ts";
+import { lockDataFolder } from "../disk/lock.ts";
+import type { SqlEngine } from "../../core/query/engine.ts";
+import { defaultEngineOptions, duckDBEngine } from "../duckdb/engine.ts";
 import { httpGuard, newGuard } from "../http/guard.ts";
 import { serveHttp } from "../http/serve.ts";
 import { InflightBudget } from "../otlp/budget.ts";
 import { serveOtlpGrpc } from "../otlp/grpc.ts";
 import { otlpHttp } from "../otlp/http.ts";
 import type { ReceiverDeps, RequestOutcome } from "../otlp/receiver.ts";
-import { WorkerEncoder } from "../parquet/encoder.ts";
+import { type WorkerEncoder, workerEncoder } from "../parquet/worker-encoder.ts";
 import { version } from "../version.ts";
 import { publishEndpoints, withdrawEndpoints } from "./discovery.ts";
 
@@ -74,7 +75,7 @@ export class Node implements QueryHost {
   readonly #startedMs = systemClock.monotonicMs();
   readonly #stopping = new AbortController();
   #store: Store | undefined;
-  #engine: DuckEngine | undefined;
+  #engine: SqlEngine | undefined;
   #listeners: Listener[] = [];
   #encoder: WorkerEncoder | undefined;
 
@@ -95,7 +96,7 @@ export class Node implements QueryHost {
     });
   }
 
-  engine(): DuckEngine {
+  engine(): SqlEngine {
     this.store();
     return this.#engine!;
   }
@@ -116,10 +117,10 @@ export class Node implements QueryHost {
   async start(): Promise<void> {
     await mkdir(this.dataDir, { recursive: true, mode: 0o700 });
     const disk = new NodeDisk(this.dataDir);
-    const lock = await lockFolder(this.dataDir);
+    const lock = lockDataFolder(this.dataDir);
     try {
       await this.#listen();
-      this.#encoder = new WorkerEncoder();
+      this.#encoder = workerEncoder();
       const env = {
         disk,
         clock: systemClock,
@@ -135,11 +136,12 @@ export class Node implements QueryHost {
         flushBytes: Math.min(this.config.flushBytes, this.config.memoryBytesMax * memtableShare / 3),
         memoryBytesMax: this.config.memoryBytesMax * memtableShare,
       });
-      this.#engine = new DuckEngine({
+      this.#engine = duckDBEngine({
+        ...defaultEngineOptions,
         dataDir: this.dataDir,
         threads: this.config.searchThreads,
-        memoryBytesMax: this.config.memoryBytesMax * engineShare,
-        spillBytesMax: this.config.spillBytesMax,
+        memoryBytes: this.config.memoryBytesMax * engineShare,
+        spillBytes: this.config.spillBytesMax,
       });
       this.#registerGauges(this.#store);
       this.#store.startMaintenance();
@@ -150,7 +152,7 @@ export class Node implements QueryHost {
       this.phase = "failed";
       this.reason = toOpenWitError(error).message;
       await this.#closeListeners(0);
-      await lock.release();
+      lock.release();
       throw error;
     }
     this.#release = () => lock.release();
@@ -167,10 +169,10 @@ export class Node implements QueryHost {
     await this.#store?.close();
     await this.#encoder?.close();
     await withdrawEndpoints(this.dataDir);
-    await this.#release();
+    this.#release();
   }
 
-  #release: () => Promise<void> = () => Promise.resolve();
+  #release: () => void = () => {};
 
   async #listen(): Promise<void> {
     const { config } = this;
@@ -235,9 +237,10 @@ export class Node implements QueryHost {
     return result;
   }
 
-  #count({ protocol, signal = "none", code }: RequestOutcome): void {
-    this.metrics.add("openwit_requests_total", 1, { signal, protocol, outcome: code });
-    if (code !== "ok") this.metrics.add("openwit_rejected_requests_total", 1, { signal, reason: code });
+  #count({ protocol, signal, code }: RequestOutcome): void {
+    const of = signal ?? "none"; // a path that is no signal's
+    this.metrics.add("openwit_requests_total", 1, { signal: of, protocol, outcome: code });
+    if (code !== "ok") this.metrics.add("openwit_rejected_requests_total", 1, { signal: of, reason: code });
   }
 
   async #closeListeners(deadlineMs: number): Promise<void> {

@@ -1,0 +1,80 @@
+/**
+ * A data folder at rest, asked by this process: the store opened to read, with the server's own routes on top.
+ * Nothing is written into the folder; what must be written goes to a private temporary one.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import process from "node:process";
+import { Hono } from "hono";
+import { systemClock } from "../../core/env/clock.ts";
+import { systemRandom } from "../../core/env/random.ts";
+import { toOpenWitError } from "../../core/error.ts";
+import { Metrics } from "../../core/metrics/metrics.ts";
+import { openStoreReadOnly } from "../../core/store/open.ts";
+import { defaultStoreOptions } from "../../core/store/store.ts";
+import { errorResponse } from "../api/app.ts";
+import { queryRoutes } from "../api/query.ts";
+import { NodeDisk } from "../disk/disk.ts";
+import { defaultEngineOptions, duckDBEngine } from "../duckdb/engine.ts";
+import { inProcessEncoder } from "../parquet/in-process.ts";
+import type { Target } from "./target.ts";
+
+/** Statements of a person at a terminal may take their time. */
+const timeoutMs = 600_000;
+
+/** @throws OpenWitError when the folder cannot be read */
+export async function openOffline(dataDir: string): Promise<Target> {
+  const folder = resolve(dataDir);
+  const scratch = await mkdtemp(join(tmpdir(), "openwit-"));
+  const remove = () => rm(scratch, { recursive: true, force: true });
+  try {
+    const metrics = new Metrics();
+    const store = await openStoreReadOnly(
+      {
+        disk: new NodeDisk(folder),
+        clock: systemClock,
+        random: systemRandom,
+        log: (level, message, fields) => {
+          if (level !== "error") return;
+          const { error } = fields as { error?: unknown };
+          process.stderr.write(`openwit: ${message}${error === undefined ? "" : `: ${toOpenWitError(error).message}`}\n`);
+        },
+        encoder: inProcessEncoder(),
+        metrics,
+      },
+      defaultStoreOptions,
+      { disk: new NodeDisk(scratch), path: scratch },
+    );
+    const engine = duckDBEngine({
+      ...defaultEngineOptions,
+      dataDir: folder,
+      spillDir: join(scratch, "query"),
+      alsoRead: [scratch],
+    });
+    const app = new Hono();
+    app.onError((error) => errorResponse(toOpenWitError(error)));
+    app.route(
+      "/",
+      queryRoutes({
+        dataDir: folder,
+        metrics,
+        searchTimeoutMs: timeoutMs,
+        searchRowsMax: Number.MAX_SAFE_INTEGER,
+        store: () => store,
+        engine: () => engine,
+      }),
+    );
+    return {
+      name: folder,
+      fetch: async (path, init) => await app.request(path, init),
+      close: async () => {
+        await engine.close();
+        await remove();
+      },
+    };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}

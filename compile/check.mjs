@@ -13,7 +13,11 @@ const sources = ["cmd", "compile", "core", "edge", "tests"];
 
 const checks = [
   { name: "format", args: ["fmt", "--check", ...sources], mend: `node node_modules/deno/bin.cjs fmt` },
-  { name: "lint", args: ["lint", ...sources], mend: `node node_modules/deno/bin.cjs lint --fix, then by hand` },
+  {
+    name: "lint",
+    args: ["lint", ...sources],
+    mend: `node node_modules/deno/bin.cjs lint --fix, then by hand`,
+  },
   { name: "types", args: ["check", ...sources], mend: `by hand` },
 ];
 

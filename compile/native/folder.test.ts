@@ -176,13 +176,13 @@ test("processes that start at once all find whole parts", async () => {
 
 test("places are tried from the installed to the temporary, and a chosen one alone", () => {
   const parts = [part("lib.so", "library")];
-  const around = { executable: "/usr/lib/openwit/openwit", home: "/home/ann", temporary: "/tmp", uid: 1000 };
+  const around = { executable: "/usr/lib/openwit/openwit", home: "/users/ann", temporary: "/tmp", uid: 1000 };
   const own = folderName(parts);
   const paths = (env: Record<string, string>) =>
     nativeFolders(parts, { ...around, env }).map(({ base, below }) => [base, ...below].join("/"));
   expect(paths({})).toEqual([
     "/usr/lib/openwit",
-    `/home/ann/.cache/openwit/${own}`,
+    `/users/ann/.cache/openwit/${own}`,
     `/tmp/openwit-1000/${own}`,
   ]);
   expect(
@@ -199,7 +199,7 @@ test("places are tried from the installed to the temporary, and a chosen one alo
       `/c/openwit/${own}`,
       `/tmp/openwit-1000/${own}`,
     ]);
-  expect(paths({ XDG_CACHE_HOME: "relative" })[1]).toBe(`/home/ann/.cache/openwit/${own}`);
+  expect(paths({ XDG_CACHE_HOME: "relative" })[1]).toBe(`/users/ann/.cache/openwit/${own}`);
   expect(paths({ OPENWIT_NATIVE_DIR: "/n", XDG_CACHE_HOME: "/c" })).toEqual([`/n/${own}`]);
 });
 

@@ -52,11 +52,13 @@ export class AnyValueReader {
     return letter;
   }
 
-  /** Writes the text of a value that is no string to `writer`, which is cleared first. */
+  /** Writes the value's text to `writer`, which is cleared first; nothing when it is empty. */
   text(start: number, end: number): void {
+    const { writer, wire } = this;
     this.scan(start, end);
-    this.writer.length = 0;
-    this.#writeScanned(1);
+    writer.length = 0;
+    if (this.letter === letterString) writer.range(wire.bytes, this.from, this.to);
+    else if (this.letter !== letterEmpty) this.#writeScanned(1);
   }
 
   /** Writes the value as typed JSON; `depth` lists are around it. */

@@ -8,7 +8,7 @@ import { isUtf8 } from "node:buffer";
 import type { Chunk } from "../model/chunk.ts";
 import { columnIndex } from "../model/columns.ts";
 import type { DictionaryVector, FixedVector } from "../model/vector.ts";
-import { type AnyValueReader, letterEmpty, letterString } from "./any_value.ts";
+import type { AnyValueReader } from "./any_value.ts";
 import { TextWriter } from "./text_writer.ts";
 import type { Wire } from "./wire.ts";
 
@@ -181,20 +181,13 @@ export class OriginReader {
     return target.codeOf(writer.bytes, 0, writer.length);
   }
 
+  /** The text of service.name, which is a string but for odd senders; nothing and empty text are unknown. */
   #serviceCode(service: Entry | undefined): number {
-    const values = this.#values, wire = this.#wire;
-    if (service !== undefined) {
-      values.scan(service.start, service.end);
-      if (values.letter === letterString && values.to > values.from) {
-        return this.#serviceName.codeOf(wire.bytes, values.from, values.to);
-      }
-      if (values.letter !== letterString && values.letter !== letterEmpty) {
-        values.text(service.start, service.end);
-        return this.#serviceName.codeOf(values.writer.bytes, 0, values.writer.length);
-      }
-    }
-    const unknown = textEncoder.encode("unknown_service");
-    return this.#serviceName.codeOf(unknown, 0, unknown.length);
+    const values = this.#values, { writer } = values;
+    writer.length = 0;
+    if (service !== undefined) values.text(service.start, service.end);
+    if (writer.length === 0) writer.ascii("unknown_service");
+    return this.#serviceName.codeOf(writer.bytes, 0, writer.length);
   }
 
   /** EntityRef: 1 schema_url, 2 type, 3 id_keys, 4 description_keys. */

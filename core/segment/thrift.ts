@@ -49,13 +49,13 @@ class ThriftReader {
       const delta = header >> 4;
       id = delta === 0 ? Number(this.#zigzag()) : id + delta;
       const type = header & 15;
+      this.#count();
       const value = type === typeTrue ? true : type === typeFalse ? false : this.#value(type, depth);
       fields.set(id, value);
     }
   }
 
   #value(type: number, depth: number): ThriftValue {
-    if (++this.#values > valuesMax) throw this.#malformed(`it has more than ${valuesMax} values`);
     switch (type) {
       case typeTrue: // in a list a boolean is a byte of its own
       case typeFalse:
@@ -94,6 +94,7 @@ class ThriftReader {
     const items: ThriftValue[] = [];
     const offsets: number[] = [];
     for (let item = 0; item < count; item++) {
+      this.#count();
       offsets.push(this.#at);
       items.push(this.#value(header & 15, depth));
     }
@@ -110,9 +111,14 @@ class ThriftReader {
     const items: ThriftValue[] = [];
     const types = count === 0 ? 0 : this.#byte();
     for (let item = 0; item < count; item++) {
+      this.#count();
       items.push(this.#value(types >> 4, depth), this.#value(types & 15, depth));
     }
     return { items, offsets: [], start };
+  }
+
+  #count(): void {
+    if (++this.#values > valuesMax) throw this.#malformed(`it has more than ${valuesMax} values`);
   }
 
   #checkCount(count: number): void {

@@ -85,13 +85,11 @@ export function environmentName(key: string): string {
   return `OPENWIT_${key.toUpperCase().replaceAll(".", "__")}`;
 }
 
-/** Variables with our prefix that are not configuration keys, but read elsewhere. */
-const otherVariables = new Set(["OPENWIT_URL", "OPENWIT_NATIVE_DIR", "OPENWIT_CONFIG"]);
-
 function checkEnvironment(environment: ConfigInputs["environment"]): void {
   const known = Object.keys(configKeys).map(environmentName);
   for (const name of Object.keys(environment)) {
-    if (!name.startsWith("OPENWIT_") || otherVariables.has(name) || known.includes(name)) continue;
+    // Every key has a level, so a name without "__" is none of ours: orchestrators set OPENWIT_PORT and the like.
+    if (!/^OPENWIT_.*__/.test(name) || known.includes(name)) continue;
     throw unknownKey(`environment variable ${name}`, name, known);
   }
 }

@@ -85,7 +85,9 @@ function generate(type: protobuf.Type, random: Random, density: number, depth: n
     if (oneof !== null && oneof.fieldsArray.length > 1) {
       if (chosen.get(oneof) !== field.name) continue;
     } else if (randomUnit(random) > density) continue;
-    const count = field.repeated ? 1 + randomBelow(random, type.name === "ArrayValue" ? 3 : 4) : 1;
+    // Now and then more attributes than are compared pairwise, with keys that occur twice among them.
+    const isMany = field.name === "attributes" && randomBelow(random, 16) === 0;
+    const count = field.repeated ? 1 + randomBelow(random, isMany ? 40 : 4) : 1;
     const values = Array.from({ length: count }, () => generateValue(type, field, random, density, depth));
     message[field.name] = field.repeated ? values : values[0];
   }

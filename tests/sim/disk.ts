@@ -99,8 +99,16 @@ export class SimDisk implements Disk {
   /** A view for one process: when the disk is cut, killed or restarted, its calls fail for ever. */
   process(): Disk {
     const life = this.#life;
-    const guard = async <T>(name: string, work: () => T | Promise<T>, partly?: (isCut: boolean) => void): Promise<T> => {
-      await this.#enter(life, name, partly);
+    const guard = async <T>(
+      name: string,
+      work: () => T | Promise<T>,
+      partly?: (isCut: boolean) => void,
+    ): Promise<T> => {
+      const operation = ++this.operations;
+      this.trace?.push(`${operation} ${name}`);
+      await undefined;
+      // In one turn with the work: nothing may be cut between the two.
+      this.#enter(life, operation, name, partly);
       return work();
     };
     return {
@@ -146,11 +154,8 @@ export class SimDisk implements Disk {
     inode.replace(change(bytes) ?? bytes);
   }
 
-  /** One step of every operation: counts it, yields, and fails it when its time has come. */
-  async #enter(life: number, name: string, partly?: (isCut: boolean) => void): Promise<void> {
-    const operation = ++this.operations;
-    this.trace?.push(`${operation} ${name}`);
-    await undefined;
+  /** Fails an operation when its time has come. */
+  #enter(life: number, operation: number, name: string, partly?: (isCut: boolean) => void): void {
     if (life !== this.#life || this.#isOff) throw new OpenWitError("io", `${name}: the process is gone`);
     if (operation === this.#cutAt) {
       partly?.(true);

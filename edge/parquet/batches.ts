@@ -4,6 +4,9 @@ import { Chunk } from "../../core/model/chunk.ts";
 import type { Signal } from "../../core/model/columns.ts";
 import { rowGroupRows, type SegmentPart } from "../../core/segment/encoder.ts";
 
+/** Bytes of a batch above which it has fewer rows: the encoder holds a few copies of it in WASM memory. */
+const batchBytesMax = 8 * 1024 * 1024;
+
 /**
  * Arrow IPC streams of the parts' rows in order, each made when it is asked for. No batch crosses the border of
  * a row group. There is at least one, so that a segment without rows still has a schema.
@@ -15,8 +18,10 @@ export function* batchesOf(
   let taken = 0;
   for (const { chunk, rows, rowCount } of parts) {
     const total = rows === undefined ? rowCount : rows.length;
+    const rowBytes = chunk.bytes / Math.max(1, chunk.rows); // buffers have room to grow, so this is an upper bound
+    const batchRows = Math.max(1, Math.min(rowGroupRows, Math.floor(batchBytesMax / rowBytes)));
     for (let from = 0; from < total;) {
-      const to = Math.min(total, from + rowGroupRows - taken % rowGroupRows);
+      const to = Math.min(total, from + batchRows, from + rowGroupRows - taken % rowGroupRows);
       yield chunkToIpc(signal, chunk, rows, from, to);
       taken += to - from;
       from = to;

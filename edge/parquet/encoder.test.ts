@@ -117,6 +117,21 @@ describe.each<[string, SegmentEncoder]>([["in process", inProcessEncoder()], ["i
       expect(Math.max(...sizes)).toBeLessThan(sizes.reduce((sum, size) => sum + size) / 4);
     });
 
+    test("rows of 64 KB make smaller row groups, so that the encoder's memory stays bounded", async () => {
+      const chunk = emptyRows("spans", 1_000);
+      const traceIds = chunk.vectors[0];
+      const bytes = crypto.getRandomValues(new Uint8Array(64_000)).map((byte) => 32 + byte % 90);
+      traceIds.truncate(0);
+      for (let row = 0; row < 1_000; row++) {
+        if (traceIds.kind === "utf8") traceIds.push(bytes, row, bytes.length);
+      }
+      const sizes: number[] = [];
+      for await (const piece of encoder.encode("spans", [{ chunk, rowCount: 1_000 }], {})) {
+        sizes.push(piece.length);
+      }
+      expect(Math.max(...sizes)).toBeLessThan(20e6);
+    });
+
     test("text that is not UTF-8 is an OpenWitError, and the next segment is encoded all the same", async () => {
       const chunk = buildChunk("logs", 6, 10);
       const body = chunk.vectors[columnsOf.logs.findIndex(({ name }) => name === "body")];

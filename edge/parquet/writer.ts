@@ -85,6 +85,7 @@ function writerProperties(signal: Signal, keyValues: Readonly<Record<string, str
     .setCompression(Compression.ZSTD)
     .setWriterVersion(WriterVersion.V1)
     .setMaxRowGroupSize(rowGroupRows)
+    .setMaxRowGroupBytes(rowGroupBytesMax)
     .setDictionaryEnabled(false)
     .setStatisticsEnabled(EnabledStatistics.None)
     .setKeyValueMetadata(new Map(Object.entries(keyValues)));
@@ -120,6 +121,12 @@ function writerProperties(signal: Signal, keyValues: Readonly<Record<string, str
   }
   return builder.build();
 }
+
+/**
+ * A row group is held in WASM memory until it is whole. Rows of a kilobyte, compressed, still fit 16,384 into this;
+ * of rows of 64 KB a row group takes fewer, or a segment of them would need 500 MB.
+ */
+const rowGroupBytesMax = 16 * 1024 * 1024;
 
 /** What prunes row groups before they are sorted. A row group is about a page, so statistics a page add nothing. */
 const statisticsColumns = [

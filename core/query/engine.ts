@@ -21,7 +21,7 @@ export interface SqlEngine {
   evaluateTimes(expressions: readonly SqlNode[]): Promise<(bigint | undefined)[]>;
   /**
    * Runs one checked SELECT whose tables are the signals' names.
-   * Resolves when the first rows can be fetched. @throws OpenWitError
+   * Resolves when its rows can be fetched; what can fail has failed by then. @throws OpenWitError
    */
   run(request: EngineRequest): Promise<EngineResult>;
   /** Interrupts what runs, waits for it, and lets go of all memory. The engine opens again when next used. */
@@ -32,6 +32,8 @@ export interface EngineRequest {
   readonly sql: string;
   /** One for each table that the statement names. */
   readonly tables: readonly EngineTable[];
+  /** Most rows that the statement gives; how its result is kept depends on it. */
+  readonly rowsMax: number;
   /** Interrupts the statement; its reason becomes the error. */
   readonly signal: AbortSignal;
 }

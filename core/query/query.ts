@@ -15,7 +15,15 @@ import { withLocation } from "./locate.ts";
 import type { ResultBatch, ResultColumn, ResultValue } from "./result.ts";
 import { type Parameters, rewriteStatement, type Rewritten } from "./rewrite.ts";
 import type { QuerySources } from "./sources.ts";
-import { isNode, nodesIn, type SqlNode, type SqlTree, textOf } from "./tree.ts";
+import {
+  constantInteger,
+  integerConstant,
+  isNode,
+  nodesIn,
+  type SqlNode,
+  type SqlTree,
+  textOf,
+} from "./tree.ts";
 
 export interface QueryRequest {
   readonly sql: string;
@@ -107,7 +115,12 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
       stats.memtableRows += source.chunks.reduce((sum, { rows }) => sum + rows, 0);
       return { signal, files: files.map(({ path }) => path), chunks: source.chunks };
     });
-    const running = result = await engine.run({ sql: prepared.sql, tables, signal: abort.signal })
+    const running = result = await engine.run({
+      sql: prepared.sql,
+      tables,
+      rowsMax: prepared.rowsMax,
+      signal: abort.signal,
+    })
       .catch((error) => {
         throw withLocation(error, prepared.original);
       });
@@ -121,6 +134,7 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
 
 interface Prepared {
   readonly sql: string;
+  readonly rowsMax: number;
   readonly original: SqlTree;
   readonly signals: ReadonlySet<Signal>;
   readonly ranges: ReadonlyMap<Signal, TimeRange>;
@@ -132,13 +146,13 @@ async function prepareStatement(engine: SqlEngine, request: QueryRequest, nowNs:
   const checked = checkStatement(original);
   const rewritten = rewriteStatement(original, nowNs, request.params);
   await nameColumns(engine, rewritten);
-  limitRows(rewritten.tree, request.limit);
+  const rowsMax = limitRows(rewritten.tree, request.limit);
   const sql = await engine.print(rewritten.tree);
   // What is printed is what runs: were printing to change its meaning, this would see it.
   checkStatement(await engine.parse(sql));
   const bounds = timeRanges(rewritten.tree);
   const times = await engine.evaluateTimes(bounds.flatMap(({ bounds }) => bounds.map(({ value }) => value)));
-  return { sql, original, signals: checked.signals, ranges: boundedTimes(bounds, times) };
+  return { sql, rowsMax, original, signals: checked.signals, ranges: boundedTimes(bounds, times) };
 }
 
 /** Gives columns whose expression was rewritten the name that they would have had. */
@@ -163,18 +177,22 @@ const emptySelect: SqlNode = {
   qualify: null,
 };
 
-/** Tells the engine of the row limit where the statement has none, so that a sort keeps only the first rows. */
-function limitRows(tree: SqlTree, limit: number): void {
+/**
+ * Lets the engine stop at the row limit, so that a sort keeps only the first rows and a result stays small.
+ * Returns the most rows that the statement can give: one more than the limit, to know whether there were more.
+ */
+function limitRows(tree: SqlTree, limit: number): number {
+  const rowsMax = limit + 1;
   const node = tree.statements[0].node;
-  if (!isNode(node) || !Array.isArray(node.modifiers)) return;
-  if (isNode(node.from_table) && node.from_table.type === "SHOW_REF") return;
-  if (nodesIn(node.modifiers).some(({ type }) => textOf(type).startsWith("LIMIT"))) return;
-  const value = { type: { id: "BIGINT", type_info: null }, is_null: false, value: limit + 1 };
-  node.modifiers.push({
-    type: "LIMIT_MODIFIER",
-    limit: { class: "CONSTANT", type: "VALUE_CONSTANT", alias: "", value },
-    offset: null,
-  });
+  if (!isNode(node) || !Array.isArray(node.modifiers)) return Infinity;
+  if (isNode(node.from_table) && node.from_table.type === "SHOW_REF") return rowsMax; // a row a column
+  const own = nodesIn(node.modifiers).find(({ type }) => textOf(type).startsWith("LIMIT"));
+  const value = own?.type === "LIMIT_MODIFIER" && isNode(own.limit) ? constantInteger(own.limit) : undefined;
+  if (own !== undefined && isNode(own.limit) && value === undefined) return Infinity; // computed, or a percentage
+  const modifier = own ?? { type: "LIMIT_MODIFIER", offset: null };
+  if (value === undefined || value > BigInt(rowsMax)) modifier.limit = integerConstant(rowsMax);
+  if (own === undefined) node.modifiers.push(modifier);
+  return rowsMax;
 }
 
 function isShowTables(tree: SqlTree): boolean {

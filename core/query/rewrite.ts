@@ -17,6 +17,7 @@ import {
   castTo,
   columnNames,
   constantText,
+  integerConstant,
   isNode,
   nodesIn,
   positionOf,
@@ -305,18 +306,6 @@ function constantOf(value: Parameter): SqlNode {
   if (typeof value === "string") return textConstant(value);
   if (typeof value === "bigint" || Number.isSafeInteger(value)) return integerConstant(value);
   return castTo(textConstant(String(value)), "DOUBLE");
-}
-
-function integerConstant(value: number | bigint): SqlNode {
-  const fits = value >= -0x8000_0000_0000_0000n && value <= 0x7fff_ffff_ffff_ffffn;
-  if (!fits) return castTo(textConstant(value.toString()), "HUGEINT");
-  const isSmall = value >= -0x8000_0000 && value <= 0x7fff_ffff;
-  return {
-    class: "CONSTANT",
-    type: "VALUE_CONSTANT",
-    alias: "",
-    value: { type: { id: isSmall ? "INTEGER" : "BIGINT", type_info: null }, is_null: false, value },
-  };
 }
 
 function isSame(left: SqlValue, right: SqlValue): boolean {

@@ -91,6 +91,18 @@ export function textConstant(value: string): SqlNode {
   };
 }
 
+export function integerConstant(value: number | bigint): SqlNode {
+  const fits = value >= -0x8000_0000_0000_0000n && value <= 0x7fff_ffff_ffff_ffffn;
+  if (!fits) return castTo(textConstant(value.toString()), "HUGEINT");
+  const isSmall = value >= -0x8000_0000 && value <= 0x7fff_ffff;
+  return {
+    class: "CONSTANT",
+    type: "VALUE_CONSTANT",
+    alias: "",
+    value: { type: { id: isSmall ? "INTEGER" : "BIGINT", type_info: null }, is_null: false, value },
+  };
+}
+
 export function castTo(child: SqlNode, id: string): SqlNode {
   return {
     class: "CAST",

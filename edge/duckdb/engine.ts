@@ -8,7 +8,12 @@
  * Invariants: (1) no call here runs a statement synchronously, for the memtable's callbacks need this thread.
  * (2) A connection is closed only when nothing runs on it. (3) A pin outlives everything that may read it.
  */
-import type { DuckDBConnection, DuckDBInstance, DuckDBResult } from "@duckdb/node-api";
+import type {
+  DuckDBConnection,
+  DuckDBInstance,
+  DuckDBPreparedStatement,
+  DuckDBResult,
+} from "@duckdb/node-api";
 import { OpenWitError } from "../../core/error.ts";
 import { quoteText, typedSelectList } from "../../core/model/sql.ts";
 import type { EngineRequest, EngineResult, EngineTable, SqlEngine } from "../../core/query/engine.ts";
@@ -213,13 +218,15 @@ async function start(
       await step(() => connection.run(viewOf(table, dataDir, pin)));
     }
     const prepared = await step(() => connection.prepare(request.sql));
-    const result: DuckDBResult = await step(() => prepared.stream());
-    const readers = result.columnTypes().map((type) => columnReader(engine.duckdb, type));
-    const columns = result.columnNames().map((name, index) => ({
-      name,
-      type: result.columnType(index).toString(),
+    const types = Array.from({ length: prepared.columnCount }, (_, index) => prepared.columnType(index));
+    const readers = types.map((type) => columnReader(engine.duckdb, type));
+    const columns = types.map((type, index) => ({
+      name: prepared.columnName(index),
+      type: type.toString(),
       shape: readers[index].shape,
     }));
+    const rows = await execute(connection, prepared, request, step);
+    let fetched = 0;
     return {
       columns,
       async next(): Promise<ResultBatch | undefined> {
@@ -228,10 +235,18 @@ async function start(
         }
         const slot = await slots.take(signal);
         try {
-          const chunk = await step(() => result.fetchChunk());
-          return chunk === null || chunk.rowCount === 0 ? undefined : readBatch(chunk, readers);
+          const chunk = await step(() => rows.result.fetchChunk());
+          if (chunk !== null && chunk.rowCount > 0) {
+            fetched += chunk.rowCount;
+            return readBatch(chunk, readers);
+          }
         } finally {
           slot();
+        }
+        signal.throwIfAborted();
+        // The binding tells a failed fetch like an end; the rows are known by number, so it is one.
+        if (rows.count !== undefined && fetched !== rows.count) {
+          throw new OpenWitError("internal", `the engine gave ${fetched} of the result's ${rows.count} rows`);
         }
       },
       close,
@@ -243,6 +258,31 @@ async function start(
 }
 
 const interruptEveryMs = 20;
+
+/** Results up to this many rows stay in memory as they are; larger ones go to a table that can spill to disk. */
+const materializedRowsMax = 20_000;
+
+/**
+ * Runs the statement to its end and gives its rows. It is never streamed from the statement itself: there the binding
+ * (1.5.5-r.5) tells an error in the middle like an end, and rows would be missing without a word. A large result is
+ * written to a temporary table, which counts against the memory limit and spills, and is streamed from that.
+ */
+async function execute(
+  connection: DuckDBConnection,
+  prepared: DuckDBPreparedStatement,
+  request: EngineRequest,
+  step: <T>(run: () => Promise<T>) => Promise<T>,
+): Promise<{ readonly result: DuckDBResult; readonly count?: number }> {
+  if (request.rowsMax <= materializedRowsMax) return { result: await step(() => prepared.run()) };
+  const names = Array.from({ length: prepared.columnCount }, (_, index) => `c${index}`).join(", ");
+  prepared.destroySync();
+  await step(() =>
+    connection.run(`CREATE TEMP TABLE openwit_result AS FROM (${request.sql}) AS result(${names})`)
+  );
+  const counted = await step(() => connection.runAndReadAll("SELECT count(*) FROM openwit_result"));
+  const result = await step(() => connection.stream("FROM openwit_result"));
+  return { result, count: Number(counted.getRows()[0][0]) };
+}
 
 function viewOf(table: EngineTable, dataDir: string, pin: MemtablePin): string {
   const columns = typedSelectList(table.signal);

@@ -36,13 +36,18 @@ export class ByteSink {
   }
 
   #grow(end: number): void {
-    const doubled = Math.max(end, this.#buffer.length * 2, firstBytes);
-    const target = this.expected >= end ? Math.min(doubled, this.expected) : doubled;
-    const grown = new Uint8Array(target);
+    const larger = Math.max(end, this.#buffer.length * growth, firstBytes);
+    const grown = new Uint8Array(this.expected >= end ? Math.min(larger, this.expected) : larger);
     grown.set(this.bytes());
     this.#buffer = grown;
   }
 }
+
+/**
+ * How much larger the next buffer is. Every outgrown one is garbage until it is collected, so few; what is
+ * allocated and not written yet takes no memory.
+ */
+const growth = 4;
 
 /** What an announced length is believed for before its bytes arrive; most bodies fit. */
 const firstBytes = 64 * 1024;

@@ -9,26 +9,12 @@ import { OpenWitError } from "../../core/error.ts";
 
 export class InflightBudget {
   used = 0;
-  #onFreed: (() => void)[] = [];
 
   constructor(readonly bytesMax: number) {}
 
   /** Whether a new request of `bytes` would be refused now; nothing is reserved. */
   isOver(bytes: number): boolean {
     return this.used > 0 && this.used + bytes > this.bytesMax;
-  }
-
-  /** Resolves when bytes have been given back. */
-  freed(): Promise<void> {
-    return new Promise((resolve) => this.#onFreed.push(resolve));
-  }
-
-  release(bytes: number): void {
-    this.used -= bytes;
-    const waiting = this.#onFreed;
-    if (waiting.length === 0) return;
-    this.#onFreed = [];
-    for (const resolve of waiting) resolve();
   }
 
   /** An empty reservation, to grow as bytes arrive and to be disposed when the request is answered. */
@@ -43,36 +29,17 @@ export class Reservation implements Disposable {
 
   constructor(readonly budget: InflightBudget) {}
 
-  /** Takes `bytes` more, if there is room. */
-  tryGrow(bytes: number): boolean {
-    const others = this.budget.used - this.bytes;
-    if (others > 0 && this.budget.used + bytes > this.budget.bytesMax) return false;
-    this.budget.used += bytes;
-    this.bytes += bytes;
-    return true;
-  }
-
   /** Takes `bytes` more. @throws OpenWitError `overloaded` */
   grow(bytes: number): void {
-    if (!this.tryGrow(bytes)) throw overloaded(this.budget);
-  }
-
-  /** Takes `bytes` more as soon as others give back, if they do so within `timeoutMs`. */
-  async waitToGrow(bytes: number, timeoutMs: number): Promise<boolean> {
-    const { promise: expired, resolve } = Promise.withResolvers<void>();
-    let isExpired = false;
-    const timer = setTimeout(() => resolve(void (isExpired = true)), timeoutMs);
-    while (!this.tryGrow(bytes)) {
-      if (isExpired) return false;
-      await Promise.race([this.budget.freed(), expired]);
-    }
-    clearTimeout(timer);
-    return true;
+    const others = this.budget.used - this.bytes;
+    if (others > 0 && this.budget.used + bytes > this.budget.bytesMax) throw overloaded(this.budget);
+    this.budget.used += bytes;
+    this.bytes += bytes;
   }
 
   shrink(bytes: number): void {
     this.bytes -= bytes;
-    this.budget.release(bytes);
+    this.budget.used -= bytes;
   }
 
   [Symbol.dispose](): void {

@@ -35,7 +35,13 @@ export function serveExport(
   const reservation = deps.budget.open();
   let isOver = false; // answered, or nobody is left to answer
   let isReading = true;
+  let reader: MessageReader | undefined = new MessageReader(deps.limits.wireBytesMax);
 
+  // A refused upload may go on for seconds: what has arrived of it must not be held meanwhile.
+  const giveBack = () => {
+    reader = undefined;
+    reservation[Symbol.dispose]();
+  };
   const end = (result: IngestResult | undefined, code: "ok" | OpenWitError["code"]) => {
     isOver = true;
     clearTimeout(uploadTimer);
@@ -52,7 +58,7 @@ export function serveExport(
   };
   const fail = (thrown: unknown) => {
     const error = toOpenWitError(thrown);
-    if (isReading) reservation[Symbol.dispose]();
+    if (isReading) giveBack();
     if (isOver) return;
     end(undefined, error.code);
     if (error.code === "internal" || error.code === "corrupt") {
@@ -70,7 +76,7 @@ export function serveExport(
   let callTimer: ReturnType<typeof setTimeout> | undefined;
 
   stream.on("close", () => {
-    if (isReading) reservation[Symbol.dispose]();
+    if (isReading) giveBack();
     if (!isOver) end(undefined, "cancelled");
   });
 
@@ -85,25 +91,18 @@ export function serveExport(
     callTimer = setTimeout(onTimeout("the client's own deadline has passed"), call.timeoutMs);
   }
 
-  const reader = new MessageReader(deps.limits.wireBytesMax);
-  const take = (chunk: Uint8Array) => {
-    try {
-      reader.push(chunk);
-    } catch (error) {
-      fail(error);
-    }
-  };
   stream.on("data", (chunk: Uint8Array) => {
     if (isOver) return;
     progress.wireBytes += chunk.length;
-    if (reservation.tryGrow(chunk.length)) return take(chunk);
-    // Not reading is what slows a sender down; the others give back within moments, or we refuse.
-    stream.pause();
-    reservation.waitToGrow(chunk.length, admissionWaitMs).then((hasRoom) => {
-      stream.resume();
-      if (isOver) return reservation[Symbol.dispose]();
-      hasRoom ? take(chunk) : fail(overloaded(deps.budget));
-    });
+    try {
+      reader!.push(chunk);
+      // The whole of what is announced, at once: were it taken by and by, many uploads would each get a
+      // part and none to its end. Pausing the stream instead is no way: Bun buffers paused streams whole.
+      const lacking = reader!.announcedBytes - reservation.bytes;
+      if (lacking > 0) reservation.grow(lacking);
+    } catch (error) {
+      fail(error);
+    }
   });
 
   stream.on("end", async () => {
@@ -111,7 +110,8 @@ export function serveExport(
     clearTimeout(uploadTimer);
     isReading = false;
     try {
-      const message = reader.finish();
+      const message = reader!.finish();
+      reader = undefined; // the message alone is held from here
       if (message.isCompressed && call.coding === "identity") {
         throw new OpenWitError(
           "malformed",
@@ -182,8 +182,6 @@ export function discardUpload(stream: http2.ServerHttp2Stream): void {
   stream.resume();
 }
 
-/** How long a sender is held up for want of memory before its call is refused. */
-const admissionWaitMs = 200;
 const discardBytesMax = 64 * 1024 * 1024;
 const discardTimeoutMs = 5_000;
 const emptyFrame = frameMessage(new Uint8Array(0));

@@ -72,6 +72,11 @@ export class MessageReader {
     };
   }
 
+  /** What the message's prefix says of its length; 0 before it has come. */
+  get announcedBytes(): number {
+    return this.#messageLength;
+  }
+
   #received(): number {
     return this.#whole?.length ?? this.#sink?.length ?? 0;
   }

@@ -19,7 +19,6 @@ import {
   statusJson,
   statusMessage,
 } from "./answer.ts";
-import { overloaded } from "./budget.ts";
 import { type Coding, codings, parseCoding } from "./decompress.ts";
 import {
   drainingError,
@@ -67,11 +66,17 @@ async function handleExport(deps: ReceiverDeps, target: Export, context: Context
   const progress: Progress = { wireBytes: 0, bodyBytes: 0 };
   try {
     const headers = parseHeaders(deps, context);
+    const announced = headers.announcedBytes ?? 0;
+    reservation.grow(announced); // at once, so that what has begun also comes to its end
+    let arrived = 0;
     const wire = await readBody(
       context.req.raw.body,
       { bytesMax: deps.limits.wireBytesMax, timeoutMs: deps.limits.bodyTimeoutMs },
       headers.announcedBytes,
-      (bytes) => reservation.grow(bytes),
+      (bytes) => {
+        arrived += bytes;
+        if (arrived > reservation.bytes) reservation.grow(arrived - reservation.bytes);
+      },
     );
     const result = await receive(
       deps,
@@ -126,7 +131,6 @@ function parseHeaders(deps: ReceiverDeps, context: Context): ParsedHeaders {
   if (announcedBytes !== undefined && announcedBytes > deps.limits.wireBytesMax) {
     throw tooLarge(announcedBytes, deps.limits.wireBytesMax);
   }
-  if (deps.budget.isOver(announcedBytes ?? 0)) throw overloaded(deps.budget);
   return { tenant, encoding, coding, announcedBytes };
 }
 

@@ -8,6 +8,17 @@
  */
 import { type ProtobufWriter, wireBytes } from "./encode.ts";
 import { incidentsBetween, mix } from "./incidents.ts";
+import {
+  type Attributes,
+  cumulative,
+  delta,
+  exponential,
+  gauge,
+  histogram,
+  sum,
+  summary,
+  type Times,
+} from "./metric-writer.ts";
 import { services } from "./services.ts";
 import { type AttributesSpec, compileAttributes } from "./template.ts";
 import { spanWords, writeTraceWords } from "./traffic.ts";
@@ -78,21 +89,15 @@ export function writeScrape(writer: ProtobufWriter, scrape: Scrape): void {
     [dbSelect, bucketsOf(load, 0.7)],
     [dbUpdate, bucketsOf(load, 0.3)],
   ]);
-  exponential(writer, "rpc.client.call.duration", times, Math.max(0, load.ok - before.ok), load.isSlow);
-  summary(writer, "gc.pause", times, Math.floor(load.requests / 50), noise(7));
-}
-
-type Attributes = Uint8Array;
-type Value = { readonly int: number } | { readonly double: number };
-type Points = readonly (readonly [Attributes, Value])[];
-
-/** Times of a scrape: `startMs` is when the pod's counters began. */
-interface Times {
-  readonly second: number;
-  readonly offsetNs: number;
-  readonly nowMs: number;
-  readonly startMs: number;
-  readonly intervalMs: number;
+  exponential(
+    writer,
+    "rpc.client.call.duration",
+    times,
+    rpcAttributes,
+    Math.max(0, load.ok - before.ok),
+    load.isSlow,
+  );
+  summary(writer, "gc.pause", times, gcAttributes, Math.floor(load.requests / 50), noise(7));
 }
 
 interface Load {
@@ -108,7 +113,6 @@ interface Load {
 }
 
 const dayMs = 86_400_000;
-const delta = 1, cumulative = 2;
 
 /** How busy the shop is at a time of day, 1 on average: least at 03:00 UTC, most at 15:00. */
 export function intensityAt(ms: number): number {
@@ -153,7 +157,6 @@ function loadOf(scrape: Scrape, ms: number, startMs = ms - ms % dayMs): Load {
   };
 }
 
-const bounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 const usualShares = [
   0.08,
   0.17,
@@ -198,152 +201,6 @@ function subtract(buckets: number[], earlier: number[]): number[] {
   return buckets.map((count, bucket) => Math.max(0, count - earlier[bucket]));
 }
 
-function gauge(
-  writer: ProtobufWriter,
-  name: string,
-  description: string,
-  unit: string,
-  times: Times,
-  points: Points,
-): void {
-  const metric = openMetric(writer, name, description, unit);
-  const data = writer.open(5);
-  for (const [attributes, value] of points) writeNumber(writer, times, 0, attributes, value);
-  writer.close(data);
-  writer.close(metric);
-}
-
-function sum(
-  writer: ProtobufWriter,
-  name: string,
-  description: string,
-  unit: string,
-  times: Times,
-  temporality: number,
-  isMonotonic: boolean,
-  points: Points,
-): void {
-  const metric = openMetric(writer, name, description, unit);
-  const data = writer.open(7);
-  for (const [attributes, value] of points) writeNumber(writer, times, temporality, attributes, value);
-  writer.varintField(2, temporality);
-  if (isMonotonic) writer.boolField(3, true);
-  writer.close(data);
-  writer.close(metric);
-}
-
-function writeNumber(
-  writer: ProtobufWriter,
-  times: Times,
-  temporality: number,
-  attributes: Attributes,
-  value: Value,
-): void {
-  const point = writer.open(1);
-  writer.raw(attributes);
-  writeTimes(writer, times, temporality);
-  if ("int" in value) writer.fixed64Field(6, value.int);
-  else writer.doubleField(4, value.double);
-  writer.close(point);
-}
-
-function histogram(
-  writer: ProtobufWriter,
-  name: string,
-  times: Times,
-  temporality: number,
-  points: readonly (readonly [Attributes, number[]])[],
-  writeExemplars: (writer: ProtobufWriter) => unknown = () => {},
-): void {
-  const metric = openMetric(writer, name, "Duration of calls.", "s");
-  const data = writer.open(9);
-  for (const [attributes, buckets] of points) {
-    const point = writer.open(1);
-    writeTimes(writer, times, temporality);
-    const count = buckets.reduce((total, bucket) => total + bucket, 0);
-    writer.fixed64Field(4, count);
-    writer.doubleField(5, buckets.reduce((total, bucket, at) => total + bucket * middleOf(at), 0));
-    writer.tag(6, wireBytes);
-    writer.varint(buckets.length * 8);
-    for (const bucket of buckets) writer.fixed64(bucket >>> 0, Math.floor(bucket / 2 ** 32));
-    writer.raw(encodedBounds);
-    writeExemplars(writer);
-    writer.raw(attributes);
-    if (count > 0) {
-      writer.doubleField(11, middleOf(buckets.findIndex((bucket) => bucket > 0)));
-      writer.doubleField(12, middleOf(buckets.findLastIndex((bucket) => bucket > 0)));
-    }
-    writer.close(point);
-  }
-  writer.varintField(2, temporality);
-  writer.close(data);
-  writer.close(metric);
-}
-
-function middleOf(bucket: number): number {
-  return ((bounds[bucket - 1] ?? 0) + (bounds[bucket] ?? 12)) / 2;
-}
-
-function exponential(
-  writer: ProtobufWriter,
-  name: string,
-  times: Times,
-  count: number,
-  isSlow: boolean,
-): void {
-  const metric = openMetric(writer, name, "Duration of outgoing calls.", "s");
-  const data = writer.open(10);
-  const point = writer.open(1);
-  writer.raw(rpcAttributes);
-  writeTimes(writer, times, delta);
-  const buckets = exponentialShares.map((share) => Math.floor(count * share));
-  const zeros = count - buckets.reduce((total, bucket) => total + bucket, 0);
-  const scale = 2, offset = isSlow ? -9 : -22; // base 2^(1/4): bucket i ends at 2^((i + 1) / 4) seconds
-  writer.fixed64Field(4, count);
-  writer.doubleField(
-    5,
-    buckets.reduce((total, bucket, at) => total + bucket * 2 ** ((offset + at + 0.5) / 4), 0),
-  );
-  writer.varintField(6, zigzag(scale));
-  writer.fixed64Field(7, zeros);
-  const positive = writer.open(8);
-  writer.varintField(1, zigzag(offset));
-  const counts = writer.open(2);
-  for (const bucket of buckets) writer.varint(bucket);
-  writer.close(counts);
-  writer.close(positive);
-  writer.doubleField(14, 1e-6);
-  writer.close(point);
-  writer.varintField(2, delta);
-  writer.close(data);
-  writer.close(metric);
-}
-
-const exponentialShares = [0.01, 0.03, 0.07, 0.12, 0.17, 0.19, 0.16, 0.11, 0.07, 0.04, 0.02, 0.005];
-
-function zigzag(value: number): number {
-  return value < 0 ? -value * 2 - 1 : value * 2;
-}
-
-function summary(writer: ProtobufWriter, name: string, times: Times, count: number, noise: number): void {
-  const metric = openMetric(writer, name, "Pauses of the garbage collector.", "s");
-  const data = writer.open(11);
-  const point = writer.open(1);
-  writer.raw(gcAttributes);
-  writeTimes(writer, times, cumulative);
-  writer.fixed64Field(4, count);
-  writer.doubleField(5, count * 0.00031);
-  for (const [quantile, value] of [[0, 0.00004], [0.5, 0.0002], [0.9, 0.0007], [0.99, 0.002], [1, 0.009]]) {
-    const entry = writer.open(6);
-    writer.doubleField(1, quantile);
-    writer.doubleField(2, value * (0.8 + 0.4 * noise));
-    writer.close(entry);
-  }
-  writer.close(point);
-  writer.close(data);
-  writer.close(metric);
-}
-
 function writeExemplar(
   writer: ProtobufWriter,
   { seed }: Scrape,
@@ -362,25 +219,6 @@ function writeExemplar(
   for (const word of words) writer.fixed32(word);
   writer.raw(exemplarAttributes);
   writer.close(message);
-}
-
-function openMetric(writer: ProtobufWriter, name: string, description: string, unit: string): number {
-  const metric = writer.open(2);
-  writer.stringField(1, name);
-  writer.stringField(2, description);
-  writer.stringField(3, unit);
-  return metric;
-}
-
-/** `start_time_unix_nano` (2; none for a gauge) and `time_unix_nano` (3). */
-function writeTimes(writer: ProtobufWriter, times: Times, temporality: number): void {
-  if (temporality === cumulative) writer.timeField(2, Math.floor(times.startMs / 1000), 0);
-  if (temporality === delta) {
-    const offsetNs = times.offsetNs - times.intervalMs * 1e6;
-    const seconds = Math.floor(offsetNs / 1e9);
-    writer.timeField(2, times.second + seconds, Math.round(offsetNs - seconds * 1e9));
-  }
-  writer.timeField(3, times.second, times.offsetNs);
 }
 
 const number = (spec: AttributesSpec): Attributes => compileAttributes(7, spec).fixed;
@@ -415,14 +253,3 @@ const dbUpdate = histogramAttributes({ "db.operation.name": "UPDATE", "db.system
 const rpcAttributes = compileAttributes(1, { "rpc.system": "grpc", "server.port": 50051 }).fixed;
 const gcAttributes = number({ "gc.kind": "young", "gc.threads": 2, "gc.target_ratio": 0.05 });
 const exemplarAttributes = number({ "http.response.status_code": 200 });
-const encodedBounds = encodeBounds();
-
-function encodeBounds(): Uint8Array {
-  const bytes = new Uint8Array(2 + bounds.length * 8);
-  bytes[0] = 7 * 8 + wireBytes;
-  bytes[1] = bounds.length * 8; // 112: still one byte as a varint
-  new Float64Array(bounds).forEach((bound, at) =>
-    new DataView(bytes.buffer).setFloat64(2 + at * 8, bound, true)
-  );
-  return bytes;
-}

@@ -7,20 +7,19 @@
  */
 import { type Random, randomBelow, randomUnit } from "../../core/env/random.ts";
 import type { Signal } from "../../core/model/columns.ts";
-import { ProtobufWriter, wireBytes, wireFixed32, wireVarint } from "./encode.ts";
-import { type Flow, flows, type LogSpec, type OperationSpec } from "./flows.ts";
+import { ProtobufWriter, wireBytes, wireFixed32 } from "./encode.ts";
+import { flows } from "./flows.ts";
 import { type Incident, mix } from "./incidents.ts";
-import { Scene, type Slot } from "./scene.ts";
-import { serviceIndex, services } from "./services.ts";
+import { Scene } from "./scene.ts";
 import {
-  type AttributesTemplate,
-  compileAttributes,
-  compileText,
-  recordSlots,
-  type TextTemplate,
-  writeAttributes,
-  writeText,
-} from "./template.ts";
+  compileOperation,
+  type FailureTemplate,
+  type LogTemplate,
+  type Operation,
+  type SpanTemplate,
+} from "./operation.ts";
+import type { OperationSpec } from "./operation-spec.ts";
+import { compileAttributes, writeAttributes, writeText } from "./template.ts";
 
 /** Where the records of a signal gather until they are sent. */
 export interface SignalBuffer {
@@ -301,56 +300,7 @@ export function spanWords(words: Uint32Array, span: number): readonly [number, n
   return [mix(words[0], span), (mix(words[1], span) | 1) >>> 0];
 }
 
-/** An operation ready to run. */
-interface Operation {
-  readonly service: number;
-  readonly ownNs: number;
-  readonly span: SpanTemplate;
-  /** The caller's span of it, where it is called from another service. */
-  readonly client: SpanTemplate | undefined;
-  readonly starts: readonly LogTemplate[];
-  readonly successes: readonly LogTemplate[];
-  readonly failures: readonly LogTemplate[];
-  readonly calls: readonly { readonly operation: Operation; readonly chance: number }[];
-  readonly failure: FailureTemplate | undefined;
-  /** Whether it fails by itself, and not only because of what it calls. */
-  readonly isProne: boolean;
-  readonly publishes: Operation | undefined;
-}
-
-interface SpanTemplate {
-  /** Fields 5 (name) and 6 (kind). */
-  readonly nameAndKind: Uint8Array;
-  readonly attributes: AttributesTemplate;
-  readonly recordSlots: readonly Slot[];
-  /** Where a trace comes in from outside: carries a trace state. */
-  readonly isEdge: boolean;
-}
-
-interface FailureTemplate {
-  readonly message: TextTemplate;
-  readonly attributes: AttributesTemplate;
-}
-
-interface LogTemplate {
-  readonly chance: number;
-  /** Fields 2 and 3. */
-  readonly severity: Uint8Array;
-  readonly bodyText: TextTemplate | undefined;
-  readonly bodyMap: AttributesTemplate | undefined;
-  /** Field 12, or nothing. */
-  readonly eventName: Uint8Array;
-  readonly attributes: AttributesTemplate;
-  readonly recordSlots: readonly Slot[];
-}
-
 const usualErrorRate = 0.008;
-
-/** What the shop's logging library ends every line with. */
-const requestSuffix = " request_id={request} session={session}";
-
-const severityNumbers = { TRACE: 1, DEBUG: 5, INFO: 9, WARN: 13, ERROR: 17, FATAL: 21 } as const;
-const spanKinds = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 } as const;
 const linkAttributes = compileAttributes(4, { "messaging.operation.type": "process" }).fixed;
 
 /** Log-normal factors at even quantiles: real durations have a long tail, and exp() in the loop costs. */
@@ -373,89 +323,6 @@ function compiledFlows(): { flow: Operation; until: number }[] {
   });
 }
 
-function compileOperation(spec: OperationSpec): Operation {
-  const logs = (at: LogSpec["at"]) => (spec.logs ?? []).filter((log) => log.at === at).map(compileLog);
-  return {
-    service: serviceIndex(spec.service),
-    ownNs: spec.ms * 1e6,
-    span: compileSpan(spec.name, spec.kind, spec.attributes, spec.service === "frontend"),
-    client: spec.kind === "server"
-      ? compileSpan(spec.name, "client", clientAttributes(spec), false)
-      : undefined,
-    starts: logs("start"),
-    successes: logs("success"),
-    failures: logs("failure"),
-    calls: (spec.calls ?? []).map((call) => ({
-      operation: compileOperation(call),
-      chance: call.chance ?? 1,
-    })),
-    failure: spec.failure === undefined ? undefined : {
-      message: compileText(spec.failure.message),
-      attributes: compileAttributes(3, {
-        "exception.type": spec.failure.type,
-        "exception.message": spec.failure.message,
-        "exception.stacktrace": spec.failure.stack,
-        "exception.escaped": true,
-      }),
-    },
-    isProne: spec.kind === "server" && spec.service !== "frontend" || spec.kind === "consumer",
-    publishes: spec.publishes === undefined ? undefined : compileOperation(spec.publishes),
-  };
-}
-
-function clientAttributes(spec: OperationSpec): Record<string, string | number> {
-  const service = services[serviceIndex(spec.service)];
-  const [rpcService, method] = spec.name.split("/");
-  return {
-    "rpc.system": "grpc",
-    "rpc.service": rpcService,
-    "rpc.method": method ?? "",
-    "server.address": `${service.name}.shop.svc`,
-    "server.port": service.port,
-    "rpc.response.status_code": "{status:int}",
-  };
-}
-
-function compileSpan(
-  name: string,
-  kind: keyof typeof spanKinds,
-  spec: OperationSpec["attributes"],
-  isEdge: boolean,
-): SpanTemplate {
-  const writer = new ProtobufWriter(64);
-  writer.stringField(5, name);
-  writer.varintField(6, spanKinds[kind]);
-  const attributes = compileAttributes(9, spec);
-  return { nameAndKind: writer.take(), attributes, recordSlots: attributes.recordSlots, isEdge };
-}
-
-function compileLog(spec: LogSpec): LogTemplate {
-  const severity = new ProtobufWriter(16);
-  severity.tag(2, wireVarint);
-  severity.varint(severityNumbers[spec.severity]);
-  severity.stringField(3, spec.severity);
-  const eventName = new ProtobufWriter(32);
-  if (spec.eventName !== undefined) eventName.stringField(12, spec.eventName);
-  const attributes = compileAttributes(6, spec.attributes);
-  const bodyText = typeof spec.body === "string" ? compileText(spec.body + requestSuffix) : undefined;
-  const bodyMap = typeof spec.body === "string" ? undefined : compileAttributes(1, spec.body);
-  return {
-    chance: spec.chance ?? 1,
-    severity: severity.take(),
-    bodyText,
-    bodyMap,
-    eventName: eventName.take(),
-    attributes,
-    recordSlots: [
-      ...new Set([
-        ...recordSlots(bodyText?.slots ?? []),
-        ...(bodyMap?.recordSlots ?? []),
-        ...attributes.recordSlots,
-      ]),
-    ],
-  };
-}
-
 function averageRecords(): { logs: number; spans: number } {
   const total = flows.reduce((sum, { weight }) => sum + weight, 0);
   const sum = { logs: 0, spans: 0 };
@@ -466,6 +333,6 @@ function averageRecords(): { logs: number; spans: number } {
     for (const call of spec.calls ?? []) count(call, spec.service, share * (call.chance ?? 1));
     if (spec.publishes !== undefined) count(spec.publishes, undefined, share);
   };
-  for (const flow of flows as readonly Flow[]) count(flow.root, undefined, flow.weight / total);
+  for (const flow of flows) count(flow.root, undefined, flow.weight / total);
   return sum;
 }

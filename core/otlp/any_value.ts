@@ -42,7 +42,7 @@ export class AnyValueReader {
   push(vector: Utf8Vector, start: number, end: number): number {
     this.scan(start, end);
     const { letter, wire } = this;
-    if (letter === letterString) vector.push(wire.bytes, this.from, this.to);
+    if (letter === letterString) vector.pushFrom(wire.view, this.from, this.to);
     else if (letter === letterEmpty) vector.pushNull();
     else {
       this.writer.length = 0;

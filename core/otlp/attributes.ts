@@ -15,6 +15,9 @@ const textEncoder = new TextEncoder();
 /** Up to this many, codes are compared pairwise; above it, marked in an array. */
 const pairwiseMax = 16;
 
+/** Words kept of an expected key. */
+const keyWordsMax = 16;
+
 /** Most attributes of one record: far above use, and it bounds the names that hostile duplicates are given. */
 const attributesMax = 65_536;
 
@@ -26,6 +29,12 @@ export class AttributeReader {
   #letters = new Uint8Array(32);
   /** The key's code at each position of the row before: rows of one origin mostly repeat their keys. */
   #expected = new Int32Array(32).fill(-1);
+  /** The bytes of those keys as words, the last four bytes in the last word; and their lengths, or -1. */
+  #keyWords = new Int32Array(32 * keyWordsMax);
+  #keyLengths = new Int32Array(32).fill(-1);
+  /** So many of the expected keys are known to be distinct. */
+  #distinct = 0;
+  #typesCode = -1;
   #marks = new Int32Array(64);
   #mark = 0;
   readonly #emptyTypes: number;
@@ -54,13 +63,13 @@ export class AttributeReader {
       let length = bytes[keyEnd + 1];
       if (length >= 0x80 && at < end) length = (length & 0x7f) | bytes[at++] << 7;
       if (length < 0x4000 && at + length === end) {
-        this.#pushKey(bytes, start + 2, keyEnd);
+        this.#pushBodyKey(start + 2, keyEnd);
         if (length > 1 && bytes[at] === 0x0a) {
           let textLength = bytes[at + 1];
           let from = at + 2;
           if (textLength >= 0x80 && from < end) textLength = (textLength & 0x7f) | bytes[from++] << 7;
           if (textLength < 0x4000 && from + textLength === end) {
-            this.map.values.push(bytes, from, end);
+            this.map.values.pushFrom(this.#wire.view, from, end);
             return this.#noteLetter(letterString);
           }
         }
@@ -90,9 +99,15 @@ export class AttributeReader {
   end(): void {
     const { map, types } = this;
     const count = this.#count;
-    if (count > 1) this.#renameDuplicates(map.keys.length - count, map.keys.length);
+    if (count > this.#distinct) this.#renameDuplicates(map.keys.length - count, map.keys.length);
     map.endRow();
-    types.pushCode(this.#allStrings ? this.#emptyTypes : types.codeOf(this.#letters, 0, count));
+    if (this.#allStrings) types.pushCode(this.#emptyTypes);
+    else {
+      if (!types.matches(this.#typesCode, this.#letters, 0, count)) {
+        this.#typesCode = types.codeOf(this.#letters, 0, count);
+      }
+      types.pushCode(this.#typesCode);
+    }
     this.discard();
   }
 
@@ -109,9 +124,45 @@ export class AttributeReader {
     let code = this.#expected[position];
     if (!keys.matches(code, source, start, end)) {
       code = keys.codeOf(source, start, end);
-      this.#expected[position] = code;
+      this.#expect(position, code);
     }
     keys.pushCode(code);
+  }
+
+  /** As `pushKey`, for a key in the body, which is compared by words. */
+  #pushBodyKey(start: number, end: number): void {
+    const { keys } = this.map;
+    const { view } = this.#wire;
+    const position = this.#count;
+    if (position === this.#letters.length) this.#grow();
+    const length = end - start;
+    let code = this.#expected[position];
+    if (code >= 0 && length === this.#keyLengths[position] && length >= 4) {
+      const words = this.#keyWords;
+      let at = position * keyWordsMax;
+      const last = end - 4;
+      let from = start;
+      while (from < last && view.getInt32(from, true) === words[at]) from += 4, at++;
+      // The last word may overlap the one before it: all bytes have been compared when it is equal too.
+      if (from >= last && view.getInt32(last, true) === words[(position + 1) * keyWordsMax - 1]) {
+        return keys.pushCode(code);
+      }
+    }
+    code = keys.codeOf(this.#wire.bytes, start, end);
+    this.#expect(position, code);
+    if (length >= 4 && length <= keyWordsMax * 4 - 4) {
+      let at = position * keyWordsMax;
+      for (let from = start; from < end - 4; from += 4) this.#keyWords[at++] = view.getInt32(from, true);
+      this.#keyWords[(position + 1) * keyWordsMax - 1] = view.getInt32(end - 4, true);
+      this.#keyLengths[position] = length;
+    }
+    keys.pushCode(code);
+  }
+
+  #expect(position: number, code: number): void {
+    this.#expected[position] = code;
+    this.#keyLengths[position] = -1;
+    if (position < this.#distinct) this.#distinct = position;
   }
 
   #noteLetter(letter: number): void {
@@ -129,6 +180,12 @@ export class AttributeReader {
     const expected = new Int32Array(letters.length).fill(-1);
     expected.set(this.#expected);
     this.#expected = expected;
+    const lengths = new Int32Array(letters.length).fill(-1);
+    lengths.set(this.#keyLengths);
+    this.#keyLengths = lengths;
+    const words = new Int32Array(letters.length * keyWordsMax);
+    words.set(this.#keyWords);
+    this.#keyWords = words;
   }
 
   #renameDuplicates(from: number, to: number): void {
@@ -140,6 +197,7 @@ export class AttributeReader {
           if (codes[before] === code) return this.#rename(from, to);
         }
       }
+      this.#distinct = to - from;
       return;
     }
     this.#mark++;
@@ -153,6 +211,7 @@ export class AttributeReader {
       if (this.#marks[code] === this.#mark) return this.#rename(from, to);
       this.#marks[code] = this.#mark;
     }
+    this.#distinct = to - from;
   }
 
   /** Renames all but the last entry of each key, counting from 1, and past names that are taken. */

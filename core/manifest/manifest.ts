@@ -37,6 +37,12 @@ export interface ManifestEnv {
   readonly log: Log;
 }
 
+export interface ManifestOptions {
+  readonly readOnly: boolean;
+  /** Bytes of edits, beyond twice the snapshot, at which the file is compacted. */
+  readonly compactBytesMin?: number;
+}
+
 /** What `Manifest.create` starts from; what is left out is empty. */
 export interface ManifestContent {
   readonly nodeId?: string;
@@ -57,7 +63,7 @@ export class Manifest {
   private constructor(
     readonly env: ManifestEnv,
     readonly report: ManifestReport,
-    readonly readOnly: boolean,
+    readonly options: ManifestOptions,
     live: LiveState,
   ) {
     this.#live = live;
@@ -69,13 +75,13 @@ export class Manifest {
    * `report.damaged` is set the state is not all there is: rebuild it, and `create` it anew.
    * @throws OpenWitError `unsupported` for a newer version, `io`
    */
-  static async open(env: ManifestEnv, options: { readonly readOnly: boolean }): Promise<Manifest> {
+  static async open(env: ManifestEnv, options: ManifestOptions): Promise<Manifest> {
     const { report, live } = await readManifest(env.disk, env.log, options.readOnly);
     if (live.nodeId === "") live.nodeId = newNodeId(env.random);
-    const manifest = new Manifest(env, report, options.readOnly, live);
+    const manifest = new Manifest(env, report, options, live);
     if (options.readOnly || report.lost || report.damaged !== undefined) return manifest;
     if (report.missing) await manifest.#startFile();
-    else manifest.#file = await resumeFile(env.disk, report);
+    else manifest.#file = await resumeFile(env, report);
     return manifest;
   }
 
@@ -87,7 +93,12 @@ export class Manifest {
     live.addSegments([...(content.segments ?? [])]);
     for (const [stream, lsn] of content.watermarks ?? []) live.watermarks.set(stream, lsn);
     for (const [key, value] of content.settings ?? []) live.settings.set(key, value);
-    const manifest = new Manifest(env, { ...report, lost: false, damaged: undefined }, false, live);
+    const manifest = new Manifest(
+      env,
+      { ...report, lost: false, damaged: undefined },
+      { readOnly: false },
+      live,
+    );
     await manifest.#startFile();
     return manifest;
   }
@@ -107,7 +118,7 @@ export class Manifest {
    * @throws OpenWitError `io`, `disk_full` (see invariant 3), `forbidden` when read-only, `unavailable` when closed
    */
   commit(edit: ManifestEdit, onVisible?: () => void): Promise<void> {
-    if (this.readOnly) throw new OpenWitError("forbidden", "the manifest was opened read-only");
+    if (this.options.readOnly) throw new OpenWitError("forbidden", "the manifest was opened read-only");
     if (this.#closed) throw new OpenWitError("unavailable", "the manifest is closed");
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#queue.push({ edit, onVisible, resolve, reject });
@@ -232,7 +243,10 @@ export class Manifest {
 
   async #compactWhenLarge(): Promise<void> {
     const log = this.#file;
-    if (log === undefined || log.bytes < log.snapshotBytes * 2 + compactBytesMin) return;
+    if (
+      log === undefined ||
+      log.bytes < log.snapshotBytes * 2 + (this.options.compactBytesMin ?? compactBytesMin)
+    ) return;
     try {
       await this.#startFile();
     } catch (error) {
@@ -260,7 +274,7 @@ interface OpenLog {
   isDirty: boolean;
 }
 
-/** Edits of a file may take this much, and twice its snapshot, before it is compacted: some thousand flushes. */
+/** Some thousand flushes. */
 const compactBytesMin = 4 * 1024 * 1024;
 
 /** Bounds a frame to some megabytes; an edit of more stands alone. */
@@ -271,11 +285,19 @@ function newNodeId(random: Random): string {
   return half() + half();
 }
 
-async function resumeFile(disk: Disk, report: ManifestReport): Promise<OpenLog> {
+async function resumeFile({ disk, log }: ManifestEnv, report: ManifestReport): Promise<OpenLog> {
   const file = await disk.open(manifestPath(report.n), "update");
   try {
     if (report.tornBytes > 0) await file.truncate(report.bytes);
-    // Also what a process that was killed had written: it has been read, and is built upon from here on.
+    // What a process that was killed had written last has been read, and is built upon from here on. Where its sync
+    // failed, the system takes the pages for clean: only what is written again is synced again.
+    const last = new Uint8Array(report.bytes - report.lastFrameAt);
+    const read = await file.read(last, report.lastFrameAt);
+    await file.write(last.subarray(0, read), report.lastFrameAt).catch((error) => {
+      // Where the file system writes nothing in place, a full disk refuses even this; it must not stop a start.
+      if (!(error instanceof OpenWitError) || error.code !== "disk_full") throw error;
+      log("warn", "the newest edit of the manifest could not be synced again: the disk is full", { error });
+    });
     await file.sync();
     await disk.syncDir(manifestFolder);
     await removeBefore(disk, report.n);

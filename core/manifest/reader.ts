@@ -35,6 +35,8 @@ export interface ManifestReport {
   readonly bytes: number;
   readonly tornBytes: number;
   readonly snapshotBytes: number;
+  /** Where the last whole frame begins. */
+  readonly lastFrameAt: number;
   /** Of the header; what the checksums of frames go on from. */
   readonly checksum: number;
 }
@@ -52,7 +54,16 @@ export async function readManifest(
     else if (!readOnly && name.endsWith(".log.tmp")) await disk.remove(`${manifestFolder}/${name}`);
   }
   numbers.sort((a, b) => b - a);
-  const empty = { n: 0, edits: 0, bytes: 0, tornBytes: 0, snapshotBytes: 0, checksum: 0, damaged: undefined };
+  const empty = {
+    n: 0,
+    edits: 0,
+    bytes: 0,
+    tornBytes: 0,
+    snapshotBytes: 0,
+    lastFrameAt: 0,
+    checksum: 0,
+    damaged: undefined,
+  };
   if (numbers.length === 0) {
     const lost = (await disk.list("parquet")).length > 0;
     return { report: { ...empty, missing: true, lost }, live: new LiveState() };
@@ -81,22 +92,30 @@ export function parseManifest(
   path: string,
 ): {
   live: LiveState;
-  report: Pick<ManifestReport, "damaged" | "edits" | "bytes" | "tornBytes" | "snapshotBytes" | "checksum">;
+  report: Pick<
+    ManifestReport,
+    "damaged" | "edits" | "bytes" | "tornBytes" | "snapshotBytes" | "lastFrameAt" | "checksum"
+  >;
 } {
   const live = new LiveState();
   const checksum = decodeManifestHeader(bytes, path);
   if (checksum === undefined) {
     const damaged = `the header of ${path} is damaged`;
-    return { live, report: { damaged, edits: 0, bytes: 0, tornBytes: 0, snapshotBytes: 0, checksum: 0 } };
+    return {
+      live,
+      report: { damaged, edits: 0, bytes: 0, tornBytes: 0, snapshotBytes: 0, lastFrameAt: 0, checksum: 0 },
+    };
   }
   const damages: string[] = [];
   let partsMissing = 1; // the snapshot's own frame
   let edits = 0;
   let snapshotBytes = 0;
+  let lastFrameAt = 0;
   let end = manifestHeaderBytes;
   for (const { frame, at, end: frameEnd } of frames(bytes, checksum)) {
     if (at > end) damages.push(`${at - end} bytes at byte ${end}`);
     end = frameEnd;
+    lastFrameAt = at;
     partsMissing += applyFrame(live, frame);
     if ("edits" in frame) edits += frame.edits.length;
     else snapshotBytes = end;
@@ -108,7 +127,15 @@ export function parseManifest(
     : undefined;
   return {
     live,
-    report: { damaged, edits, bytes: end, tornBytes: bytes.length - end, snapshotBytes, checksum },
+    report: {
+      damaged,
+      edits,
+      bytes: end,
+      tornBytes: bytes.length - end,
+      snapshotBytes,
+      lastFrameAt,
+      checksum,
+    },
   };
 }
 

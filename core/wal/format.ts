@@ -75,6 +75,12 @@ export const recordHeaderBytes = 60;
 /** Most bytes of one record: far above any accepted request, and what a reader ever has to hold. */
 export const recordBytesMax = 256 * 1024 * 1024;
 
+/**
+ * Most bytes of one write, but for a single record that is larger: bounds memory, how long the first of a group
+ * waits for the last, and what a recovery writes again.
+ */
+export const groupBytesMax = 8 * 1024 * 1024;
+
 /** "OWRC", the first four bytes of a record. */
 export const recordMark = Uint8Array.of(0x4f, 0x57, 0x52, 0x43);
 

@@ -6,10 +6,12 @@
  * - Elsewhere they are a gap: what follows is kept, the gap's bytes go to the quarantine, and the report says so.
  * - A file whose header is lost cannot be checked and is one gap. A newer version is refused and left alone.
  *
- * Unless read-only, what was read is synced first: a process that died without a power cut leaves records that a
- * reader sees and the disk has not got, and a client that sends one again is told that it is safe.
+ * Unless read-only, what was read is made durable: a process that died without a power cut leaves records that a
+ * reader sees and the disk has not got, and a client that sends one again is told that it is safe. A sync alone will
+ * not do for the end of the newest file: where the dead process's sync failed, the system took the pages for clean,
+ * and syncs them no more. They are written again as they are.
  */
-import type { Disk } from "../env/disk.ts";
+import type { Disk, DiskFile } from "../env/disk.ts";
 import type { Log } from "../env/log.ts";
 import { OpenWitError } from "../error.ts";
 import { WalFile } from "./file.ts";
@@ -17,6 +19,7 @@ import {
   compareWalNames,
   decodeRecord,
   decodeWalHeader,
+  groupBytesMax,
   parseWalName,
   peekRecord,
   recordHeaderBytes,
@@ -143,13 +146,45 @@ async function* readOne(
       report.maxLsn = record.lsn;
       yield record;
     }
+    if (lsnEnd === undefined && !readOnly) await rewriteEnd(reader, file, window, walFile);
   } finally {
     await file.close();
   }
 
   async function leaveTail(found: Found, offset: number, hasHeader: boolean): Promise<void> {
     await settleTail(found, offset, hasHeader, (bytes) => file.truncate(bytes).then(() => file.sync()));
+    if (lsnEnd === undefined && hasHeader && !readOnly) await rewriteEnd(reader, file, found.window, walFile);
   }
+}
+
+/** Writes the last group of a file again: the only one whose sync can have failed. */
+async function rewriteEnd(
+  { log }: Reader,
+  file: DiskFile,
+  window: FileWindow,
+  walFile: WalFile,
+): Promise<void> {
+  try {
+    await rewrite(file, window, walFile);
+  } catch (error) {
+    // Where the file system writes nothing in place, a full disk refuses even this; it must not stop a start.
+    if (!(error instanceof OpenWitError) || error.code !== "disk_full") throw error;
+    log("warn", "the newest requests could not be synced again: the disk is full", {
+      path: walFile.path,
+      error,
+    });
+  }
+}
+
+async function rewrite(file: DiskFile, window: FileWindow, walFile: WalFile): Promise<void> {
+  const end = walFile.bytes;
+  const groupBytes = Math.max(groupBytesMax, window.recordBytes) + walHeaderBytes;
+  let at = Math.max(0, end - groupBytes);
+  for await (const part of window.stream(at, end)) {
+    await file.write(part, at);
+    at += part.length;
+  }
+  await file.sync();
 }
 
 interface Found {

@@ -25,6 +25,7 @@ import {
   checkRecord,
   encodeRecord,
   encodeWalHeader,
+  groupBytesMax,
   recordBytes,
   walFolder,
   type WalHeader,
@@ -53,9 +54,6 @@ export interface WalEnv {
   readonly clock: Clock;
   readonly log: Log;
 }
-
-/** Most bytes of one write: bounds memory, and how long the first of a group waits for the last. */
-export const groupBytesMax = 8 * 1024 * 1024;
 
 export class Wal {
   /** Only grow, but `files` and `bytes`: what lies on disk now. */

@@ -193,8 +193,10 @@ export class SimDisk implements Disk {
       if (!isWritable) throw new OpenWitError("io", `${path} was opened for reading`);
     };
     const write = (bytes: Uint8Array, offset: number) => {
-      const room = this.capacityBytes - this.#usedBytes() + Math.max(0, inode.bytes.length - offset);
-      const fits = Math.max(0, Math.min(bytes.length, room));
+      // Bytes over others take no room; those beyond the file's end do.
+      const over = Math.max(0, Math.min(bytes.length, inode.bytes.length - offset));
+      const room = Math.max(0, this.capacityBytes - this.#usedBytes());
+      const fits = over + Math.min(bytes.length - over, room);
       if (fits > 0) inode.write(bytes.subarray(0, fits), offset);
       if (fits < bytes.length) throw new OpenWitError("disk_full", `write ${path}: no room`);
     };

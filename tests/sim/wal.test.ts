@@ -1,9 +1,10 @@
 /** The WAL against a disk that loses power, fails and fills up (wal-scenario.ts says what is promised). */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { runWalScenario } from "./wal-scenario.ts";
 import { failingSeeds, forEachSeed, simSeeds } from "./seeds.ts";
 
 const seeds = simSeeds();
+setDefaultTimeout(5_000 + seeds.length * 200);
 
 describe("the WAL", () => {
   test("keeps what it acknowledged through power cuts and kills", async () => {

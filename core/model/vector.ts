@@ -8,12 +8,19 @@
  * Hot loops allocate nothing a value: 64-bit numbers go in as two 32-bit words, text as a range of bytes.
  */
 import { isUtf8 } from "node:buffer";
+import { systemRandom } from "../env/random.ts";
 import type { Column, ColumnType } from "./columns.ts";
 
 export type FixedKind = "timestamp" | "int64" | "uint64" | "int32" | "uint32" | "float64" | "bool";
 export type Vector = FixedVector | Utf8Vector | DictionaryVector | MapVector | ListVector | StructVector;
 
 const firstCapacity = 64;
+
+/**
+ * Where a dictionary's hashes begin: not known outside, so that no sender can choose values that all collide.
+ * Nothing that is visible depends on it, for codes are given in order of arrival.
+ */
+const hashSeed = systemRandom.uint32() | 0;
 
 /** Up to this many bytes, copying by words beats making a view and calling into native code. */
 const wordCopyMax = 256;
@@ -278,7 +285,7 @@ export class DictionaryVector {
 
   /** The code of these bytes, which become a new value if they are not one yet; invalid UTF-8 is repaired. */
   codeOf(source: Uint8Array, start: number, end: number): number {
-    let hash = (end - start) | 0;
+    let hash = (end - start) ^ hashSeed;
     for (let at = start; at < end; at++) hash = Math.imul(hash ^ source[at], 0x01000193);
     hash ^= hash >>> 15;
     const mask = this.#slots.length - 1;

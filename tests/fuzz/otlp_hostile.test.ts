@@ -144,6 +144,46 @@ test("a small body that unfolds to millions of rows is refused before it fills t
   expect(chunk.rows).toBe(0);
 });
 
+test("events, attributes, buckets and quantiles that unfold without bound are refused too", () => {
+  const tagged = (tag: number, count: number) => {
+    const bytes = new Uint8Array(count * 2);
+    for (let at = 0; at < bytes.length; at += 2) bytes[at] = tag;
+    return bytes;
+  };
+  const cases: [Signal, number[], Uint8Array][] = [
+    ["logs", [0x0a, 0x12, 0x12], tagged(0x32, 100_000)],
+    ["spans", [0x0a, 0x12, 0x12], tagged(0x5a, 3_000_000)],
+    ["spans", [0x0a, 0x12, 0x12], tagged(0x6a, 3_000_000)],
+    ["metrics", [0x0a, 0x12, 0x12, 0x5a, 0x0a], tagged(0x32, 3_000_000)],
+    ["metrics", [0x0a, 0x12, 0x12, 0x52, 0x0a, 0x42, 0x12], new Uint8Array(9_000_000)],
+    ["metrics", [0x0a, 0x12, 0x12, 0x52, 0x0a, 0x42], tagged(0x10, 5_000_000)],
+  ];
+  for (const [signal, tags, payload] of cases) {
+    const chunk = new Chunk(signal);
+    expect(() => decodeRequest(signal, nested(tags, payload), chunk, receivedAt)).toThrow(OpenWitError);
+    expect(chunk.rows).toBe(0);
+  }
+});
+
+test("keys that look like renamed duplicates keep their names", () => {
+  const keys = ["openwit.duplicate.1.a", "a", "openwit.duplicate.2.a", "a", "a"];
+  for (const count of [5, 25]) {
+    const padded = [...keys, ...Array.from({ length: count - 5 }, (_, i) => `k${i}`)];
+    const entries = padded.map((key) => nested([0x32, 0x0a], new TextEncoder().encode(key)));
+    const chunk = new Chunk("logs");
+    decodeRequest("logs", nested([0x0a, 0x12, 0x12], concatenate(entries)), chunk, receivedAt);
+    const names = (rowsOf(chunk)[0].attributes as [string, null][]).map(([key]) => key);
+    expect(names.slice(0, 5)).toEqual([
+      "openwit.duplicate.1.a",
+      "openwit.duplicate.3.a",
+      "openwit.duplicate.2.a",
+      "openwit.duplicate.4.a",
+      "a",
+    ]);
+    expect(new Set(names).size).toBe(count);
+  }
+});
+
 test("messages in very many pieces take linear time", () => {
   const piece = nested([0x2a], nested([0x2a], new Uint8Array(0)));
   const pieces = concatenate(Array.from({ length: 200_000 }, () => piece));

@@ -97,7 +97,7 @@ function armDisk(disk: SimDisk, random: Random, scenario: WalScenario): void {
 }
 
 /** Reads the WAL and checks it; `undefined` when an injected failure stopped the recovery. */
-async function recover(model: Model, disk: Disk, _clock: SimClock, scenario: WalScenario, wasCut: boolean) {
+async function recover(model: Model, disk: Disk, clock: SimClock, scenario: WalScenario, wasCut: boolean) {
   const reading = readWal(disk, silentLog, { quarantine: true });
   const found: Sent[] = [];
   const candidates = new Map<number, Sent[]>();
@@ -142,7 +142,7 @@ async function recover(model: Model, disk: Disk, _clock: SimClock, scenario: Wal
       throw new Error(`LSN ${sent.lsn} was refused, passed by, and came back`);
     }
   }
-  if (!scenario.failures && !mayLose) checkWindow(found, reading.report.seen.values(), must);
+  if (!scenario.failures && !mayLose) checkWindow(found, reading.report.seen.values(), must, clock.nowNs());
 
   for (const sent of must) model.kept.set(sent.lsn, sent);
   if (mayLose) { for (const sent of must) if (!foundSet.has(sent)) model.kept.delete(sent.lsn); }
@@ -160,15 +160,15 @@ function checkWindow(
   found: readonly Sent[],
   sidecars: Iterable<Iterable<{ hash: Uint8Array; receivedAtNs: bigint; lsn: number }>>,
   acknowledged: readonly Sent[],
+  nowNs: bigint,
 ): void {
   const dedup = new DedupWindow();
   for (const sidecar of sidecars) {
     for (const { hash, receivedAtNs, lsn } of sidecar) dedup.add(hash, receivedAtNs, lsn);
   }
   for (const { hash, receivedAtNs, lsn } of found) dedup.add(hash, receivedAtNs, lsn);
-  const newest = acknowledged.reduce((max, { receivedAtNs }) => receivedAtNs > max ? receivedAtNs : max, 0n);
   for (const { hash, receivedAtNs, lsn } of acknowledged) {
-    if (receivedAtNs > newest - dedupWindowNs / 2n && !dedup.seen(hash, receivedAtNs)) {
+    if (receivedAtNs >= nowNs - dedupWindowNs && !dedup.seen(hash, receivedAtNs)) {
       throw new Error(`the body of LSN ${lsn} is not known as sent any more`);
     }
   }

@@ -1,0 +1,254 @@
+/**
+ * A life after another of a whole store on a disk that fails: requests, re-sent requests, flushes; then a power cut,
+ * a kill or a close, at any operation; then a recovery that is held against what was sent and acknowledged.
+ *
+ * Promises: every acknowledged request is there, whole and once, also when its client sent it again; a request that
+ * was refused or cut off is there whole and once, or not at all; nothing is there that was never sent; every segment
+ * that the manifest names is on the disk with its size.
+ */
+import { tableFromIPC } from "apache-arrow";
+import { readParquet } from "parquet-wasm/esm";
+import { type Disk, readFile } from "../../core/env/disk.ts";
+import { silentLog } from "../../core/env/log.ts";
+import { type Random, randomBelow, seededRandom } from "../../core/env/random.ts";
+import { OpenWitError } from "../../core/error.ts";
+import { Metrics } from "../../core/metrics/metrics.ts";
+import { columnIndex } from "../../core/model/columns.ts";
+import type { Utf8Vector } from "../../core/model/vector.ts";
+import { openStore } from "../../core/store/open.ts";
+import { defaultStoreOptions, type Store } from "../../core/store/store.ts";
+import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
+import { loadParquetWasm } from "../../edge/parquet/wasm.ts";
+import { SimClock } from "./clock.ts";
+import { SimDisk, type SimDiskOptions } from "./disk.ts";
+
+export interface StoreScenario extends SimDiskOptions {
+  /** Whether operations fail besides the cuts. */
+  readonly failures?: boolean;
+  /** Whether the manifest is lost now and then while the store is closed. */
+  readonly losesManifest?: boolean;
+}
+
+export interface StoreScenarioResult {
+  readonly acknowledged: number;
+  readonly refused: number;
+  readonly duplicates: number;
+  readonly flushes: number;
+  readonly rows: number;
+  readonly operations: number;
+}
+
+const tenants = ["alpha", "beta"];
+const hourMs = 3_600_000;
+
+interface Request {
+  readonly name: string;
+  readonly tenant: string;
+  readonly rows: number;
+  readonly body: Uint8Array;
+  /** Of the last reception: beyond ten minutes the same bytes are a new request. */
+  sentAtMs: number;
+  state: "unknown" | "acknowledged";
+}
+
+export async function runStoreScenario(
+  seed: number,
+  scenario: StoreScenario = {},
+): Promise<StoreScenarioResult> {
+  loadParquetWasm();
+  const random = seededRandom(seed);
+  const disk = new SimDisk(seed, scenario);
+  const clock = new SimClock();
+  const requests: Request[] = [];
+  const result = { acknowledged: 0, refused: 0, duplicates: 0, flushes: 0, rows: 0, operations: 0 };
+  const lives = 2 + randomBelow(random, 4);
+  for (let life = 0; life <= lives; life++) {
+    disk.restart();
+    if (scenario.losesManifest && randomBelow(random, 2) === 0) await loseManifest(disk);
+    const isQuiet = life === lives;
+    if (!isQuiet) arm(disk, random, scenario);
+    const process = disk.process();
+    const metrics = new Metrics();
+    const store = await open(process, clock, random, metrics);
+    if (store === undefined) {
+      if (isQuiet) throw new Error("a sound disk did not open");
+      disk.cut();
+      continue;
+    }
+    result.rows = await check(store, process, requests, disk);
+    if (isQuiet) break;
+    await live(store, clock, random, requests, result);
+    result.flushes += metrics.total("openwit_flushes_total");
+    await end(store, disk, random);
+  }
+  result.acknowledged = requests.filter(({ state }) => state === "acknowledged").length;
+  return { ...result, operations: disk.operations };
+}
+
+function arm(disk: SimDisk, random: Random, { failures }: StoreScenario): void {
+  if (randomBelow(random, 3) > 0) disk.cutAt(disk.operations + 1 + randomBelow(random, 250));
+  if (failures) disk.failOften(10 + randomBelow(random, 60), randomBelow(random, 2) ? "io" : "disk_full");
+}
+
+async function open(
+  disk: Disk,
+  clock: SimClock,
+  random: Random,
+  metrics: Metrics,
+): Promise<Store | undefined> {
+  try {
+    return await openStore({ disk, clock, random, log: silentLog, encoder: inProcessEncoder(), metrics }, {
+      ...defaultStoreOptions,
+      wal: { sync: "always", intervalMs: 100, fileBytesMax: 4_000, fileAgeMsMax: 60_000 },
+      flushBytes: 400_000,
+    });
+  } catch (error) {
+    if (error instanceof OpenWitError && ["io", "disk_full"].includes(error.code)) return undefined;
+    throw error;
+  }
+}
+
+/** Requests and flushes, several at a time, until the life's steps are over or the power is gone. */
+async function live(
+  store: Store,
+  clock: SimClock,
+  random: Random,
+  requests: Request[],
+  result: { refused: number; duplicates: number },
+): Promise<void> {
+  const steps = 5 + randomBelow(random, 30);
+  const underWay: Promise<unknown>[] = [];
+  for (let step = 0; step < steps; step++) {
+    const dice = randomBelow(random, 12);
+    if (dice < 6) underWay.push(send(store, clock, newRequest(requests, clock, random), result));
+    else if (dice < 8) {
+      const again = requests.at(-1 - randomBelow(random, Math.max(1, requests.length)));
+      // Within the window the same bytes are the same request; a client does not wait for longer.
+      const isRecent = again !== undefined && clock.monotonicMs() - again.sentAtMs < 500_000;
+      if (isRecent) underWay.push(send(store, clock, again, result));
+    } else if (dice < 10) underWay.push(store.flush().catch(expected));
+    else if (dice === 10) await clock.advance(randomBelow(random, 200_000));
+    else await Promise.all(underWay.splice(0));
+    // Some turns of the event loop, so that a life is not one burst.
+    for (let turn = randomBelow(random, 20); turn > 0; turn--) await Promise.resolve();
+  }
+  await Promise.all(underWay);
+}
+
+async function send(
+  store: Store,
+  clock: SimClock,
+  request: Request,
+  result: { refused: number; duplicates: number },
+): Promise<void> {
+  request.sentAtMs = clock.monotonicMs();
+  try {
+    const { duplicate } = await store.ingest({
+      tenant: request.tenant,
+      signal: "logs",
+      protocol: "otlp-http",
+      encoding: "json",
+      body: request.body,
+      wire: request.body,
+      compression: "identity",
+    });
+    request.state = "acknowledged";
+    if (duplicate) result.duplicates++;
+  } catch (error) {
+    expected(error);
+    result.refused++;
+  }
+}
+
+function newRequest(requests: Request[], clock: SimClock, random: Random): Request {
+  const name = `request-${requests.length}`;
+  const rows = 1 + randomBelow(random, 4);
+  // Two hours and the late lane, so that a flush writes several files.
+  const hoursAgo = [0, 0, 0, 1, 1_000][randomBelow(random, 5)];
+  const timeUnixNano = String(clock.nowNs() - BigInt(hoursAgo * hourMs) * 1_000_000n);
+  const logRecords = Array.from({ length: rows }, (_, row) => ({
+    timeUnixNano,
+    body: { stringValue: `${name} ${row}` },
+  }));
+  const request: Request = {
+    name,
+    tenant: tenants[randomBelow(random, tenants.length)],
+    rows,
+    body: new TextEncoder().encode(JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] })),
+    sentAtMs: 0,
+    state: "unknown",
+  };
+  requests.push(request);
+  return request;
+}
+
+async function end(store: Store, disk: SimDisk, random: Random): Promise<void> {
+  switch (randomBelow(random, 4)) {
+    case 0:
+      await store.close({ flush: randomBelow(random, 2) === 0 }).catch(expected);
+      return disk.kill();
+    case 1:
+      return disk.kill();
+    default:
+      return disk.cut();
+  }
+}
+
+/** Holds what the store shows against what was sent; returns the rows. */
+async function check(store: Store, disk: Disk, requests: readonly Request[], sim: SimDisk): Promise<number> {
+  if (store.damaged.size > 0) throw new Error(`damaged: ${[...store.damaged.values()].join("; ")}`);
+  const found = new Map<string, Set<string>>();
+  let rows = 0;
+  try {
+    for (const tenant of tenants) {
+      for (const text of await bodiesOf(store, disk, tenant)) {
+        const name = text.split(" ")[0];
+        const of = found.get(name) ?? new Set();
+        if (of.has(text)) throw new Error(`${text} is there twice`);
+        found.set(name, of.add(text));
+        if (requests.find((each) => each.name === name)?.tenant !== tenant) {
+          throw new Error(`${text} is ${tenant}'s`);
+        }
+        rows++;
+      }
+    }
+  } catch (error) {
+    if (sim.isOff || error instanceof OpenWitError) return 0; // cut or failing while looking: the next life looks again
+    throw error;
+  }
+  for (const request of requests) {
+    const count = found.get(request.name)?.size ?? 0;
+    if (count === 0 && request.state === "unknown") continue;
+    if (count !== request.rows) {
+      throw new Error(`${request.name} (${request.state}) has ${count} of ${request.rows} rows`);
+    }
+  }
+  return rows;
+}
+
+async function bodiesOf(store: Store, disk: Disk, tenant: string): Promise<string[]> {
+  const { segments, chunks } = store.pin(tenant, "logs");
+  const bodies: string[] = [];
+  for (const { path } of segments) {
+    const table = tableFromIPC(readParquet(await readFile(disk, path)).intoIPCStream());
+    for (const body of table.getChild("body")!) bodies.push(String(body));
+  }
+  for (const { chunk, rows } of chunks) {
+    const vector = chunk.vectors[columnIndex("logs", "body")] as Utf8Vector;
+    for (let row = 0; row < rows; row++) bodies.push(vector.text(row)!);
+  }
+  return bodies;
+}
+
+async function loseManifest(disk: SimDisk): Promise<void> {
+  for (const name of await disk.list("manifest")) await disk.remove(`manifest/${name}`);
+  await disk.syncDir("manifest").catch(expected); // there is none before the first life
+}
+
+/** What a failing disk may answer; anything else is a bug. */
+function expected(error: unknown): void {
+  if (error instanceof OpenWitError && ["io", "disk_full", "unavailable", "not_found"].includes(error.code)) {
+    return;
+  }
+  throw error;
+}

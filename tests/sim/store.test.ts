@@ -1,0 +1,46 @@
+/** The whole store against a disk that loses power, fails and fills up (store-scenario.ts says what is promised). */
+import { describe, expect, test } from "bun:test";
+import { failingSeeds, forEachSeed, simSeeds } from "./seeds.ts";
+import { runStoreScenario, type StoreScenario } from "./store-scenario.ts";
+
+const seeds = simSeeds();
+
+const scenarios: Record<string, StoreScenario> = {
+  "power cuts and kills": {},
+  "a disk whose operations fail": { failures: true },
+  "a disk that is full now and then": { failures: true, capacityBytes: 120_000 },
+  "a lost manifest": { losesManifest: true },
+};
+
+describe("the store loses and doubles nothing through", () => {
+  for (const [name, scenario] of Object.entries(scenarios)) {
+    test(name, async () => {
+      const sums = { acknowledged: 0, duplicates: 0, flushes: 0, rows: 0 };
+      await forEachSeed(seeds, async (seed) => {
+        const result = await runStoreScenario(seed, scenario);
+        for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += result[key];
+      });
+      // A simulation in which nothing happens proves nothing.
+      if (seeds.length > 1) expect(Math.min(...Object.values(sums))).toBeGreaterThan(seeds.length / 4);
+    }, 600_000);
+  }
+
+  test("the same seed, the same run", async () => {
+    const [seed] = seeds;
+    expect(await runStoreScenario(seed, { failures: true })).toEqual(
+      await runStoreScenario(seed, { failures: true }),
+    );
+  });
+
+  test.if(process.env.SEED === undefined)(
+    "the canary is caught: a disk whose sync does nothing",
+    async () => {
+      const failing = await failingSeeds(
+        seeds.slice(0, 100),
+        async (seed) => void await runStoreScenario(seed, { syncLies: true }),
+      );
+      expect(failing.length).toBeGreaterThan(Math.min(seeds.length, 100) / 4);
+    },
+    600_000,
+  );
+});

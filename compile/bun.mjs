@@ -1,30 +1,31 @@
 /**
  * Runs the pinned Bun with the arguments given, wherever npm left it.
  *
- * npm may refuse install scripts (`--ignore-scripts`, or its own policy), and the `bun` package then has no
- * executable: only its per-platform package has. So we look there first and never need the script to have run.
+ * The executable comes in a package of the platform, @oven/bun-*. When npm runs install scripts, that of the package
+ * `bun` moves it from there to bun/bin/bun.exe, where a placeholder was. npm may refuse to run scripts
+ * (`--ignore-scripts`, or its own policy), and then it stays where it came. Both must work.
  */
 import { spawn } from "node:child_process";
-import { realpathSync } from "node:fs";
-import { createRequire } from "node:module";
+import { realpathSync, statSync } from "node:fs";
 import process from "node:process";
-
-const require = createRequire(import.meta.url);
+import { fileURLToPath } from "node:url";
 
 /** Path of the Bun executable of this platform; throws with what to do when none is installed. */
 export function bunPath() {
   const arch = process.arch === "arm64" ? "aarch64" : process.arch;
   const os = process.platform;
   const name = `bun-${os}-${arch}${os === "linux" && isMusl() ? "-musl" : ""}`;
-  try {
-    return require.resolve(`@oven/${name}/bin/bun`);
-  } catch (cause) {
-    throw new Error(
-      `no Bun for ${os} ${arch}: node_modules/@oven/${name} is missing · run "npm install" with optional packages on`,
-      { cause },
-    );
+  const modules = fileURLToPath(new URL("../node_modules/", import.meta.url));
+  for (const path of [`${modules}@oven/${name}/bin/bun`, `${modules}bun/bin/bun.exe`]) {
+    if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > placeholderBytesMax) return path;
   }
+  throw new Error(
+    `no Bun for ${os} ${arch}: node_modules/@oven/${name} is missing · run "npm install" with optional packages on`,
+  );
 }
+
+/** The placeholder is a script of 450 bytes; Bun has 100 MB. */
+const placeholderBytesMax = 1_000_000;
 
 function isMusl() {
   process.report.excludeNetwork = true; // else the report looks up names of network addresses, which may take seconds

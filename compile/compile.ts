@@ -10,7 +10,9 @@ import { basename, dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { errorMappings, OpenWitError, toOpenWitError } from "../core/error.ts";
-import { packageFolder } from "./packages.ts";
+import { bunPath } from "./bun.mjs";
+import { libraryName } from "./native/load.ts";
+import { packageFile } from "./packages.ts";
 import { executablePlugin } from "./plugin.ts";
 import { mainEntry, type Target, targets, workerEntries } from "./targets.ts";
 
@@ -43,8 +45,10 @@ export interface BuildRequest {
  */
 export async function buildExecutable(request: BuildRequest): Promise<void> {
   const { target, root, outfile } = request;
-  const runtime = packageFolder(root, target.runtimePackage);
-  const duckdb = packageFolder(root, target.duckdbPackage);
+  const runtime = target.arch === process.arch
+    ? bunPath()
+    : packageFile(root, target.runtimePackage, "bin/bun");
+  const library = packageFile(root, target.duckdbPackage, libraryName);
   const work = mkdtempSync(join(tmpdir(), "openwit-compile-"));
   mkdirSync(dirname(outfile), { recursive: true });
   // A folder beside it and not another name: the bundle knows the name that it is given here.
@@ -62,10 +66,10 @@ export async function buildExecutable(request: BuildRequest): Promise<void> {
       bytecode: true,
       minify: { syntax: true, whitespace: true, identifiers: false }, // names stay readable in stack traces
       loader: { ".zst": "file", ".wasm": "file" },
-      plugins: [executablePlugin({ root, workerEntries, duckdbFolder: duckdb, work })],
+      plugins: [executablePlugin({ root, workerEntries, duckdbFolder: dirname(library), work })],
       compile: {
         target: target.bunTarget,
-        executablePath: join(runtime, "bin/bun"),
+        executablePath: runtime,
         outfile: executable,
         // The folder that a person happens to stand in has no say in what we run.
         autoloadDotenv: false,

@@ -18,11 +18,12 @@ export function buildCache(): string {
 }
 
 /**
- * The folder of package `name` in the version of the lock file: from node_modules, the cache, or the registry.
+ * Path of `file` of package `name` in the version of the lock file: from node_modules, the cache, or the
+ * registry. (Installed does not mean there: Bun's install script moves its executable out of its package.)
  * @throws OpenWitError `not_found` when the lock file lacks it, `unavailable` when npm cannot fetch it,
  * `corrupt` when what came is not what the lock file says
  */
-export function packageFolder(root: string, name: string): string {
+export function packageFile(root: string, name: string, file: string): string {
   const locked = lockedPackage(root, name);
   const installed = join(root, "node_modules", name);
   if (existsSync(join(installed, "package.json")) && versionIn(installed) === locked.version) {
@@ -30,7 +31,7 @@ export function packageFolder(root: string, name: string): string {
   }
 
   const cached = join(buildCache(), `${name.replace("/", "+")}@${locked.version}`);
-  if (existsSync(cached)) return cached;
+  if (existsSync(cached)) return join(cached, file);
   mkdirSync(buildCache(), { recursive: true });
   const work = mkdtempSync(join(buildCache(), "fetch-"));
   try {
@@ -43,7 +44,7 @@ export function packageFolder(root: string, name: string): string {
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-  return cached;
+  return join(cached, file);
 }
 
 interface LockedPackage {

@@ -5,6 +5,8 @@ export interface Target {
   readonly name: string;
   /** As Bun calls it in `--compile --target`. */
   readonly bunTarget: "bun-linux-x64" | "bun-linux-x64-baseline" | "bun-linux-arm64";
+  /** As Node and Bun name it. */
+  readonly arch: "x64" | "arm64";
   /** Bun's runtime. */
   readonly runtimePackage: string;
   /** DuckDB's library and its Node addon. */
@@ -14,6 +16,7 @@ export interface Target {
 export const targets: readonly Target[] = [
   {
     name: "x64",
+    arch: "x64",
     bunTarget: "bun-linux-x64",
     runtimePackage: "@oven/bun-linux-x64",
     duckdbPackage: "@duckdb/node-bindings-linux-x64",
@@ -22,12 +25,14 @@ export const targets: readonly Target[] = [
     // For processors without AVX2. Since Bun 1.4 its x64 runtime asks for SSE4.2 alone and finds out the rest when
     // it starts, as DuckDB's parts do, so this is the same executable under the name that people look for.
     name: "x64-baseline",
+    arch: "x64",
     bunTarget: "bun-linux-x64-baseline",
     runtimePackage: "@oven/bun-linux-x64",
     duckdbPackage: "@duckdb/node-bindings-linux-x64",
   },
   {
     name: "arm64",
+    arch: "arm64",
     bunTarget: "bun-linux-arm64",
     runtimePackage: "@oven/bun-linux-aarch64",
     duckdbPackage: "@duckdb/node-bindings-linux-arm64",

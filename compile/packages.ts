@@ -26,8 +26,8 @@ export function buildCache(): string {
 export function packageFile(root: string, name: string, file: string): string {
   const locked = lockedPackage(root, name);
   const installed = join(root, "node_modules", name);
-  if (existsSync(join(installed, "package.json")) && versionIn(installed) === locked.version) {
-    return installed;
+  if (existsSync(join(installed, file)) && versionIn(installed) === locked.version) {
+    return join(installed, file);
   }
 
   const cached = join(buildCache(), `${name.replace("/", "+")}@${locked.version}`);

@@ -26,7 +26,7 @@ export interface TableMention {
 /** Mentions of tables with their bounds, as expressions that are still to be evaluated, in order. */
 export function timeRanges(tree: SqlTree): TableMention[] {
   const mentions: TableMention[] = [];
-  visit(tree.statements, new Set(), mentions);
+  visit(tree.statements, mentions);
   return mentions;
 }
 
@@ -69,24 +69,21 @@ export function pruneFiles(files: readonly SourceFile[], range: TimeRange = {}):
   );
 }
 
-function visit(value: SqlValue | undefined, ctes: ReadonlySet<string>, mentions: TableMention[]): void {
+/** A common table expression of a table's name counts as a mention too, which can only widen the range. */
+function visit(value: SqlValue | undefined, mentions: TableMention[]): void {
   if (Array.isArray(value)) {
-    for (const each of value) visit(each, ctes, mentions);
+    for (const each of value) visit(each, mentions);
     return;
   }
   if (!isNode(value)) return;
-  const names = isNode(value.cte_map)
-    ? nodesIn(value.cte_map.map).map(({ key }) => textOf(key).toLowerCase())
-    : [];
-  const inner = names.length === 0 ? ctes : new Set([...ctes, ...names]);
   if (value.type === "SELECT_NODE" && isNode(value.from_table)) {
     const { from_table: from, ...others } = value;
-    visitTables(from as SqlNode, conjuncts(value.where_clause), [], inner, mentions);
-    visit(Object.values(others), inner, mentions);
+    visitTables(from as SqlNode, conjuncts(value.where_clause), [], mentions);
+    visit(Object.values(others), mentions);
     return;
   }
-  if (value.type === "BASE_TABLE") addMention(value, [], [], inner, mentions);
-  visit(Object.values(value), inner, mentions);
+  if (value.type === "BASE_TABLE") addMention(value, [], [], mentions);
+  visit(Object.values(value), mentions);
 }
 
 /** @param others names of the other tables of the FROM; an unqualified column could be theirs. */
@@ -94,21 +91,20 @@ function visitTables(
   table: SqlNode,
   conditions: readonly SqlNode[],
   others: readonly string[],
-  ctes: ReadonlySet<string>,
   mentions: TableMention[],
 ): void {
-  if (table.type === "BASE_TABLE") return addMention(table, conditions, others, ctes, mentions);
+  if (table.type === "BASE_TABLE") return addMention(table, conditions, others, mentions);
   const isInner = table.type === "JOIN" && table.join_type === "INNER" &&
     (table.ref_type === "REGULAR" || table.ref_type === "CROSS");
   if (!isInner || !isNode(table.left) || !isNode(table.right)) {
-    visit(table, ctes, mentions);
+    visit(table, mentions);
     return;
   }
   const sides = [table.left, table.right];
   for (const [index, side] of sides.entries()) {
-    visitTables(side, conditions, [...others, ...namesIn(sides[1 - index])], ctes, mentions);
+    visitTables(side, conditions, [...others, ...namesIn(sides[1 - index])], mentions);
   }
-  visit(table.condition, ctes, mentions);
+  visit(table.condition, mentions);
 }
 
 function namesIn(table: SqlNode): string[] {
@@ -122,11 +118,10 @@ function addMention(
   table: SqlNode,
   conditions: readonly SqlNode[],
   others: readonly string[],
-  ctes: ReadonlySet<string>,
   mentions: TableMention[],
 ): void {
   const name = textOf(table.table_name).toLowerCase();
-  if (ctes.has(name) || !Object.hasOwn(tableNames, name)) return;
+  if (!Object.hasOwn(tableNames, name)) return;
   const signal = tableNames[name];
   const alias = (textOf(table.alias) || name).toLowerCase();
   const aliases = Array.isArray(table.column_name_alias) ? table.column_name_alias : [];

@@ -49,7 +49,7 @@ export function rewriteStatement(tree: SqlTree, nowNs: bigint, parameters: Param
 interface Context {
   /** Lower-case names of common table expressions in sight. */
   readonly ctes: ReadonlySet<string>;
-  /** Inside AT TIME ZONE: an instant keeps its zone there. */
+  /** The operand of AT TIME ZONE: an instant keeps its zone there. */
   readonly isZoned: boolean;
 }
 const noContext: Context = { ctes: new Set(), isZoned: false };
@@ -67,7 +67,7 @@ class Rewriter {
     // WITH and FROM first: their columns' names may hold times, which the select list needs to know.
     const names = Object.keys(node).sort((left, right) => order(left) - order(right));
     for (const name of names) result[name] = this.#value(node[name], name, node, context);
-    return this.#replace(Object.fromEntries(Object.keys(node).map((name) => [name, result[name]])), context);
+    return this.#replace(Object.fromEntries(Object.keys(node).map((name) => [name, result[name]])), outer);
   }
 
   #contextOf(node: SqlNode, outer: Context): Context {
@@ -81,6 +81,7 @@ class Rewriter {
 
   #value(value: SqlValue, name: string, parent: SqlNode, context: Context): SqlValue {
     if (name === "value" && parent.class === "CONSTANT") return value;
+    if (name === "cte_map" && isNode(value)) return this.#withQueries(value, context);
     if (Array.isArray(value)) {
       return value.map((each) => {
         const changed = this.#value(each, "", parent, context);
@@ -89,6 +90,22 @@ class Rewriter {
       });
     }
     return isNode(value) ? this.node(value, context) : value;
+  }
+
+  /** Each query of a WITH sees those before it, and itself only when it is recursive: see check.ts. */
+  #withQueries(map: SqlNode, context: Context): SqlNode {
+    const entries = nodesIn(map.map);
+    const names = entries.map(({ key }) => textOf(key).toLowerCase());
+    const rewritten = entries.map((entry, at) => {
+      const query = isNode(entry.value) && isNode(entry.value.query) ? entry.value.query.node : undefined;
+      const isRecursive = isNode(query) && query.type === "RECURSIVE_CTE_NODE";
+      const hidden = names.slice(isRecursive ? at + 1 : at).filter((name) =>
+        !names.slice(0, at).includes(name)
+      );
+      const ctes = new Set([...context.ctes].filter((name) => !hidden.includes(name)));
+      return this.node(entry, { ...context, ctes });
+    });
+    return { ...map, map: rewritten };
   }
 
   #selectItem(original: SqlNode, item: SqlNode): void {

@@ -26,9 +26,13 @@ export function readTree(json: string): SqlNode {
   ) as SqlNode;
 }
 
-/** The JSON text of a tree, every digit kept. */
+/** The JSON text of a tree, every digit kept, and doubles told from integers as DuckDB wants them. */
 export function writeTree(tree: SqlNode): string {
-  return JSON.stringify(tree, (_key, value) => typeof value === "bigint" ? rawJson(value.toString()) : value);
+  return JSON.stringify(tree, function (this: SqlNode, name, value) {
+    if (typeof value === "bigint") return rawJson(value.toString());
+    const isDouble = name === "value" && isNode(this.type) && /^(DOUBLE|FLOAT)$/.test(textOf(this.type.id));
+    return isDouble && Number.isInteger(value) ? rawJson(doubleText(value)) : value;
+  });
 }
 
 /** Byte offset in the statement's text, when DuckDB knows it. */
@@ -129,6 +133,11 @@ export function call(name: string, children: SqlNode[], isOperator = false): Sql
     export_state: false,
     catalog: "",
   };
+}
+
+function doubleText(value: number): string {
+  const text = Object.is(value, -0) ? "-0" : String(value);
+  return text.includes("e") ? text : `${text}.0`;
 }
 
 interface SourceContext {

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { Clock } from "../../core/env/clock.ts";
 import { systemClock } from "../../core/env/clock.ts";
 import { Chunk } from "../../core/model/chunk.ts";
-import { columnsOf, type Signal, signals, timeColumnOf } from "../../core/model/columns.ts";
+import { columnIndex, type Signal, signals, timeColumnOf } from "../../core/model/columns.ts";
 import type { SqlEngine } from "../../core/query/engine.ts";
 import { type Json, rowsOf } from "../../core/query/format.ts";
 import { defaultQueryLimits, type QueryRequest, type QueryResult, runQuery } from "../../core/query/query.ts";
@@ -50,6 +50,7 @@ export async function openFixture(
     Signal,
     Chunk
   >;
+  for (const signal of signals) giveJson(all[signal]);
   const tables = {} as Record<Signal, TableSource>;
   for (const signal of signals) {
     const cuts = [0, 0.4, 0.6, 0.9, 1].map((share) => Math.floor(rows * share));
@@ -86,6 +87,18 @@ export async function openFixture(
   return fixture;
 }
 
+/** Resource and scope attributes are JSON text, or empty, which the builder of chunks does not know. */
+function giveJson(chunk: Chunk): void {
+  for (const name of ["resource_attributes", "scope_attributes"]) {
+    const vector = chunk.vectors[columnIndex(chunk.signal, name)];
+    if (vector.kind !== "dictionary") throw new Error(`${name} is a dictionary`);
+    vector.truncate(0);
+    for (let row = 0; row < chunk.rows; row++) {
+      vector.pushText(row % 10 === 9 ? "" : `{"k8s.pod.name":"pod-${row % 3}","n":${row % 5}}`);
+    }
+  }
+}
+
 async function writeSegment(dataDir: string, signal: Signal, chunk: Chunk, at: number): Promise<SourceFile> {
   const path = `parquet/${signal}-${at}.parquet`;
   const parts: Uint8Array[] = [];
@@ -93,8 +106,7 @@ async function writeSegment(dataDir: string, signal: Signal, chunk: Chunk, at: n
     parts.push(bytes);
   }
   writeFileSync(join(dataDir, path), Buffer.concat(parts));
-  const column = columnsOf[signal].findIndex(({ name }) => name === timeColumnOf[signal]);
-  const vector = chunk.vectors[column];
+  const vector = chunk.vectors[columnIndex(signal, timeColumnOf[signal])];
   if (vector.kind !== "fixed") throw new Error("times are of fixed width");
   const times = [...vector.bigints()].sort((left, right) => left < right ? -1 : 1);
   return { path, minTimeNs: times[0], maxTimeNs: times.at(-1)!, rows: chunk.rows, bytes: 0 };

@@ -1,0 +1,138 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { boundedTimes, pruneFiles, timeRanges } from "../../core/query/bounds.ts";
+import { rewriteStatement } from "../../core/query/rewrite.ts";
+import { type Fixture, nowNs, openFixture } from "./sql_fixture.ts";
+
+let fixture: Fixture;
+beforeAll(async () => {
+  fixture = await openFixture(10);
+});
+afterAll(() => fixture.close());
+
+const second = 1_000_000_000n;
+const at = (text: string) => BigInt(Date.parse(text)) * 1_000_000n;
+const open = "open";
+const noon = "'2026-01-02T12:00:00Z'", one = "'2026-01-02T13:00:00Z'";
+const noonNs = at("2026-01-02T12:00:00Z"), oneNs = at("2026-01-02T13:00:00Z");
+
+/** A statement, and the range of logs: least, greatest. */
+test.each(
+  [
+    [`FROM logs WHERE timestamp > ${noon}`, noonNs, open],
+    [`FROM logs WHERE timestamp >= ${noon} AND timestamp < ${one}`, noonNs, oneNs],
+    [`FROM logs WHERE ${noon} <= timestamp AND ${one} > timestamp`, noonNs, oneNs],
+    [`FROM logs WHERE timestamp BETWEEN ${noon} AND ${one}`, noonNs, oneNs],
+    [`FROM logs WHERE timestamp = ${noon}`, noonNs, noonNs],
+    [`FROM logs l WHERE l.timestamp > ${noon}`, noonNs, open],
+    [
+      `FROM logs WHERE logs.timestamp > ${noon} AND body LIKE '%x%' AND (severity_number = 1 OR flags = 2)`,
+      noonNs,
+      open,
+    ],
+    [`FROM logs WHERE timestamp > ${noon} AND timestamp > ${one}`, oneNs, open],
+    ["FROM logs WHERE timestamp > now() - INTERVAL '15 minutes'", nowNs - 900n * second, open],
+    ["FROM logs WHERE timestamp > current_timestamp - INTERVAL 1 DAY", nowNs - 86_400n * second, open],
+    ["FROM logs WHERE timestamp >= date_trunc('hour', now())", at("2026-01-02T03:00:00Z"), open],
+    [
+      "FROM logs WHERE timestamp >= DATE '2026-01-02' AND timestamp < today() + INTERVAL 1 DAY",
+      at("2026-01-02T00:00:00Z"),
+      at("2026-01-03T00:00:00Z"),
+    ],
+    ["FROM logs WHERE timestamp >= TIMESTAMPTZ '2026-01-02T14:00:00+02:00'", noonNs, open],
+    ["FROM logs WHERE timestamp >= to_timestamp(1767355200)", noonNs, open],
+    ["FROM logs WHERE timestamp >= make_timestamp_ns(1767355200000000001)", noonNs + 1n, open],
+    // nothing to be sure of
+    ["FROM logs", open, open],
+    [`FROM logs WHERE timestamp > ${noon} OR body = 'x'`, open, open],
+    [`FROM logs WHERE NOT timestamp > ${noon}`, open, noonNs], // the parser turns it round,
+    [`FROM logs WHERE timestamp <> ${noon}`, open, open],
+    [`FROM logs WHERE timestamp NOT BETWEEN ${noon} AND ${one}`, open, open],
+    [`FROM logs WHERE timestamp IS DISTINCT FROM ${noon}::TIMESTAMP`, open, open],
+    [`FROM logs WHERE (timestamp > ${noon}) IS NULL`, open, open],
+    [`FROM logs WHERE CASE WHEN timestamp > ${noon} THEN true ELSE true END`, open, open],
+    [`FROM logs WHERE observed_timestamp > ${noon}`, open, open],
+    ["FROM logs WHERE timestamp > observed_timestamp", open, open],
+    ["FROM logs WHERE timestamp > (SELECT max(timestamp) FROM spans_of)", open, open],
+    ["FROM logs WHERE timestamp > now() - to_seconds(severity_number)", open, open],
+    ["FROM logs WHERE timestamp > make_timestamp_ns((random() * 1000)::BIGINT)", open, open],
+    [`FROM logs WHERE date_trunc('day', timestamp) > ${noon}`, open, open],
+    [`FROM logs WHERE timestamp + INTERVAL 1 DAY > ${noon}`, open, open],
+    [`FROM logs WHERE attributes['timestamp'] > ${noon}`, open, open],
+    [`FROM logs AS l(timestamp, a) WHERE l.timestamp > ${noon}`, open, open],
+    [`SELECT count(*) FILTER (timestamp > ${noon}) FROM logs`, open, open],
+    [`SELECT service_name FROM logs GROUP BY ALL HAVING max(timestamp) > ${noon}`, open, open],
+    [`SELECT * FROM logs QUALIFY timestamp > ${noon}`, open, open],
+    ["FROM logs WHERE timestamp > 'never'", open, open],
+    // several tables
+    [`FROM logs l JOIN spans s USING (trace_id) WHERE l.timestamp > ${noon}`, noonNs, open],
+    [`FROM logs l, spans s WHERE l.timestamp > ${noon} AND l.trace_id = s.trace_id`, noonNs, open],
+    [`FROM logs l, spans s WHERE timestamp > ${noon}`, open, open],
+    [`FROM spans s LEFT JOIN logs l USING (trace_id) WHERE l.timestamp > ${noon}`, open, open],
+    [`FROM logs l LEFT JOIN spans s USING (trace_id) WHERE l.timestamp > ${noon}`, open, open],
+    [`FROM logs l JOIN spans s ON l.timestamp > ${noon}`, open, open],
+    [
+      `FROM logs a JOIN logs b USING (trace_id) WHERE a.timestamp > ${noon} AND b.timestamp > ${one}`,
+      noonNs,
+      open,
+    ],
+    [`FROM logs a JOIN logs b USING (trace_id) WHERE a.timestamp > ${noon}`, open, open],
+    [
+      `SELECT * FROM logs WHERE timestamp > ${noon} UNION ALL SELECT * FROM logs WHERE timestamp > ${one}`,
+      noonNs,
+      open,
+    ],
+    [`SELECT * FROM logs WHERE timestamp > ${noon} UNION ALL SELECT * FROM logs`, open, open],
+    [`FROM logs WHERE timestamp > ${noon} AND body IN (SELECT body FROM logs)`, open, open],
+    [`FROM (SELECT * FROM logs) x WHERE x.timestamp > ${noon}`, open, open],
+    [`FROM (SELECT * FROM logs WHERE timestamp > ${noon}) x`, noonNs, open],
+    [
+      `WITH x AS (SELECT * FROM logs WHERE timestamp > ${noon}) SELECT * FROM x WHERE timestamp > ${one}`,
+      noonNs,
+      open,
+    ],
+    [`WITH logs AS (SELECT * FROM logs) SELECT * FROM logs WHERE timestamp > ${noon}`, open, open],
+    [
+      `FROM (WITH logs AS (SELECT * FROM logs) SELECT * FROM logs) a, logs b WHERE b.timestamp > ${noon}`,
+      open,
+      open,
+    ],
+    [`SUMMARIZE SELECT * FROM logs WHERE timestamp > ${noon}`, noonNs, open],
+  ] as const,
+)("%s", async (sql, min, max) => {
+  const { tree } = rewriteStatement(await fixture.engine.parse(sql), nowNs);
+  const mentions = timeRanges(tree);
+  const times = await fixture.engine.evaluateTimes(
+    mentions.flatMap(({ bounds }) => bounds.map(({ value }) => value)),
+  );
+  const range = boundedTimes(mentions, times).get("logs") ?? {};
+  expect([range.minNs ?? open, range.maxNs ?? open]).toEqual([min, max]);
+});
+
+test.each([["infinity"], ["-infinity"]])("a bound of %s leaves every row", async (value) => {
+  const all = await fixture.rows(
+    `SELECT count(*) FROM logs WHERE timestamp ${value === "infinity" ? "<" : ">"} '${value}'`,
+  );
+  expect(all).toEqual([["10"]]);
+});
+
+test("a file is left out only when none of its rows can be in the range", () => {
+  const file = (minTimeNs: bigint, maxTimeNs: bigint) => ({
+    path: `${minTimeNs}`,
+    minTimeNs,
+    maxTimeNs,
+    rows: 1,
+    bytes: 1,
+  });
+  const files = [file(0n, 10n), file(10n, 20n), file(21n, 30n), { path: "unknown", rows: 1, bytes: 1 }];
+  const kept = (range?: { minNs?: bigint; maxNs?: bigint }) =>
+    pruneFiles(files, range).map(({ path }) => path);
+  expect(kept()).toEqual(["0", "10", "21", "unknown"]);
+  expect(kept({ minNs: 10n })).toEqual(["0", "10", "21", "unknown"]);
+  expect(kept({ minNs: 11n, maxNs: 20n })).toEqual(["10", "unknown"]);
+  expect(kept({ maxNs: -1n })).toEqual(["unknown"]);
+});
+
+test("a query of WITH may have the name of the table that it reads", async () => {
+  const sql = "WITH traces AS (SELECT * FROM traces WHERE kind IS NOT NULL) SELECT count(*) FROM traces";
+  expect(await fixture.rows(sql)).toEqual([["10"]]);
+});

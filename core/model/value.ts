@@ -64,7 +64,7 @@ export function parseTypedValue(letter: string, text: string | null): TypedValue
       if (/^-?\d+$/.test(text)) return BigInt(text);
       break;
     case "d":
-      if (text === "NaN" || text !== "" && !Number.isNaN(Number(text))) return Number(text);
+      if (text === "NaN" || /^[-\dI]/.test(text) && !Number.isNaN(Number(text))) return Number(text);
       break;
     case "y":
       return base64Bytes(text);

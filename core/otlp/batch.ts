@@ -23,10 +23,13 @@ import { TextWriter } from "./text_writer.ts";
 import { Wire } from "./wire.ts";
 
 /**
- * Most that one request may unfold to: a row counts 8, an event, link, exemplar or quantile 2, an attribute 1.
- * Two bytes on the wire can be a row of 200 in memory; this keeps a hostile request under about 150 MiB.
+ * What a request may unfold to is bounded, for two bytes on the wire can be a row of 200 in memory: a row weighs
+ * 8, an event, link, exemplar or quantile 2, an attribute 1, each standing for about 30 bytes. So a hostile
+ * request takes at most some 30 MiB, or eight times its own size. Believable ones weigh a seventh of their bytes
+ * or less.
  */
-const weightMax = 4_000_000;
+const weightMaxOfAny = 1_000_000;
+const weightMaxPerByte = 1 / 4;
 export const rowWeight = 8;
 export const elementWeight = 2;
 
@@ -54,6 +57,7 @@ export class Batch {
   rejected = 0;
   clampedTimes = 0;
   #weight = 0;
+  readonly #weightMax: number;
   readonly #rowsBefore: number;
   readonly #texts: { readonly vector: Utf8Vector; readonly before: number }[] = [];
   readonly #dictionaries: {
@@ -65,6 +69,7 @@ export class Batch {
 
   constructor(body: Uint8Array, readonly chunk: Chunk, receivedAtNs: bigint) {
     this.wire = new Wire(body);
+    this.#weightMax = Math.max(weightMaxOfAny, body.length * weightMaxPerByte);
     this.values = new AnyValueReader(this.wire);
     this.rows = this.#rowsBefore = chunk.rows;
     this.receivedLow = Number(BigInt.asIntN(32, receivedAtNs));
@@ -81,9 +86,9 @@ export class Batch {
   /** Counts what a request unfolds to. @throws OpenWitError `too_large` */
   weigh(weight: number): void {
     this.#weight += weight;
-    if (this.#weight > weightMax) {
+    if (this.#weight > this.#weightMax) {
       throw new OpenWitError("too_large", "cannot take the OTLP request: it unfolds to too many records", {
-        hint: `send at most ${weightMax / rowWeight} records in one request`,
+        hint: "records of a few bytes each are taken in requests of fewer than 100,000",
       });
     }
   }

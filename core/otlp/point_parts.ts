@@ -9,6 +9,7 @@ import type {
 } from "../model/vector.ts";
 import { AttributeReader } from "./attributes.ts";
 import { absent, type Batch, elementWeight } from "./batch.ts";
+import type { Wire } from "./wire.ts";
 
 export class ExemplarReader {
   readonly #batch: Batch;
@@ -87,7 +88,7 @@ export class BucketReader {
   #offset = 0;
 
   constructor(
-    readonly batch: Batch,
+    readonly wire: Wire,
     readonly offsets: FixedVector,
     readonly counts: ListVector,
   ) {}
@@ -98,7 +99,7 @@ export class BucketReader {
   }
 
   read(start: number, end: number): void {
-    const { wire } = this.batch;
+    const { wire } = this;
     const target = this.counts.child as FixedVector;
     this.#isPresent = true;
     for (let at = start; at < end;) {
@@ -110,12 +111,10 @@ export class BucketReader {
       } else if (tag === 0x10) {
         wire.varint(at, end);
         at = wire.at;
-        this.batch.weigh(1);
         target.pushWords(wire.low, wire.high);
       } else if (tag === 0x12) {
         const stop = wire.delimited(at, end);
         at = wire.at;
-        this.batch.weigh(stop - at >> 1);
         while (at < stop) {
           wire.varint(at, stop);
           at = wire.at;

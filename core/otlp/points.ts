@@ -59,12 +59,12 @@ export class PointReader {
     this.#zeroCount = batch.column("zero_count");
     this.#zeroThreshold = batch.column("zero_threshold");
     this.#positive = new BucketReader(
-      batch,
+      batch.wire,
       batch.column("positive_offset"),
       batch.column("positive_bucket_counts"),
     );
     this.#negative = new BucketReader(
-      batch,
+      batch.wire,
       batch.column("negative_offset"),
       batch.column("negative_bucket_counts"),
     );

@@ -2,7 +2,8 @@
  * Rebuilds a lost manifest from the footers of the segments themselves.
  *
  * A segment that another one replaces is dropped, and so is one whose flush is not whole: all files of a flush are
- * durable before any counts, so a flush that lacks one never counted, and its rows are in the WAL.
+ * durable before any counts, so a flush that lacks one never counted, and its rows are in the WAL. Of two flushes
+ * of the same requests the one that reaches further is kept: it is the second try after an edit that failed.
  */
 import { toOpenWitError } from "../error.ts";
 import type { ManifestState, SegmentMeta } from "../manifest/manifest.ts";
@@ -49,7 +50,7 @@ export function planRebuild(
   const replaced = new Set(found.flatMap(({ replaces }) => replaces));
   // A flush whose missing file was merged into another segment since is whole all the same.
   const isWhole = ({ flushIds }: FoundSegment) => flushIds.every((id) => ids.has(id) || replaced.has(id));
-  const counted = found.filter((segment) => !replaced.has(segment.id) && isWhole(segment));
+  const counted = withoutFirstTries(found.filter((segment) => !replaced.has(segment.id) && isWhole(segment)));
   const watermarks: Record<string, number> = {};
   for (const { tenant, signal, lsnTo } of counted) {
     const key = streamKey(tenant, signal);
@@ -57,4 +58,19 @@ export function planRebuild(
   }
   const segments = counted.map(({ nodeId: _node, flushIds: _flush, sources: _sources, ...meta }) => meta);
   return { segments, watermarks };
+}
+
+function withoutFirstTries(segments: readonly FoundSegment[]): FoundSegment[] {
+  // Furthest first; of equals the later one, for ids sort by time.
+  const ordered = segments.toSorted((a, b) => b.lsnTo - a.lsnTo || (a.flushIds[0] < b.flushIds[0] ? 1 : -1));
+  const kept: FoundSegment[] = [];
+  for (const segment of ordered) {
+    const isFirstTry = segment.level === 0 && kept.some((other) =>
+      other.level === 0 && other.flushIds[0] !== segment.flushIds[0] &&
+      other.tenant === segment.tenant && other.signal === segment.signal &&
+      other.lsnFrom <= segment.lsnTo && segment.lsnFrom <= other.lsnTo
+    );
+    if (!isFirstTry) kept.push(segment);
+  }
+  return kept;
 }

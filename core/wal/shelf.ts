@@ -107,17 +107,16 @@ export class WalShelf {
     return { files: freed.length, bytes: freed.reduce((sum, file) => sum + file.bytes, 0) };
   }
 
+  /**
+   * Before a file goes, its hashes are durable elsewhere: a body sent again after a restart would be stored twice.
+   * When they cannot be written the file stays, and is tried again; a flush has just found room for much more.
+   * @throws OpenWitError `io`, `disk_full`
+   */
   async #keepHashes(file: WalFile, sinceNs: bigint): Promise<void> {
-    const { disk, log } = this.env;
     if (file.seen.newestNs < sinceNs) return;
     const path = walPath(file.name, "seen");
-    try {
-      const kept = await writeSeen(disk, path, file.seen, sinceNs);
-      if (kept !== undefined) this.#sidecars.set(path, kept);
-    } catch (error) {
-      // On a full disk freeing must go on: the worst is that a body sent again round a restart is stored twice.
-      log("warn", "hashes of re-sent bodies could not be kept", { path, error });
-    }
+    const kept = await writeSeen(this.env.disk, path, file.seen, sinceNs);
+    if (kept !== undefined) this.#sidecars.set(path, kept);
   }
 
   async #removeSidecars(nowNs: bigint): Promise<number> {

@@ -46,8 +46,8 @@ interface Request {
   readonly tenant: string;
   readonly rows: number;
   readonly body: Uint8Array;
-  /** Of the last reception: beyond ten minutes the same bytes are a new request. */
-  sentAtMs: number;
+  /** Beyond ten minutes of its first reception the same bytes are a new request. */
+  firstSentMs?: number;
   state: "unknown" | "acknowledged";
 }
 
@@ -124,8 +124,8 @@ async function live(
     else if (dice < 8) {
       const again = requests.at(-1 - randomBelow(random, Math.max(1, requests.length)));
       // Within the window the same bytes are the same request; a client does not wait for longer.
-      const isRecent = again !== undefined && clock.monotonicMs() - again.sentAtMs < 500_000;
-      if (isRecent) underWay.push(send(store, clock, again, result));
+      const isRecent = clock.monotonicMs() - (again?.firstSentMs ?? 0) < 500_000;
+      if (again !== undefined && isRecent) underWay.push(send(store, clock, again, result));
     } else if (dice < 10) underWay.push(store.flush().catch(expected));
     else if (dice === 10) await clock.advance(randomBelow(random, 200_000));
     else await Promise.all(underWay.splice(0));
@@ -141,7 +141,7 @@ async function send(
   request: Request,
   result: { refused: number; duplicates: number },
 ): Promise<void> {
-  request.sentAtMs = clock.monotonicMs();
+  request.firstSentMs ??= clock.monotonicMs();
   try {
     const { duplicate } = await store.ingest({
       tenant: request.tenant,
@@ -175,7 +175,6 @@ function newRequest(requests: Request[], clock: SimClock, random: Random): Reque
     tenant: tenants[randomBelow(random, tenants.length)],
     rows,
     body: new TextEncoder().encode(JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] })),
-    sentAtMs: 0,
     state: "unknown",
   };
   requests.push(request);

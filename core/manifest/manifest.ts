@@ -103,6 +103,10 @@ export class Manifest {
     return manifest;
   }
 
+  get readOnly(): boolean {
+    return this.options.readOnly;
+  }
+
   get state(): ManifestState {
     return this.#live;
   }
@@ -118,7 +122,7 @@ export class Manifest {
    * @throws OpenWitError `io`, `disk_full` (see invariant 3), `forbidden` when read-only, `unavailable` when closed
    */
   commit(edit: ManifestEdit, onVisible?: () => void): Promise<void> {
-    if (this.options.readOnly) throw new OpenWitError("forbidden", "the manifest was opened read-only");
+    if (this.readOnly) throw new OpenWitError("forbidden", "the manifest was opened read-only");
     if (this.#closed) throw new OpenWitError("unavailable", "the manifest is closed");
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#queue.push({ edit, onVisible, resolve, reject });

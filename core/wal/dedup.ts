@@ -72,7 +72,7 @@ export class DedupWindow {
       this.#times[known] = NaN; // the entry moves to the young end, so that it is forgotten in its turn
       this.#unlink(known);
     }
-    this.#forget(timeMs);
+    this.#forget(timeMs, lsn);
     if (this.#used === this.#times.length) this.#makeRoom();
     const at = (this.#oldest + this.#used++) & (this.#times.length - 1);
     this.#hashes.set(words, at * 4);
@@ -129,11 +129,15 @@ export class DedupWindow {
     table[hole] = 0;
   }
 
-  /** Lets go of removed entries at the old end, and of those outside the window round `nowMs`. */
-  #forget(nowMs: number): void {
+  /**
+   * Lets go of removed entries at the old end, and of those outside the window round a later request. An earlier
+   * one forgets nothing: a recovery adds the hashes of freed files before the records of files that are older.
+   */
+  #forget(timeMs: number, lsn: number): void {
     while (this.#used > 0) {
       const time = this.#times[this.#oldest];
-      if (Math.abs(time - nowMs) <= windowMs) return;
+      const isNeeded = Math.abs(time - timeMs) <= windowMs || this.#lsns[this.#oldest] > lsn;
+      if (isNeeded && !Number.isNaN(time)) return;
       this.#dropOldest();
     }
   }

@@ -109,7 +109,8 @@ export class WalShelf {
 
   /**
    * Before a file goes, its hashes are durable elsewhere: a body sent again after a restart would be stored twice.
-   * When they cannot be written the file stays, and is tried again; a flush has just found room for much more.
+   * When they cannot be written the file stays and is tried again, until the window has passed and they are not
+   * needed any more: a full disk delays its going by ten minutes at most.
    * @throws OpenWitError `io`, `disk_full`
    */
   async #keepHashes(file: WalFile, sinceNs: bigint): Promise<void> {

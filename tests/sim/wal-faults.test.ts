@@ -131,13 +131,16 @@ describe("a full disk", () => {
     expect(report.gaps).toEqual([]);
   });
 
-  test("does not keep files from being freed", async () => {
+  test("keeps a file from being freed for as long as its hashes are needed, and no longer", async () => {
     const disk = new SimDisk(1);
     const clock = new SimClock();
     const { wal } = await open(disk, clock);
     await append(wal, clock, "one");
     await wal.seal();
     disk.capacityBytes = 0;
+    await expect(wal.free(() => 1)).rejects.toMatchObject({ code: "disk_full" });
+    expect(wal.stats.files).toBe(1);
+    await clock.advance(601_000);
     expect(await wal.free(() => 1)).toMatchObject({ files: 1 });
     expect(wal.stats.files).toBe(0);
   });

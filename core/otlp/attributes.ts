@@ -5,9 +5,9 @@
  * become `openwit.duplicate.{n}.{key}`. Entries keep the order in which they were sent.
  * Nothing is allocated for an attribute with a known key and a string, integer or boolean value.
  */
-import { OpenWitError } from "../error.ts";
 import type { DictionaryVector, MapVector } from "../model/vector.ts";
 import { type AnyValueReader, letterString } from "./any_value.ts";
+import { attributesMax, refuseAttributes } from "./weight.ts";
 import type { Wire } from "./wire.ts";
 
 const textEncoder = new TextEncoder();
@@ -17,9 +17,6 @@ const pairwiseMax = 16;
 
 /** Words kept of an expected key. */
 const keyWordsMax = 16;
-
-/** Most attributes of one record: far above use, and it bounds the names that hostile duplicates are given. */
-const attributesMax = 65_536;
 
 export class AttributeReader {
   readonly #wire: Wire;
@@ -171,9 +168,7 @@ export class AttributeReader {
   }
 
   #grow(): void {
-    if (this.#letters.length >= attributesMax) {
-      throw new OpenWitError("too_large", `cannot take a record of more than ${attributesMax} attributes`);
-    }
+    if (this.#letters.length >= attributesMax) refuseAttributes();
     const letters = new Uint8Array(this.#letters.length * 2);
     letters.set(this.#letters);
     this.#letters = letters;

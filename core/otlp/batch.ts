@@ -4,7 +4,6 @@
  *
  * Invariant: `undo` leaves the chunk as it was before the request, dictionary values included.
  */
-import { OpenWitError } from "../error.ts";
 import type { Chunk } from "../model/chunk.ts";
 import { type Column, columnIndex, columnsOf } from "../model/columns.ts";
 import type {
@@ -20,18 +19,8 @@ import type { AttributeReader } from "./attributes.ts";
 import { OriginReader } from "./origin.ts";
 import { repairTexts } from "./text.ts";
 import { TextWriter } from "./text_writer.ts";
+import { Weight } from "./weight.ts";
 import { Wire } from "./wire.ts";
-
-/**
- * What a request may unfold to is bounded, for two bytes on the wire can be a row of 200 in memory: a row weighs
- * 8, an event, link, exemplar or quantile 2, an attribute 1, each standing for about 30 bytes. So a hostile
- * request takes at most some 30 MiB, or eight times its own size. Believable ones weigh a seventh of their bytes
- * or less.
- */
-const weightMaxOfAny = 1_000_000;
-const weightMaxPerByte = 1 / 4;
-export const rowWeight = 8;
-export const elementWeight = 2;
 
 /** Position of a field that was not sent. */
 export const absent = -1;
@@ -50,14 +39,13 @@ export class Batch {
   readonly wire: Wire;
   readonly values: AnyValueReader;
   readonly origin: OriginReader;
+  readonly weight: Weight;
   readonly receivedLow: number;
   readonly receivedHigh: number;
   /** Rows of the chunk, those of this request included. */
   rows: number;
   rejected = 0;
   clampedTimes = 0;
-  #weight = 0;
-  readonly #weightMax: number;
   readonly #rowsBefore: number;
   readonly #texts: { readonly vector: Utf8Vector; readonly before: number }[] = [];
   readonly #dictionaries: {
@@ -69,28 +57,18 @@ export class Batch {
 
   constructor(body: Uint8Array, readonly chunk: Chunk, receivedAtNs: bigint) {
     this.wire = new Wire(body);
-    this.#weightMax = Math.max(weightMaxOfAny, body.length * weightMaxPerByte);
+    this.weight = new Weight(body.length);
     this.values = new AnyValueReader(this.wire);
     this.rows = this.#rowsBefore = chunk.rows;
     this.receivedLow = Number(BigInt.asIntN(32, receivedAtNs));
     this.receivedHigh = Number(BigInt.asIntN(32, receivedAtNs >> 32n));
     columnsOf[chunk.signal].forEach((column, i) => this.#note(column, chunk.vectors[i]));
-    this.origin = new OriginReader(chunk, this.values);
+    this.origin = new OriginReader(chunk, this.values, this.weight);
   }
 
   /** The chunk's vector of a column, which the caller knows the kind of. */
   column<V extends Vector>(name: string): V {
     return this.chunk.vectors[columnIndex(this.chunk.signal, name)] as V;
-  }
-
-  /** Counts what a request unfolds to. @throws OpenWitError `too_large` */
-  weigh(weight: number): void {
-    this.#weight += weight;
-    if (this.#weight > this.#weightMax) {
-      throw new OpenWitError("too_large", "cannot take the OTLP request: it unfolds to too many records", {
-        hint: "records of a few bytes each are taken in requests of fewer than 100,000",
-      });
-    }
   }
 
   /** Whether the record just read is to be refused; if so, what it wrote is cut away. */

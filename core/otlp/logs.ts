@@ -2,8 +2,9 @@
 import type { DictionaryVector, FixedVector, MapVector, Utf8Vector } from "../model/vector.ts";
 import { letterEmpty, letterString } from "./any_value.ts";
 import { AttributeReader } from "./attributes.ts";
-import { type Batch, rowWeight } from "./batch.ts";
+import { type Batch } from "./batch.ts";
 import { CachedDictionary } from "./cached_dictionary.ts";
+import { rowWeight } from "./weight.ts";
 
 export class LogReader {
   readonly #batch: Batch;
@@ -108,7 +109,7 @@ export class LogReader {
           at = wire.skip(tag, at, end);
       }
     }
-    batch.weigh(rowWeight + entries);
+    batch.weight.add(rowWeight + entries);
 
     this.#pushTimes(timeAt, observedAt);
     this.#pushBody(bodies, start, end, bodyFrom, bodyTo);

@@ -6,6 +6,7 @@ import type { DictionaryVector, FixedVector } from "../model/vector.ts";
 import type { Batch } from "./batch.ts";
 import { PointReader } from "./points.ts";
 import { SeriesHasher } from "./series.ts";
+import { attributesMax, refuseAttributes } from "./weight.ts";
 
 /** Tags of the members of `Metric.data`, and what the type column calls them. */
 const kinds = {
@@ -86,7 +87,7 @@ export class MetricReader {
           break;
         case 0x62: // metadata
           at = wire.delimited(at, end);
-          batch.weigh(1);
+          if (metadata.length === attributesMax) refuseAttributes();
           metadata.push([wire.at, at]);
           break;
         default:

@@ -10,6 +10,7 @@ import { columnIndex } from "../model/columns.ts";
 import type { DictionaryVector, FixedVector } from "../model/vector.ts";
 import type { AnyValueReader } from "./any_value.ts";
 import { TextWriter } from "./text_writer.ts";
+import { attributesMax, elementWeight, refuseAttributes, type Weight } from "./weight.ts";
 import type { Wire } from "./wire.ts";
 
 const textDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -38,7 +39,7 @@ export class OriginReader {
   /** Keys that were not valid UTF-8. */
   repairs = 0;
 
-  constructor(chunk: Chunk, values: AnyValueReader) {
+  constructor(chunk: Chunk, values: AnyValueReader, readonly weight: Weight) {
     const dictionary = (name: string) => chunk.vectors[columnIndex(chunk.signal, name)] as DictionaryVector;
     const fixed = (name: string) => chunk.vectors[columnIndex(chunk.signal, name)] as FixedVector;
     this.#wire = values.wire;
@@ -93,12 +94,13 @@ export class OriginReader {
       at = wire.at;
       if (tag === 0x0a) {
         at = wire.delimited(at, end);
-        entries.push(this.#entry(wire.at, at));
+        this.#addEntry(entries, wire.at, at);
       } else if (tag === 0x10) {
         dropped = wire.varint(at, end);
         at = wire.at;
       } else if (tag === 0x1a) {
         at = wire.delimited(at, end);
+        this.weight.add(elementWeight);
         references.byte(references.length === 0 ? 0x5b : 0x2c);
         this.#writeEntityRef(references, wire.at, at);
       } else at = wire.skip(tag, at, end);
@@ -133,7 +135,7 @@ export class OriginReader {
         versionFrom = wire.at;
       } else if (tag === 0x1a) {
         at = wire.delimited(at, end);
-        entries.push(this.#entry(wire.at, at));
+        this.#addEntry(entries, wire.at, at);
       } else if (tag === 0x20) {
         dropped = wire.varint(at, end);
         at = wire.at;
@@ -153,15 +155,19 @@ export class OriginReader {
   /** The code of the typed JSON text of repeated KeyValue; of empty text when there are none. */
   attributesCode(target: DictionaryVector, ranges: readonly (readonly [number, number])[]): number {
     if (ranges.length === 0) return target.codeOf(new Uint8Array(0), 0, 0);
-    return this.#attributesCode(target, ranges.map(([start, end]) => this.#entry(start, end)));
+    const entries: Entry[] = [];
+    for (const [start, end] of ranges) this.#addEntry(entries, start, end);
+    return this.#attributesCode(target, entries);
   }
 
-  #entry(start: number, end: number): Entry {
+  #addEntry(entries: Entry[], start: number, end: number): void {
+    this.weight.add(1);
+    if (entries.length === attributesMax) refuseAttributes();
     const { keyValue } = this.#values;
     keyValue.scan(start, end);
     const key = this.#wire.bytes.subarray(keyValue.keyFrom, keyValue.keyTo);
     if (!isUtf8(key)) this.repairs++;
-    return { key: textDecoder.decode(key), start: keyValue.valueFrom, end: keyValue.valueTo };
+    entries.push({ key: textDecoder.decode(key), start: keyValue.valueFrom, end: keyValue.valueTo });
   }
 
   #attributesCode(target: DictionaryVector, entries: Entry[]): number {

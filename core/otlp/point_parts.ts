@@ -8,8 +8,9 @@ import type {
   Utf8Vector,
 } from "../model/vector.ts";
 import { AttributeReader } from "./attributes.ts";
-import { absent, type Batch, elementWeight } from "./batch.ts";
+import { absent, type Batch } from "./batch.ts";
 import type { Wire } from "./wire.ts";
+import { elementWeight } from "./weight.ts";
 
 export class ExemplarReader {
   readonly #batch: Batch;
@@ -72,7 +73,7 @@ export class ExemplarReader {
           at = wire.skip(tag, at, end);
       }
     }
-    batch.weigh(elementWeight + this.#attributes.count);
+    batch.weight.add(elementWeight + this.#attributes.count);
     batch.pushOptionalTimeAt(this.#timestamp, timeAt, this.#attributes, "time_unix_nano");
     batch.pushNumber(this.#value, this.#valueInt, doubleAt, intAt);
     batch.pushHex(this.#traceId, traceFrom, traceTo);

@@ -7,10 +7,11 @@
  */
 import type { DictionaryVector, FixedVector, ListVector, MapVector, StructVector } from "../model/vector.ts";
 import { AttributeReader } from "./attributes.ts";
-import { absent, type Batch, elementWeight, rowWeight, zero } from "./batch.ts";
+import { absent, type Batch, zero } from "./batch.ts";
 import type { MetricKind } from "./metrics.ts";
 import { BucketReader, ExemplarReader, zigzag } from "./point_parts.ts";
 import type { SeriesHasher } from "./series.ts";
+import { elementWeight, rowWeight } from "./weight.ts";
 
 export class PointReader {
   readonly #batch: Batch;
@@ -96,7 +97,7 @@ export class PointReader {
         positions.count = positions.sum = zero;
         this.#readSummary(start, end);
     }
-    batch.weigh(rowWeight + this.#attributes.count);
+    batch.weight.add(rowWeight + this.#attributes.count);
     if (isTooDeep) batch.values.tooDeep = true;
     if (batch.refuse()) return this.#attributes.discard();
     this.#pushRow(kind === "exponential_histogram");
@@ -320,7 +321,7 @@ export class PointReader {
         at = wire.fixed(at, end, 8);
       } else at = wire.skip(tag, at, end);
     }
-    this.#batch.weigh(elementWeight);
+    this.#batch.weight.add(elementWeight);
     const struct = this.#quantiles.child as StructVector;
     this.#batch.pushFixed64(struct.children[0] as FixedVector, quantile);
     this.#batch.pushFixed64(struct.children[1] as FixedVector, value);

@@ -8,8 +8,9 @@ import type {
   Utf8Vector,
 } from "../model/vector.ts";
 import { AttributeReader } from "./attributes.ts";
-import { type Batch, elementWeight, rowWeight } from "./batch.ts";
+import { type Batch } from "./batch.ts";
 import { CachedDictionary } from "./cached_dictionary.ts";
+import { elementWeight, rowWeight } from "./weight.ts";
 
 export class SpanReader {
   readonly #batch: Batch;
@@ -146,7 +147,7 @@ export class SpanReader {
           at = wire.skip(tag, at, end);
       }
     }
-    batch.weigh(rowWeight + entries);
+    batch.weight.add(rowWeight + entries);
     if (batch.refuse()) return attributes.discard();
 
     this.#pushTimes(startAt, endAt);
@@ -262,7 +263,7 @@ class EventReader {
           at = wire.skip(tag, at, end);
       }
     }
-    batch.weigh(elementWeight + entries);
+    batch.weight.add(elementWeight + entries);
     batch.pushOptionalTimeAt(this.#timestamp, timeAt, this.#attributes, "time_unix_nano");
     this.#name.push(wire.bytes, nameFrom, nameTo);
     this.#attributes.end();
@@ -335,7 +336,7 @@ class LinkReader {
           at = wire.skip(tag, at, end);
       }
     }
-    batch.weigh(elementWeight + entries);
+    batch.weight.add(elementWeight + entries);
     batch.pushHex(this.#traceId, traceFrom, traceTo);
     batch.pushHex(this.#spanId, spanFrom, spanTo);
     this.#traceState.push(wire.bytes, stateFrom, stateTo);

@@ -152,6 +152,10 @@ test("events, links, attributes and quantiles that unfold without bound are refu
   };
   const cases: [Signal, number[], Uint8Array][] = [
     ["logs", [0x0a, 0x12, 0x12], tagged(0x32, 100_000)],
+    ["logs", [0x0a, 0x0a], tagged(0x0a, 100_000)],
+    ["logs", [0x0a, 0x0a], tagged(0x1a, 1_000_000)],
+    ["logs", [0x0a, 0x12, 0x0a], tagged(0x1a, 100_000)],
+    ["metrics", [0x0a, 0x12, 0x12], concatenate([nested([0x2a], new Uint8Array(0)), tagged(0x62, 100_000)])],
     ["spans", [0x0a, 0x12, 0x12], tagged(0x5a, 3_000_000)],
     ["spans", [0x0a, 0x12, 0x12], tagged(0x6a, 3_000_000)],
     ["metrics", [0x0a, 0x12, 0x12, 0x5a, 0x0a], tagged(0x32, 3_000_000)],

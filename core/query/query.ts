@@ -182,7 +182,7 @@ const emptySelect: SqlNode = {
  * Returns the most rows that the statement can give: one more than the limit, to know whether there were more.
  */
 function limitRows(tree: SqlTree, limit: number): number {
-  const rowsMax = limit + 1;
+  const rowsMax = Math.min(limit, 2 ** 52) + 1;
   const node = tree.statements[0].node;
   if (!isNode(node) || !Array.isArray(node.modifiers)) return Infinity;
   if (isNode(node.from_table) && node.from_table.type === "SHOW_REF") return rowsMax; // a row a column

@@ -8,6 +8,9 @@
  * Invariants: (1) no call here runs a statement synchronously, for the memtable's callbacks need this thread.
  * (2) A connection is closed only when nothing runs on it. (3) A pin outlives everything that may read it.
  */
+import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
+import process from "node:process";
 import type {
   DuckDBConnection,
   DuckDBInstance,
@@ -28,22 +31,21 @@ import {
   registerMemtable,
 } from "./memtable.ts";
 import { columnReader, readBatch } from "./result.ts";
-import { openSlots, type Slots } from "./slots.ts";
+import { openSlots, type Slots, statementsAtOnce } from "./slots.ts";
 
 export interface DuckDBEngineOptions {
   /** Absolute path of the data folder. */
   readonly dataDir: string;
-  /** Folder below it that statements may read. */
+  /** Folder that statements may read, absolute or below the data folder. */
   readonly parquetDir?: string;
-  /** Folder below it for what does not fit in memory; removed when the engine closes. */
+  /** More folders that they may read, absolute. */
+  readonly alsoRead?: readonly string[];
+  /** Folder for what does not fit in memory, absolute or below the data folder; made when first needed. */
   readonly spillDir?: string;
   readonly memoryBytes: number;
   readonly spillBytes: number;
   readonly threads: number;
-  /**
-   * Statements that run at once; others wait. Each holds a thread of the runtime's pool, which also serves
-   * file reads and syncs, so this stays small.
-   */
+  /** Statements that run at once; others wait. See `statementsAtOnce`. */
   readonly concurrency: number;
   /** Statements that may wait before one is refused as `overloaded`. */
   readonly waitingMax: number;
@@ -53,7 +55,7 @@ export const defaultEngineOptions = {
   memoryBytes: 512 * 1024 * 1024,
   spillBytes: 2 * 1024 * 1024 * 1024,
   threads: 2,
-  concurrency: 2,
+  concurrency: statementsAtOnce(process.env.UV_THREADPOOL_SIZE, availableParallelism()),
   waitingMax: 64,
 } as const;
 
@@ -61,7 +63,9 @@ export const defaultEngineOptions = {
 export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
   const slots = openSlots(options.concurrency);
   const running = new Set<EngineResult>();
+  const starting = new Set<Promise<unknown>>();
   let opened: Promise<Opened> | undefined;
+  let closing = new AbortController();
 
   const use = async (): Promise<Opened> => {
     opened ??= open(options).catch((error) => {
@@ -104,26 +108,35 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
     },
 
     async run(request) {
-      const slot = await slots.take(request.signal, options.waitingMax);
-      let result: EngineResult | undefined;
+      const signal = AbortSignal.any([request.signal, closing.signal]);
+      const slot = await slots.take(signal, options.waitingMax);
+      const begun = use().then((engine) =>
+        start(engine, options.dataDir, { ...request, signal }, slots, forgetIfFatal)
+      );
+      starting.add(begun);
       try {
-        const engine = await use();
-        result = await start(engine, options.dataDir, request, slots, forgetIfFatal);
+        const result = await begun;
+        const tracked: EngineResult = {
+          ...result,
+          close: () => result.close().finally(() => running.delete(tracked)),
+        };
+        running.add(tracked);
+        return tracked;
       } finally {
+        starting.delete(begun);
         slot();
       }
-      const { close } = result;
-      const tracked = { ...result, close: () => close().finally(() => running.delete(tracked)) };
-      running.add(tracked);
-      return tracked;
     },
 
     async close() {
-      const closing = opened;
-      opened = undefined;
+      closing.abort(new OpenWitError("unavailable", "the engine is closing"));
+      await Promise.allSettled(starting); // each tells its own caller what became of it
       await Promise.all([...running].map((result) => result.close()));
-      if (closing === undefined) return;
-      const { parser, instance } = await closing;
+      const closed = opened;
+      opened = undefined;
+      closing = new AbortController();
+      if (closed === undefined) return;
+      const { parser, instance } = await closed;
       parser.closeSync();
       instance.closeSync();
     },
@@ -149,13 +162,14 @@ async function open(options: DuckDBEngineOptions): Promise<Opened> {
     allow_unsigned_extensions: "false",
   });
   const parser = await instance.connect();
-  const spill = `${options.dataDir}/${options.spillDir ?? "tmp/query"}`;
-  const parquet = `${options.dataDir}/${options.parquetDir ?? "parquet"}/`;
+  const spill = resolve(options.dataDir, options.spillDir ?? "tmp/query");
+  const readable = [resolve(options.dataDir, options.parquetDir ?? "parquet"), ...options.alsoRead ?? []]
+    .map((folder) => quoteText(`${folder}/`)); // without the slash a folder beside it that begins alike would do
   // In this order: the fence closes once external access is off, and nothing changes once configuration is locked.
   const settings = [
     `SET temp_directory = ${quoteText(spill)}`,
     `SET max_temp_directory_size = '${Math.floor(options.spillBytes / 1024)}KiB'`,
-    `SET allowed_directories = [${quoteText(parquet)}]`,
+    `SET allowed_directories = [${readable.join(", ")}]`,
     "SET TimeZone = 'UTC'",
     "SET Calendar = 'gregorian'",
     "SET enable_external_access = false",
@@ -286,7 +300,7 @@ async function execute(
 
 function viewOf(table: EngineTable, dataDir: string, pin: MemtablePin): string {
   const columns = typedSelectList(table.signal);
-  const files = table.files.map((path) => quoteText(path.startsWith("/") ? path : `${dataDir}/${path}`));
+  const files = table.files.map((path) => quoteText(resolve(dataDir, path)));
   const memtable = `SELECT ${columns} FROM ${memtableFunctionName(table.signal)}(${pin.id})`;
   const parquet = `SELECT ${columns} FROM read_parquet([${files.join(", ")}], hive_partitioning = false)`;
   const parts = files.length === 0 ? [memtable] : table.chunks.length === 0 ? [parquet] : [parquet, memtable];

@@ -58,3 +58,15 @@ export function openSlots(count: number): Slots {
     },
   };
 }
+
+/**
+ * How many statements may run at once beside everything else.
+ *
+ * A running statement holds a thread of the runtime's pool, which also serves file reads and syncs: with both of two
+ * threads taken, a `stat` waited 1.7 s and an ingest's fsync would too. The pool has as many threads as there are
+ * processors, at least two, or as many as `UV_THREADPOOL_SIZE` said when the process began.
+ */
+export function statementsAtOnce(poolSize: string | undefined, processors: number): number {
+  const threads = Number(poolSize) > 0 ? Number(poolSize) : Math.max(2, processors);
+  return Math.max(1, Math.min(8, Math.floor(threads / 2)));
+}

@@ -273,6 +273,36 @@ test("a client that goes away stops its statement", async () => {
   expect(await fixture.rows("SELECT 1")).toEqual([[1]]);
 });
 
+test("an engine that is closed ends what runs and what waits, and opens again when used", async () => {
+  const runs = Array.from({ length: 6 }, () => fixture.rows(endless).catch((error) => error.code));
+  await Bun.sleep(100);
+  await fixture.engine.close();
+  expect(await Promise.all(runs)).toEqual(runs.map(() => "unavailable"));
+  expect(await fixture.rows("SELECT count(*) FROM logs")).toEqual([[String(rowCount)]]);
+});
+
+test("statements beyond those that may wait are refused as overloaded", async () => {
+  const small = await openFixture(10, { concurrency: 1, waitingMax: 1 });
+  const cross = "SELECT count(*) FROM range(100000) a, range(100000) b";
+  const runs = Array.from(
+    { length: 3 },
+    () => small.rows(cross, { timeoutMs: 500 }).catch((error) => error.code),
+  );
+  expect((await Promise.all(runs)).sort()).toEqual(["deadline_exceeded", "deadline_exceeded", "overloaded"]);
+  await small.close();
+});
+
+test("a file that is gone is not found, and the next statement runs", async () => {
+  const path = "parquet/gone.parquet";
+  const sources = () => ({
+    ...fixture.sources(new Set()),
+    logs: { signal: "logs" as const, files: [{ path, rows: 1, bytes: 1 }], chunks: [] },
+  });
+  const error = await fixture.rows("SELECT count(*) FROM logs", { sources }).catch((error) => error);
+  expect(error).toMatchObject({ code: "not_found" });
+  expect(await fixture.rows("SELECT 1")).toEqual([[1]]);
+});
+
 test("a reader that stops early releases what was pinned", async () => {
   const result = await fixture.start("SELECT * FROM range(1000000)", { limit: 1_000_000 });
   for await (const _ of result.batches) break;

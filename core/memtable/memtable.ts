@@ -90,13 +90,21 @@ export class Memtable {
 
   /** Resolves when nothing in these chunks is pending. */
   async settled(chunks: readonly MemtableChunk[]): Promise<void> {
-    while (chunks.some((each) => each.pending > 0)) await new Promise<void>((resolve) => this.#settled.push(resolve));
+    while (chunks.some((each) => each.pending > 0)) {
+      await new Promise<void>((resolve) => this.#settled.push(resolve));
+    }
   }
 
   /** Closes the open chunk and returns all there are, so that later requests go elsewhere. */
   freeze(): readonly MemtableChunk[] {
     const frozen = this.chunks.filter((each) => each.chunk.rows > 0);
-    this.chunks = [...frozen, { chunk: new Chunk(this.signal), rows: 0, lastLsn: 0, firstLsn: 0, pending: 0 }];
+    this.chunks = [...frozen, {
+      chunk: new Chunk(this.signal),
+      rows: 0,
+      lastLsn: 0,
+      firstLsn: 0,
+      pending: 0,
+    }];
     return frozen;
   }
 

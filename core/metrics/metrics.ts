@@ -10,7 +10,10 @@ type Labels = Readonly<Record<string, string>>;
 
 export class Metrics {
   readonly #values = new Map<MetricName, Map<string, { labels: Labels; value: number }>>();
-  readonly #histograms = new Map<MetricName, Map<string, { labels: Labels; counts: Float64Array; sum: number }>>();
+  readonly #histograms = new Map<
+    MetricName,
+    Map<string, { labels: Labels; counts: Float64Array; sum: number }>
+  >();
   readonly #gauges = new Map<MetricName, () => readonly { labels?: Labels; value: number }[]>();
 
   /** Adds to a counter. */
@@ -49,7 +52,9 @@ export class Metrics {
   total(name: MetricName, labels: Labels = {}): number {
     let sum = 0;
     for (const series of this.#values.get(name)?.values() ?? []) {
-      if (Object.entries(labels).every(([label, value]) => series.labels[label] === value)) sum += series.value;
+      if (Object.entries(labels).every(([label, value]) => series.labels[label] === value)) {
+        sum += series.value;
+      }
     }
     return sum;
   }
@@ -57,7 +62,12 @@ export class Metrics {
   /** Everything, in the text format, in the order of the table of names. */
   render(): string {
     const lines: string[] = [];
-    for (const [name, { type, help }] of Object.entries(metricTable) as [MetricName, typeof metricTable[MetricName]][]) {
+    for (
+      const [name, { type, help }] of Object.entries(metricTable) as [
+        MetricName,
+        typeof metricTable[MetricName],
+      ][]
+    ) {
       lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
       for (const { labels, value } of this.#values.get(name)?.values() ?? []) {
         lines.push(`${name}${labelText(labels)} ${value}`);
@@ -80,7 +90,24 @@ export class Metrics {
 }
 
 /** Upper bounds in seconds: from a fast fsync (0.1 ms) to a statement's time-out. */
-const bucketBounds = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60];
+const bucketBounds = [
+  0.0001,
+  0.00025,
+  0.0005,
+  0.001,
+  0.0025,
+  0.005,
+  0.01,
+  0.025,
+  0.05,
+  0.1,
+  0.25,
+  0.5,
+  1,
+  2.5,
+  10,
+  60,
+];
 
 function entry<Name, Value>(map: Map<Name, Map<string, Value>>, name: Name): Map<string, Value> {
   let series = map.get(name);

@@ -2,15 +2,39 @@
 export const metricTable = {
   openwit_build_info: { type: "gauge", help: "Always 1; the version is in its label." },
   openwit_uptime_seconds: { type: "gauge", help: "Seconds since the process began to serve." },
-  openwit_requests_total: { type: "counter", help: "OTLP requests that were answered, by signal, protocol and outcome." },
-  openwit_accepted_records_total: { type: "counter", help: "Records that were decoded and sent to the WAL, by signal." },
-  openwit_acknowledged_records_total: { type: "counter", help: "Records that are durable and were acknowledged, by signal." },
-  openwit_acknowledged_bytes_total: { type: "counter", help: "Decompressed bytes of acknowledged requests, by signal." },
-  openwit_rejected_records_total: { type: "counter", help: "Records refused inside an accepted request, by signal and reason." },
+  openwit_requests_total: {
+    type: "counter",
+    help: "OTLP requests that were answered, by signal, protocol and outcome.",
+  },
+  openwit_accepted_records_total: {
+    type: "counter",
+    help: "Records that were decoded and sent to the WAL, by signal.",
+  },
+  openwit_acknowledged_records_total: {
+    type: "counter",
+    help: "Records that are durable and were acknowledged, by signal.",
+  },
+  openwit_acknowledged_bytes_total: {
+    type: "counter",
+    help: "Decompressed bytes of acknowledged requests, by signal.",
+  },
+  openwit_rejected_records_total: {
+    type: "counter",
+    help: "Records refused inside an accepted request, by signal and reason.",
+  },
   openwit_rejected_requests_total: { type: "counter", help: "Requests refused whole, by signal and reason." },
-  openwit_duplicate_requests_total: { type: "counter", help: "Re-sent requests that were acknowledged and not stored again, by signal." },
-  openwit_repaired_texts_total: { type: "counter", help: "Texts whose invalid UTF-8 was replaced by U+FFFD, by signal." },
-  openwit_ack_seconds: { type: "histogram", help: "Time from a whole request to its acknowledgement, by signal." },
+  openwit_duplicate_requests_total: {
+    type: "counter",
+    help: "Re-sent requests that were acknowledged and not stored again, by signal.",
+  },
+  openwit_repaired_texts_total: {
+    type: "counter",
+    help: "Texts whose invalid UTF-8 was replaced by U+FFFD, by signal.",
+  },
+  openwit_ack_seconds: {
+    type: "histogram",
+    help: "Time from a whole request to its acknowledgement, by signal.",
+  },
   openwit_wal_bytes: { type: "gauge", help: "Bytes of the WAL's files." },
   openwit_wal_files: { type: "gauge", help: "Files of the WAL." },
   openwit_wal_fsyncs_total: { type: "gauge", help: "fsyncs of WAL files since start." },
@@ -18,18 +42,27 @@ export const metricTable = {
   openwit_memtable_rows: { type: "gauge", help: "Durable rows that no segment holds yet, by signal." },
   openwit_memtable_bytes: { type: "gauge", help: "Memory of those rows." },
   openwit_flushes_total: { type: "counter", help: "Memtable flushes that were committed, by signal." },
-  openwit_flush_failures_total: { type: "counter", help: "Flushes that failed and will be tried again, by reason." },
+  openwit_flush_failures_total: {
+    type: "counter",
+    help: "Flushes that failed and will be tried again, by reason.",
+  },
   openwit_flush_seconds: { type: "histogram", help: "Time of a flush from freezing to commit." },
   openwit_flushed_rows_total: { type: "counter", help: "Rows that flushes wrote into segments, by signal." },
   openwit_segments: { type: "gauge", help: "Segments, by signal." },
   openwit_segment_bytes: { type: "gauge", help: "Bytes of segments, by signal." },
   openwit_segment_rows: { type: "gauge", help: "Rows in segments, by signal." },
-  openwit_quarantined_total: { type: "counter", help: "Things that could not be read and were put aside, by kind." },
+  openwit_quarantined_total: {
+    type: "counter",
+    help: "Things that could not be read and were put aside, by kind.",
+  },
   openwit_queries_total: { type: "counter", help: "Queries answered, by outcome." },
   openwit_query_seconds: { type: "histogram", help: "Time of a query from text to its last row." },
   openwit_disk_free_bytes: { type: "gauge", help: "Free bytes of the volume that holds the data." },
   openwit_process_resident_bytes: { type: "gauge", help: "Resident memory of the process." },
   openwit_process_cpu_seconds_total: { type: "gauge", help: "CPU time of the process, user and system." },
-} as const satisfies Record<string, { readonly type: "counter" | "gauge" | "histogram"; readonly help: string }>;
+} as const satisfies Record<
+  string,
+  { readonly type: "counter" | "gauge" | "histogram"; readonly help: string }
+>;
 
 export type MetricName = keyof typeof metricTable;

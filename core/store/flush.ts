@@ -77,7 +77,11 @@ export class Flusher {
     metrics.observe("openwit_flush_seconds", (clock.monotonicMs() - startedMs) / 1_000);
   }
 
-  async #writeSegments(memtable: Memtable, chunks: readonly MemtableChunk[], lsnTo: number): Promise<SegmentMeta[]> {
+  async #writeSegments(
+    memtable: Memtable,
+    chunks: readonly MemtableChunk[],
+    lsnTo: number,
+  ): Promise<SegmentMeta[]> {
     const { signal } = memtable;
     const parts = chunks.map(({ chunk, rows }) => ({ chunk, rowCount: rows }));
     const groups = splitByHour(signal, parts);

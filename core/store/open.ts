@@ -38,8 +38,13 @@ export async function openStore(env: StoreEnv, options: StoreOptions): Promise<S
       hash: record.hash.toHex(),
       error,
     });
-    log("error", "a request in the WAL no longer decodes; it was put aside", { lsn: record.lsn, path, error });
+    log("error", "a request in the WAL no longer decodes; it was put aside", {
+      lsn: record.lsn,
+      path,
+      error,
+    });
   });
+  await store.endReplay();
   const { report } = reading;
   metrics.add("openwit_quarantined_total", report.gaps.length, { kind: "wal_gap" });
   const watermark = Math.max(0, ...manifest.state.watermarks.values());
@@ -65,7 +70,11 @@ export interface Scratch {
 }
 
 /** Opens a folder that no server runs on, to ask it, and writes nothing there. @throws OpenWitError */
-export async function openStoreReadOnly(env: StoreEnv, options: StoreOptions, scratch: Scratch): Promise<Store> {
+export async function openStoreReadOnly(
+  env: StoreEnv,
+  options: StoreOptions,
+  scratch: Scratch,
+): Promise<Store> {
   const manifest = await Manifest.open(env, { readOnly: true });
   const reading = readWal(env.disk, env.log, { quarantine: false });
   const store = new Store(env, options, manifest, await findDamaged(env, manifest), scratch);
@@ -109,7 +118,11 @@ async function replay(
     // A request that was refused when its file failed may be on disk all the same, and again as its client's retry.
     const again = dedup.seen(hash, receivedAtNs);
     dedup.add(hash, receivedAtNs, lsn);
-    if (again || lsn <= (manifest.state.watermarks.get(streamKey(tenant, signal)) ?? 0)) continue;
+    if (lsn <= (manifest.state.watermarks.get(streamKey(tenant, signal)) ?? 0)) continue;
+    if (again) {
+      store.pass(tenant, signal, lsn);
+      continue;
+    }
     try {
       const body = decodeBody(record);
       const protobuf = record.encoding === "json" ? jsonToProtobuf(signal, body) : body;
@@ -118,6 +131,7 @@ async function replay(
       const error = toOpenWitError(thrown);
       if (!["malformed", "corrupt", "too_large", "invalid_argument"].includes(error.code)) throw error;
       await putAside(record, error);
+      store.pass(tenant, signal, lsn);
     }
   }
   if (!sidecarsRead) rememberFreed(dedup, reading);

@@ -1,7 +1,7 @@
 /**
  * Settles the difference between the files that exist and those that the manifest names, at start.
  *
- * - A temporary file was never finished: it is removed.
+ * - A temporary file was never finished: it is removed. So is a file that the manifest calls retired.
  * - A segment that the manifest does not name was written by a flush whose edit did not come: its rows are still
  *   in the WAL, and it is removed. One whose rows the WAL no longer has is put into the quarantine instead.
  * - A segment that the manifest names and that is missing or of another size is left out of queries and reported.
@@ -14,13 +14,15 @@ import { parseFooter } from "../segment/footer.ts";
 import { segmentRoot } from "../segment/path.ts";
 import { readParquetFooter } from "../segment/reader.ts";
 import { quarantineFolder } from "../wal/quarantine.ts";
+import { RetiredSegments } from "./retired.ts";
 import { type StoreEnv, streamKey } from "./store.ts";
 
 /** Returns how many files were removed or put aside. */
 export async function sweepOrphans(env: StoreEnv, manifest: Manifest): Promise<number> {
   const { disk, log, metrics } = env;
+  const retired = new RetiredSegments(disk, env.clock, manifest);
+  let swept = await retired.sweep();
   const named = new Set([...manifest.state.segments.values()].map(({ path }) => path));
-  let swept = 0;
   for await (const path of filesUnder(disk, segmentRoot)) {
     if (named.has(path)) continue;
     swept++;
@@ -48,8 +50,9 @@ export async function findDamaged(env: StoreEnv, manifest: Manifest): Promise<Ma
   for (const { id, path, bytes } of manifest.state.segments.values()) {
     const found = await env.disk.stat(path);
     if (found === undefined) damaged.set(id, `${path} is missing`);
-    else if (found.bytes !== bytes) damaged.set(id, `${path} has ${found.bytes} bytes, the manifest says ${bytes}`);
-    else continue;
+    else if (found.bytes !== bytes) {
+      damaged.set(id, `${path} has ${found.bytes} bytes, the manifest says ${bytes}`);
+    } else continue;
     env.log("error", "a segment is damaged and left out of answers", { segment: id, why: damaged.get(id) });
   }
   return damaged;
@@ -68,7 +71,9 @@ async function whyKeep(disk: Disk, manifest: Manifest, path: string): Promise<st
   try {
     const { tenant, signal, lsnFrom } = parseFooter((await readParquetFooter(disk, path)).keyValues);
     const watermark = manifest.state.watermarks.get(streamKey(tenant, signal)) ?? 0;
-    return lsnFrom > watermark ? undefined : `its rows from LSN ${lsnFrom} are not in the WAL (flushed to ${watermark})`;
+    return lsnFrom > watermark
+      ? undefined
+      : `its rows from LSN ${lsnFrom} are not in the WAL (flushed to ${watermark})`;
   } catch (thrown) {
     return `it cannot be read: ${toOpenWitError(thrown).message}`;
   }

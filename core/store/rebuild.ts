@@ -13,13 +13,18 @@ import { readParquetFooter } from "../segment/reader.ts";
 import { filesUnder } from "./orphans.ts";
 import { type StoreEnv, streamKey } from "./store.ts";
 
-type FoundSegment = SegmentFooter & Required<FooterOrigin> & { readonly path: string; readonly bytes: number };
+type FoundSegment = SegmentFooter & Required<FooterOrigin> & {
+  readonly path: string;
+  readonly bytes: number;
+};
 
 /** What the segments say exists. Of a damaged manifest, what could be read is kept. @throws OpenWitError */
 export async function rebuildManifest(
   env: StoreEnv,
   readable: ManifestState,
-): Promise<{ nodeId: string; segments: SegmentMeta[]; watermarks: [string, number][]; settings: [string, unknown][] }> {
+): Promise<
+  { nodeId: string; segments: SegmentMeta[]; watermarks: [string, number][]; settings: [string, unknown][] }
+> {
   const found: FoundSegment[] = [];
   for await (const path of filesUnder(env.disk, segmentRoot)) {
     if (!path.endsWith(".parquet")) continue;
@@ -33,7 +38,9 @@ export async function rebuildManifest(
     }
   }
   const { segments, watermarks } = planRebuild(found);
-  for (const [stream, lsn] of readable.watermarks) watermarks[stream] = Math.max(lsn, watermarks[stream] ?? 0);
+  for (const [stream, lsn] of readable.watermarks) {
+    watermarks[stream] = Math.max(lsn, watermarks[stream] ?? 0);
+  }
   return {
     nodeId: found.at(-1)?.nodeId ?? readable.nodeId,
     segments,
@@ -65,11 +72,12 @@ function withoutFirstTries(segments: readonly FoundSegment[]): FoundSegment[] {
   const ordered = segments.toSorted((a, b) => b.lsnTo - a.lsnTo || (a.flushIds[0] < b.flushIds[0] ? 1 : -1));
   const kept: FoundSegment[] = [];
   for (const segment of ordered) {
-    const isFirstTry = segment.level === 0 && kept.some((other) =>
-      other.level === 0 && other.flushIds[0] !== segment.flushIds[0] &&
-      other.tenant === segment.tenant && other.signal === segment.signal &&
-      other.lsnFrom <= segment.lsnTo && segment.lsnFrom <= other.lsnTo
-    );
+    const isFirstTry = segment.level === 0 &&
+      kept.some((other) =>
+        other.level === 0 && other.flushIds[0] !== segment.flushIds[0] &&
+        other.tenant === segment.tenant && other.signal === segment.signal &&
+        other.lsnFrom <= segment.lsnTo && segment.lsnFrom <= other.lsnTo
+      );
     if (!isFirstTry) kept.push(segment);
   }
   return kept;

@@ -24,6 +24,7 @@ import type { SegmentEncoder } from "../segment/encoder.ts";
 import { contentHash, DedupWindow } from "../wal/dedup.ts";
 import type { Wal, WalOptions } from "../wal/wal.ts";
 import { Flusher } from "./flush.ts";
+import { RetiredSegments } from "./retired.ts";
 import type { Scratch } from "./open.ts";
 
 export interface StoreEnv {
@@ -59,6 +60,8 @@ export const defaultStoreOptions: StoreOptions = {
 export interface PinnedStream {
   readonly segments: readonly SegmentMeta[];
   readonly chunks: readonly { readonly chunk: MemtableChunk["chunk"]; readonly rows: number }[];
+  /** To be called once: until then the files of the segments stay. */
+  release(): void;
 }
 
 /** Rows [fromRow, endRow) of a chunk that just became visible. */
@@ -69,6 +72,8 @@ export class Store {
   readonly #memtables = new Map<string, Memtable>();
   readonly #listeners = new Map<string, Set<RowsListener>>();
   readonly #inFlight = new Map<string, Promise<unknown>>();
+  /** Takes segments out of the data, and removes their files when nobody reads them. */
+  readonly retired: RetiredSegments;
   readonly #flusher: Flusher;
   /** Decompressed bytes of requests between arrival and acknowledgement. */
   #underWayBytes = 0;
@@ -79,6 +84,8 @@ export class Store {
   #maintenanceDone: Promise<void> = Promise.resolve();
 
   #wal: Wal | undefined;
+  /** LSNs that recovery passed over, by stream. */
+  #passed: Record<string, number> = {};
   /** Segments in the scratch folder of a store that was opened to read. */
   readonly #spilled: SegmentMeta[] = [];
 
@@ -90,6 +97,7 @@ export class Store {
     readonly damaged: ReadonlyMap<string, string>,
     scratch?: Scratch,
   ) {
+    this.retired = new RetiredSegments(env.disk, env.clock, manifest);
     this.#flusher = new Flusher(env, manifest.state.nodeId, scratch, this.#commit);
   }
 
@@ -117,7 +125,9 @@ export class Store {
    */
   async ingest(request: IngestRequest): Promise<IngestResult> {
     if (this.#closed) {
-      throw new OpenWitError("unavailable", "this node is shutting down", { hint: "send it again in a moment" });
+      throw new OpenWitError("unavailable", "this node is shutting down", {
+        hint: "send it again in a moment",
+      });
     }
     this.#admit(request);
     this.#underWayBytes += request.body.length;
@@ -131,11 +141,13 @@ export class Store {
   /** What a query of a tenant's signal sees now; one synchronous turn. */
   pin(tenant: string, signal: Signal): PinnedStream {
     const memtable = this.#memtables.get(streamKey(tenant, signal));
+    const segments = [
+      ...this.manifest.segmentsOf(tenant, signal).filter((segment) => !this.damaged.has(segment.id)),
+      ...this.#spilled.filter((segment) => segment.tenant === tenant && segment.signal === signal),
+    ];
     return {
-      segments: [
-        ...this.manifest.segmentsOf(tenant, signal).filter((segment) => !this.damaged.has(segment.id)),
-        ...this.#spilled.filter((segment) => segment.tenant === tenant && segment.signal === signal),
-      ],
+      segments,
+      release: this.retired.pin(segments),
       chunks: (memtable?.chunks ?? []).filter((each) => each.rows > 0)
         .map(({ chunk, rows }) => ({ chunk, rows })),
     };
@@ -180,7 +192,9 @@ export class Store {
   /** Rows and memory of the memtables, by signal. */
   memtableStats(): { signal: Signal; tenants: number; rows: number; bytes: number }[] {
     return signals.map((signal) => {
-      const of = [...this.#memtables.values()].filter((memtable) => memtable.signal === signal && memtable.rows > 0);
+      const of = [...this.#memtables.values()].filter((memtable) =>
+        memtable.signal === signal && memtable.rows > 0
+      );
       return {
         signal,
         tenants: of.length,
@@ -191,7 +205,13 @@ export class Store {
   }
 
   /** Applies a request that the WAL holds already: recovery only. Flushes when the memory bound is reached. */
-  async replay(tenant: string, signal: Signal, body: Uint8Array, receivedAtNs: bigint, lsn: number): Promise<number> {
+  async replay(
+    tenant: string,
+    signal: Signal,
+    body: Uint8Array,
+    receivedAtNs: bigint,
+    lsn: number,
+  ): Promise<number> {
     const memtable = this.#memtable(tenant, signal);
     const at = memtable.open();
     const fromRow = at.chunk.rows;
@@ -204,6 +224,24 @@ export class Store {
       for (const each of this.#memtables.values()) await this.#flushStream(each);
     }
     return report.rows;
+  }
+
+  /**
+   * Passes over a request that the WAL holds and that is not to be applied: recovery only. Its stream's next flush
+   * covers it; where there is nothing to flush, `endReplay` moves the watermark, or its WAL file would stay for ever.
+   */
+  pass(tenant: string, signal: Signal, lsn: number): void {
+    const last = this.#memtables.get(streamKey(tenant, signal))?.chunks.findLast((each) => each.rows > 0);
+    if (last !== undefined) last.lastLsn = lsn;
+    else this.#passed[streamKey(tenant, signal)] = lsn;
+  }
+
+  /** @throws OpenWitError `io`, `disk_full` */
+  async endReplay(): Promise<void> {
+    const watermarks = Object.entries(this.#passed)
+      .filter(([stream]) => (this.#memtables.get(stream)?.rows ?? 0) === 0);
+    if (watermarks.length > 0) await this.manifest.commit({ watermarks: Object.fromEntries(watermarks) });
+    this.#passed = {};
   }
 
   #admit(request: IngestRequest): void {
@@ -237,11 +275,18 @@ export class Store {
     const bytesBefore = at.chunk.bytes;
     const protobuf = request.encoding === "json" ? jsonToProtobuf(signal, request.body) : request.body;
     const report = decodeRequest(signal, protobuf, at.chunk, receivedAtNs);
-    if (report.repairedTexts > 0) metrics.add("openwit_repaired_texts_total", report.repairedTexts, { signal });
+    if (report.repairedTexts > 0) {
+      metrics.add("openwit_repaired_texts_total", report.repairedTexts, { signal });
+    }
     if (report.rejected > 0) {
       metrics.add("openwit_rejected_records_total", report.rejected, { signal, reason: "invalid" });
     }
-    const result = { rows: report.rows, rejected: report.rejected, message: report.message, duplicate: false };
+    const result = {
+      rows: report.rows,
+      rejected: report.rejected,
+      message: report.message,
+      duplicate: false,
+    };
     if (report.rows === 0) return result;
 
     let appended;
@@ -291,9 +336,13 @@ export class Store {
     if (memtable === undefined) {
       if (this.#memtables.size >= this.options.streamsMax) this.#forgetIdleStreams();
       if (this.#memtables.size >= this.options.streamsMax) {
-        throw new OpenWitError("overloaded", `${this.#memtables.size} tenant streams are open, which is the most`, {
-          hint: "send under fewer tenant names",
-        });
+        throw new OpenWitError(
+          "overloaded",
+          `${this.#memtables.size} tenant streams are open, which is the most`,
+          {
+            hint: "send under fewer tenant names",
+          },
+        );
       }
       this.#memtables.set(key, memtable = new Memtable(tenant, signal));
     }
@@ -321,6 +370,7 @@ export class Store {
         }
         await this.wal.sealIfDue();
         await this.#freeWal();
+        await this.retired.sweep();
       } catch (thrown) {
         // The rows stay in memory and in the WAL; the next round tries again.
         const reason = thrown instanceof OpenWitError ? thrown.code : "internal";
@@ -342,7 +392,9 @@ export class Store {
   }
 
   async #freeWal(): Promise<void> {
-    await this.wal.free((tenant, signal) => this.manifest.state.watermarks.get(streamKey(tenant, signal)) ?? 0);
+    await this.wal.free((tenant, signal) =>
+      this.manifest.state.watermarks.get(streamKey(tenant, signal)) ?? 0
+    );
   }
 }
 

@@ -22,7 +22,10 @@ export function apiApp(node: Node): Hono {
   app.get("/ready", (context) => {
     const ready = node.phase === "ready";
     if (!ready) context.header("Retry-After", "1");
-    return context.json({ status: ready ? "ready" : "not ready", phase: node.phase, reason: node.reason }, ready ? 200 : 503);
+    return context.json(
+      { status: ready ? "ready" : "not ready", phase: node.phase, reason: node.reason },
+      ready ? 200 : 503,
+    );
   });
   app.get("/metrics", (context) => {
     context.header("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
@@ -47,6 +50,11 @@ export function apiApp(node: Node): Hono {
 /** The documented form of every refusal: `{error: {code, message, hint, retryable, position}}`. */
 export function errorResponse(error: OpenWitError): Response {
   const headers = new Headers({ "Content-Type": "application/json" });
-  if (error.retryAfterMs !== undefined) headers.set("Retry-After", String(Math.ceil(error.retryAfterMs / 1_000)));
-  return Response.json({ error }, { status: errorMappings[error.code].http as ContentfulStatusCode, headers });
+  if (error.retryAfterMs !== undefined) {
+    headers.set("Retry-After", String(Math.ceil(error.retryAfterMs / 1_000)));
+  }
+  return Response.json({ error }, {
+    status: errorMappings[error.code].http as ContentfulStatusCode,
+    headers,
+  });
 }

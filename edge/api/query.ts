@@ -48,7 +48,9 @@ export function queryRoutes(host: QueryHost): Hono {
   app.post("/api/search", async (context) => {
     const { query, limit, client_id, ...rest } = asRecord(await jsonOf(context));
     refuseUnknown(rest, ["query", "limit", "client_id"]);
-    if (client_id !== undefined && typeof client_id !== "string") throw wrongField("client_id", "a tenant's name");
+    if (client_id !== undefined && typeof client_id !== "string") {
+      throw wrongField("client_id", "a tenant's name");
+    }
     const header = context.req.header("X-Scope-OrgID");
     if (header !== undefined && client_id !== undefined && header !== client_id) {
       throw new OpenWitError("invalid_argument", "X-Scope-OrgID and client_id name different tenants", {
@@ -95,18 +97,23 @@ async function respond(
 
 /** What a tenant's statement sees, pinned in this one turn. */
 function pinSources(store: Store, tenant: string): QuerySources {
-  const sources = signals.map((signal): [Signal, TableSource] => {
-    const { segments, chunks } = store.pin(tenant, signal);
-    return [signal, { signal, files: segments, chunks }];
-  });
-  // Chunks are held by reference, and segments are not deleted while the process runs: nothing to give back.
-  return { ...Object.fromEntries(sources) as Record<Signal, TableSource>, release: () => {} };
+  const pins = signals.map((signal) => ({ signal, ...store.pin(tenant, signal) }));
+  const sources = pins.map(({ signal, segments, chunks }): [Signal, TableSource] => [
+    signal,
+    { signal, files: segments, chunks },
+  ]);
+  return {
+    ...Object.fromEntries(sources) as Record<Signal, TableSource>,
+    release: () => pins.forEach(({ release }) => release()),
+  };
 }
 
 /** What is missing of a tenant's segments, in words. */
 function damageOf(store: Store, tenant: string): string[] {
   return [...store.damaged].flatMap(([id, why]) =>
-    store.manifest.state.segments.get(id)?.tenant === tenant ? [`a segment is missing from this answer: ${why}`] : []
+    store.manifest.state.segments.get(id)?.tenant === tenant
+      ? [`a segment is missing from this answer: ${why}`]
+      : []
   );
 }
 
@@ -116,7 +123,9 @@ function formatOf(accept: string | undefined): ResultFormat {
   for (const part of accept.split(",")) {
     const type = part.split(";")[0].trim().toLowerCase();
     if (type === "*/*" || type === "application/*") return "json";
-    const format = (Object.keys(resultFormats) as ResultFormat[]).find((each) => resultFormats[each].type === type);
+    const format = (Object.keys(resultFormats) as ResultFormat[]).find((each) =>
+      resultFormats[each].type === type
+    );
     if (format !== undefined) return format;
   }
   throw new OpenWitError("invalid_argument", `no answer has the type ${accept.slice(0, 100)}`, {
@@ -128,14 +137,20 @@ function formatOf(accept: string | undefined): ResultFormat {
 async function jsonOf(context: Context): Promise<unknown> {
   const type = (context.req.header("Content-Type") ?? "").split(";")[0].trim().toLowerCase();
   if (type !== "application/json") {
-    throw new OpenWitError("unsupported_media_type", `the body is ${type || "of no type"}, expected application/json`, {
-      hint: "set Content-Type: application/json",
-    });
+    throw new OpenWitError(
+      "unsupported_media_type",
+      `the body is ${type || "of no type"}, expected application/json`,
+      {
+        hint: "set Content-Type: application/json",
+      },
+    );
   }
   try {
     return await context.req.json();
   } catch (cause) {
-    throw new OpenWitError("invalid_argument", `the body is not JSON: ${(cause as Error).message}`, { cause });
+    throw new OpenWitError("invalid_argument", `the body is not JSON: ${(cause as Error).message}`, {
+      cause,
+    });
   }
 }
 
@@ -162,7 +177,10 @@ function parseParams(params: unknown): QueryBody["params"] {
   if (params === undefined || params === null) return undefined;
   const values = typeof params === "object" ? Object.values(params) : [undefined];
   if (!values.every((value) => value === null || ["string", "number", "boolean"].includes(typeof value))) {
-    throw wrongField("params", "a list for $1, $2 … or an object for $name, of strings, numbers, booleans and nulls");
+    throw wrongField(
+      "params",
+      "a list for $1, $2 … or an object for $name, of strings, numbers, booleans and nulls",
+    );
   }
   return params as QueryBody["params"];
 }
@@ -175,8 +193,12 @@ function parseTime(field: string, value: unknown): bigint | undefined {
 }
 
 function asRecord(value: unknown): Record<string, unknown> {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new OpenWitError("invalid_argument", "the body is not a JSON object", { hint: 'send {"sql": "SELECT …"}' });
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  throw new OpenWitError("invalid_argument", "the body is not a JSON object", {
+    hint: 'send {"sql": "SELECT …"}',
+  });
 }
 
 function refuseUnknown(rest: Record<string, unknown>, known: readonly string[]): void {

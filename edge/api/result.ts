@@ -11,7 +11,10 @@ export const resultFormats = {
   ndjson: { type: "application/x-ndjson", pieces: toNdjson },
   csv: { type: "text/csv", pieces: toCsv },
   arrow: { type: "application/vnd.apache.arrow.stream", pieces: toArrow },
-} as const satisfies Record<string, { readonly type: string; readonly pieces: (result: QueryResult) => Pieces }>;
+} as const satisfies Record<
+  string,
+  { readonly type: string; readonly pieces: (result: QueryResult) => Pieces }
+>;
 
 export type ResultFormat = keyof typeof resultFormats;
 
@@ -38,7 +41,9 @@ export async function answer(
     finish(toOpenWitError(error).code);
     throw error;
   }
-  const headers: Record<string, string> = { "Content-Type": type === "text/csv" ? `${type}; charset=utf-8` : type };
+  const headers: Record<string, string> = {
+    "Content-Type": type === "text/csv" ? `${type}; charset=utf-8` : type,
+  };
   if (warnings.length > 0) headers["X-OpenWit-Partial"] = warnings.join("; ").slice(0, 1_000);
   return new Response(streamOf(first, iterator, finish), { headers });
 }

@@ -57,7 +57,9 @@ export function parseSignal(text: string): Signal {
 /** Whether a row passes a filter: read from the vectors, so that most rows are never made objects. */
 export function passes(filter: TailFilter, chunk: Chunk, row: number): boolean {
   const vector = (name: string) => chunk.vectors[columnIndex(chunk.signal, name)];
-  if (filter.service !== undefined && (vector("service_name") as DictionaryVector).text(row) !== filter.service) {
+  if (
+    filter.service !== undefined && (vector("service_name") as DictionaryVector).text(row) !== filter.service
+  ) {
     return false;
   }
   if (filter.severityMin !== undefined && chunk.signal === "logs") {
@@ -70,7 +72,12 @@ export function passes(filter: TailFilter, chunk: Chunk, row: number): boolean {
   return true;
 }
 
-function eventStream(node: Node, tenant: string, signal: Signal, filter: TailFilter): ReadableStream<Uint8Array> {
+function eventStream(
+  node: Node,
+  tenant: string,
+  signal: Signal,
+  filter: TailFilter,
+): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const waiting: string[] = [];
   let dropped = 0;

@@ -16,7 +16,10 @@ export function parseFlags(args: string[], options: ParseArgsOptionsConfig, comm
   } catch (cause) {
     const unknown = /Unknown option '(--?[^']+)'/.exec((cause as Error).message)?.[1];
     if (unknown === undefined) {
-      throw new OpenWitError("invalid_argument", (cause as Error).message, { hint: `openwit ${command} --help`, cause });
+      throw new OpenWitError("invalid_argument", (cause as Error).message, {
+        hint: `openwit ${command} --help`,
+        cause,
+      });
     }
     const near = nearestWord(unknown.replace(/^-+/, ""), Object.keys(options));
     throw new OpenWitError("invalid_argument", `${command} has no flag ${unknown}`, {

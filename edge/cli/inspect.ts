@@ -81,12 +81,16 @@ function inspectorOf(name: string): Inspector {
 async function* inspectWal(disk: Disk, name: string, rows: boolean): AsyncGenerator<unknown> {
   const bytes = await readFile(disk, name);
   const header = decodeWalHeader(bytes.subarray(0, walHeaderBytes), name);
-  if (header === undefined) throw new OpenWitError("corrupt", `the header of ${name} is damaged: no record can be checked`);
+  if (header === undefined) {
+    throw new OpenWitError("corrupt", `the header of ${name} is damaged: no record can be checked`);
+  }
   yield { file: name, kind: "wal", version: walVersion, first_lsn: header.firstLsn, bytes: bytes.length };
   let at = walHeaderBytes;
   while (at < bytes.length) {
     const peek = peekRecord(bytes.subarray(at, at + recordHeaderBytes), header);
-    const record = peek === undefined ? undefined : decodeRecord(bytes.subarray(at, at + peek.length), header, name);
+    const record = peek === undefined
+      ? undefined
+      : decodeRecord(bytes.subarray(at, at + peek.length), header, name);
     if (peek === undefined || record === undefined) {
       const next = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(recordMark, at + 1);
       const end = next < 0 ? bytes.length : next;
@@ -106,14 +110,21 @@ function* describeRecord(record: WalRecord, offset: number, rows: boolean): Gene
   if (!rows) return;
   const decoded = decodeBody(record);
   const chunk = new Chunk(signal);
-  decodeRequest(signal, record.encoding === "json" ? jsonToProtobuf(signal, decoded) : decoded, chunk, receivedAtNs);
+  decodeRequest(
+    signal,
+    record.encoding === "json" ? jsonToProtobuf(signal, decoded) : decoded,
+    chunk,
+    receivedAtNs,
+  );
   for (let row = 0; row < chunk.rows; row++) yield { lsn: record.lsn, row: rowOf(chunk, row) };
 }
 
 async function* inspectManifest(disk: Disk, name: string): AsyncGenerator<unknown> {
   const bytes = await readFile(disk, name);
   const checksum = decodeManifestHeader(bytes, name);
-  if (checksum === undefined) throw new OpenWitError("corrupt", `the header of ${name} is damaged: no edit can be checked`);
+  if (checksum === undefined) {
+    throw new OpenWitError("corrupt", `the header of ${name} is damaged: no edit can be checked`);
+  }
   yield { file: name, kind: "manifest", version: manifestVersion, bytes: bytes.length };
   let at = manifestHeaderBytes;
   while (at < bytes.length) {
@@ -133,16 +144,27 @@ async function* inspectManifest(disk: Disk, name: string): AsyncGenerator<unknow
 async function* inspectSegment(disk: Disk, name: string): AsyncGenerator<unknown> {
   const { keyValues, schema, rowGroups, ...rest } = await readParquetFooter(disk, name);
   const ours = Object.fromEntries(Object.entries(keyValues).filter(([key]) => key.startsWith("openwit.")));
-  yield { file: name, kind: "segment", version: ours["openwit.format"], ...rest, row_groups: rowGroups.length, ...ours };
+  yield {
+    file: name,
+    kind: "segment",
+    version: ours["openwit.format"],
+    ...rest,
+    row_groups: rowGroups.length,
+    ...ours,
+  };
   for (const column of schema) {
     const path = column.path.join(".");
-    const chunks = rowGroups.flatMap(({ columns }) => columns.filter((chunk) => chunk.path.join(".") === path));
+    const chunks = rowGroups.flatMap(({ columns }) =>
+      columns.filter((chunk) => chunk.path.join(".") === path)
+    );
     yield {
       column: path,
       field_id: column.fieldId,
       type: column.type,
       repetition: column.repetition,
-      ...(column.isGroup ? {} : { compressed_bytes: chunks.reduce((sum, chunk) => sum + chunk.compressedBytes, 0) }),
+      ...(column.isGroup
+        ? {}
+        : { compressed_bytes: chunks.reduce((sum, chunk) => sum + chunk.compressedBytes, 0) }),
     };
   }
   for (const [index, group] of rowGroups.entries()) {

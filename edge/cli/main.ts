@@ -29,8 +29,14 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "answer a SQL query, from the running server or the data folder",
     load: async () => (await import("./query.ts")).queryCommand,
   },
-  tail: { summary: "follow records as they arrive", load: async () => (await import("./tail.ts")).tailCommand },
-  status: { summary: "say how the running server is", load: async () => (await import("./status.ts")).statusCommand },
+  tail: {
+    summary: "follow records as they arrive",
+    load: async () => (await import("./tail.ts")).tailCommand,
+  },
+  status: {
+    summary: "say how the running server is",
+    load: async () => (await import("./status.ts")).statusCommand,
+  },
   inspect: {
     summary: "print what is in a WAL, manifest or segment file",
     load: async () => (await import("./inspect.ts")).inspectCommand,
@@ -75,7 +81,9 @@ export function report(thrown: unknown): number {
   const error = toOpenWitError(thrown);
   process.stderr.write(`openwit: ${error.message}\n`);
   if (error.hint !== undefined) process.stderr.write(`  hint: ${error.hint}\n`);
-  if (error.code === "internal" && error.cause instanceof Error) process.stderr.write(`${error.cause.stack}\n`);
+  if (error.code === "internal" && error.cause instanceof Error) {
+    process.stderr.write(`${error.cause.stack}\n`);
+  }
   return errorMappings[error.code].exit;
 }
 

@@ -38,7 +38,9 @@ export async function openOffline(dataDir: string): Promise<Target> {
         log: (level, message, fields) => {
           if (level !== "error") return;
           const { error } = fields as { error?: unknown };
-          process.stderr.write(`openwit: ${message}${error === undefined ? "" : `: ${toOpenWitError(error).message}`}\n`);
+          process.stderr.write(
+            `openwit: ${message}${error === undefined ? "" : `: ${toOpenWitError(error).message}`}\n`,
+          );
         },
         encoder: inProcessEncoder(),
         metrics,

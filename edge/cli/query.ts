@@ -55,7 +55,9 @@ async function query(args: string[]): Promise<number> {
     });
   }
   if (positionals.length === 0 && process.stdin.isTTY) {
-    throw new OpenWitError("invalid_argument", "no SQL given", { hint: 'openwit query "SELECT count(*) FROM logs"' });
+    throw new OpenWitError("invalid_argument", "no SQL given", {
+      hint: 'openwit query "SELECT count(*) FROM logs"',
+    });
   }
   const format = String(values.format ?? (process.stdout.isTTY ? "table" : "ndjson"));
   if (!Object.hasOwn(acceptOf, format)) {
@@ -103,9 +105,13 @@ async function print(response: Response, format: string, limited: boolean): Prom
   if (format === "table") {
     const result = await response.json();
     process.stdout.write(renderTable(result.columns, result.rows, process.stdout.columns ?? 160));
-    process.stderr.write(`${result.row_count} ${result.row_count === 1 ? "row" : "rows"} in ${result.elapsed_ms} ms\n`);
+    process.stderr.write(
+      `${result.row_count} ${result.row_count === 1 ? "row" : "rows"} in ${result.elapsed_ms} ms\n`,
+    );
     for (const warning of result.warnings) process.stderr.write(`openwit: ${warning}\n`);
-    if (result.truncated) process.stderr.write(`openwit: rows were cut off at ${result.row_count}; see --limit\n`);
+    if (result.truncated) {
+      process.stderr.write(`openwit: rows were cut off at ${result.row_count}; see --limit\n`);
+    }
     return result.partial || result.truncated && !limited ? 3 : 0;
   }
   let tail = "";

@@ -10,7 +10,9 @@ import { version } from "../version.ts";
 import { parseFlags } from "./flags.ts";
 import type { Command } from "./main.ts";
 
-const flagKeys = Object.entries(configKeys as Record<string, ConfigKey>).filter(([, key]) => key.flag !== undefined);
+const flagKeys = Object.entries(configKeys as Record<string, ConfigKey>).filter(([, key]) =>
+  key.flag !== undefined
+);
 
 export const serveCommand: Command = {
   usage: `openwit serve: run the database: OTLP in, SQL out.
@@ -36,7 +38,9 @@ Example:
 
 async function serve(args: string[]): Promise<number> {
   const options = Object.fromEntries(
-    flagKeys.map(([, { flag, type }]) => [flag!, { type: type === "boolean" ? "boolean" as const : "string" as const }]),
+    flagKeys.map((
+      [, { flag, type }],
+    ) => [flag!, { type: type === "boolean" ? "boolean" as const : "string" as const }]),
   );
   const { values, positionals } = parseFlags(args, { ...options, config: { type: "string" } }, "serve");
   if (positionals.length > 0) {
@@ -74,7 +78,9 @@ async function readConfigFile(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (cause) {
-    throw new OpenWitError("invalid_argument", `cannot read --config ${path}: ${(cause as Error).message}`, { cause });
+    throw new OpenWitError("invalid_argument", `cannot read --config ${path}: ${(cause as Error).message}`, {
+      cause,
+    });
   }
 }
 

@@ -36,10 +36,14 @@ Example:
 function describe(status: any): string {
   const lines = [
     `OpenWit ${status.version} is ${status.phase}${status.reason ? `: ${status.reason}` : ""}`,
-    `data      ${status.data_dir}, ${bytes(status.disk?.free_bytes)} of ${bytes(status.disk?.total_bytes)} free`,
+    `data      ${status.data_dir}, ${bytes(status.disk?.free_bytes)} of ${
+      bytes(status.disk?.total_bytes)
+    } free`,
     `process   pid ${status.pid}, up ${status.uptime_seconds} s, ${bytes(status.resident_bytes)} resident`,
   ];
-  if (status.wal) lines.push(`WAL       ${status.wal.files} files, ${bytes(status.wal.bytes)}, sync ${status.wal.sync}`);
+  if (status.wal) {
+    lines.push(`WAL       ${status.wal.files} files, ${bytes(status.wal.bytes)}, sync ${status.wal.sync}`);
+  }
   const text = lines.join("\n") + "\n";
   if (!status.signals) return text;
   // deno-lint-ignore no-explicit-any -- as above
@@ -54,7 +58,8 @@ function describe(status: any): string {
   ]);
   const columns = ["signal", "in memory", "in segments", "segments", "bytes", "oldest", "newest"]
     .map((name, index) => ({ name, type: index > 0 && index < 4 ? "INTEGER" : "VARCHAR" }));
-  const damaged = Object.entries(status.damaged ?? {}).map(([id, why]) => `damaged segment ${id}: ${why}\n`).join("");
+  const damaged = Object.entries(status.damaged ?? {}).map(([id, why]) => `damaged segment ${id}: ${why}\n`)
+    .join("");
   return `${text}\n${renderTable(columns, rows, process.stdout.columns ?? 160)}${damaged}`;
 }
 

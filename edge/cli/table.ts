@@ -18,7 +18,9 @@ export function renderTable(
     if (widths[widest] <= cellWidthMin) break;
     widths[widest]--;
   }
-  const isNumber = columns.map(({ type }) => /INT|DOUBLE|FLOAT|DECIMAL|REAL/.test(type) && !/[[(]/.test(type));
+  const isNumber = columns.map(({ type }) =>
+    /INT|DOUBLE|FLOAT|DECIMAL|REAL/.test(type) && !/[[(]/.test(type)
+  );
   const line = (values: readonly string[]) =>
     values.map((value, index) => {
       const cut = value.length > widths[index] ? value.slice(0, widths[index] - 1) + "…" : value;

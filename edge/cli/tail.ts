@@ -57,7 +57,9 @@ async function tail(args: string[]): Promise<number> {
   try {
     for await (const { event, data } of events(response)) {
       if (event === "dropped") {
-        process.stderr.write(`openwit: ${JSON.parse(data).rows} records came faster than they could be shown\n`);
+        process.stderr.write(
+          `openwit: ${JSON.parse(data).rows} records came faster than they could be shown\n`,
+        );
       } else process.stdout.write((asJson ? data : oneLine(JSON.parse(data))) + "\n");
     }
   } catch (cause) {
@@ -92,7 +94,9 @@ function oneLine(row: Row): string {
   }
   if (row.duration_ns !== undefined) {
     const ms = (Number(row.duration_ns) / 1e6).toFixed(1).padStart(8);
-    return `${time} ${ms} ms ${row.service_name}  ${row.name}${row.status_code === 2 ? "  ERROR" : ""}  ${row.trace_id}`;
+    return `${time} ${ms} ms ${row.service_name}  ${row.name}${
+      row.status_code === 2 ? "  ERROR" : ""
+    }  ${row.trace_id}`;
   }
   return `${time} ${row.service_name}  ${row.metric_name} ${row.value ?? row.sum ?? ""} ${row.unit}`;
 }

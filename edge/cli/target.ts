@@ -28,7 +28,8 @@ export const targetFlags = {
   tenant: { type: "string" },
 } as const;
 
-export const targetUsage = `  --url URL              ask this server (default: OPENWIT_URL, or the one that runs here)
+export const targetUsage =
+  `  --url URL              ask this server (default: OPENWIT_URL, or the one that runs here)
   --data-dir DIR         data folder (default ./data); without a running server it is read directly
   --tenant NAME          tenant (default "default")`;
 
@@ -42,12 +43,17 @@ export async function findTarget(
 ): Promise<Target> {
   const url = flags.url ?? process.env.OPENWIT_URL;
   if (url !== undefined) return remote(url);
-  const dataDir = flags.dataDir ?? process.env.OPENWIT_STORAGE__DATA_DIR ?? configKeys["storage.data_dir"].default;
+  const dataDir = flags.dataDir ?? process.env.OPENWIT_STORAGE__DATA_DIR ??
+    configKeys["storage.data_dir"].default;
   const recorded = await readEndpoints(dataDir);
-  if (recorded !== undefined && await answers(recorded.endpoints.http)) return remote(recorded.endpoints.http);
+  if (recorded !== undefined && await answers(recorded.endpoints.http)) {
+    return remote(recorded.endpoints.http);
+  }
   if (await isDataFolder(dataDir)) {
     if (offline !== undefined) return await offline(dataDir);
-    throw new OpenWitError("not_found", `no server runs on ${dataDir}`, { hint: `openwit serve --data-dir ${dataDir}` });
+    throw new OpenWitError("not_found", `no server runs on ${dataDir}`, {
+      hint: `openwit serve --data-dir ${dataDir}`,
+    });
   }
   const { host, port } = parseListen(configKeys["networking.http"].default, "networking.http");
   const usual = `http://${host}:${port}`;
@@ -103,6 +109,8 @@ export async function expectOk(response: Response): Promise<Response> {
   } catch {
     error = undefined; // not ours: a proxy's page, say
   }
-  if (error === undefined) throw new OpenWitError("unavailable", `HTTP ${response.status}: ${text.slice(0, 200)}`);
+  if (error === undefined) {
+    throw new OpenWitError("unavailable", `HTTP ${response.status}: ${text.slice(0, 200)}`);
+  }
   throw new OpenWitError(error.code, error.message, { hint: error.hint, position: error.position });
 }

@@ -41,7 +41,9 @@ export interface ConfigInputs {
 
 /** @throws OpenWitError `invalid_argument`, naming the flag, variable, or file and key at fault */
 export async function loadConfig(inputs: ConfigInputs): Promise<Config> {
-  const fromFile = inputs.file === undefined ? new Map<string, string>() : await readYaml(inputs.file, inputs.environment);
+  const fromFile = inputs.file === undefined
+    ? new Map<string, string>()
+    : await readYaml(inputs.file, inputs.environment);
   checkEnvironment(inputs.environment);
   const read = <Value>(key: ConfigKeyName, parse: (text: string, name: string) => Value): Value => {
     const { flag, default: fallback } = configKeys[key] as ConfigKey;
@@ -104,7 +106,9 @@ async function readYaml(
   try {
     document = parse(text);
   } catch (cause) {
-    throw new OpenWitError("invalid_argument", `${path} is not valid YAML: ${(cause as Error).message}`, { cause });
+    throw new OpenWitError("invalid_argument", `${path} is not valid YAML: ${(cause as Error).message}`, {
+      cause,
+    });
   }
   const leaves = new Map<string, string>();
   const walk = (value: unknown, key: string) => {
@@ -129,15 +133,22 @@ async function readYaml(
 function expand(text: string, environment: ConfigInputs["environment"], name: string): string {
   return text.replaceAll(/\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}/g, (_, variable: string, fallback?: string) => {
     const value = environment[variable] ?? fallback;
-    if (value === undefined) throw new OpenWitError("invalid_argument", `${name}: variable ${variable} is not set`);
+    if (value === undefined) {
+      throw new OpenWitError("invalid_argument", `${name}: variable ${variable} is not set`);
+    }
     return value;
   });
 }
 
-function oneOf<const Words extends readonly string[]>(words: Words): (text: string, name: string) => Words[number] {
+function oneOf<const Words extends readonly string[]>(
+  words: Words,
+): (text: string, name: string) => Words[number] {
   return (text, name) => {
     if (words.includes(text)) return text;
-    throw new OpenWitError("invalid_argument", `${name} is ${JSON.stringify(text)}; expected ${words.join(", ")}`);
+    throw new OpenWitError(
+      "invalid_argument",
+      `${name} is ${JSON.stringify(text)}; expected ${words.join(", ")}`,
+    );
   };
 }
 
@@ -151,15 +162,21 @@ function unknownKey(what: string, key: string, known: readonly string[]): OpenWi
 /** Whoever opens a port to other machines must say so: there is no login yet, and no default password ever. */
 function checkExposure(config: Config): void {
   if (config.insecure) return;
-  for (const [flag, { host }] of Object.entries({
-    "http": config.http,
-    "otlp-http": config.otlpHttp,
-    "otlp-grpc": config.otlpGrpc,
-  })) {
+  for (
+    const [flag, { host }] of Object.entries({
+      "http": config.http,
+      "otlp-http": config.otlpHttp,
+      "otlp-grpc": config.otlpGrpc,
+    })
+  ) {
     if (!isLoopback(host)) {
-      throw new OpenWitError("invalid_argument", `--${flag} ${host} can be reached by other machines without a login`, {
-        hint: "bind it to 127.0.0.1, or say --insecure if the network is yours alone",
-      });
+      throw new OpenWitError(
+        "invalid_argument",
+        `--${flag} ${host} can be reached by other machines without a login`,
+        {
+          hint: "bind it to 127.0.0.1, or say --insecure if the network is yours alone",
+        },
+      );
     }
   }
 }

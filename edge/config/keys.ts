@@ -16,36 +16,76 @@ export interface ConfigKey {
 }
 
 export const configKeys = {
-  "storage.data_dir": { type: "path", default: "./data", flag: "data-dir", doc: "Folder that holds everything." },
+  "storage.data_dir": {
+    type: "path",
+    default: "./data",
+    flag: "data-dir",
+    doc: "Folder that holds everything.",
+  },
   "networking.http": {
     type: "listen",
     default: "127.0.0.1:6318",
     flag: "http",
     doc: "API, metrics and health.",
   },
-  "networking.otlp_http": { type: "listen", default: "127.0.0.1:4318", flag: "otlp-http", doc: "OTLP over HTTP." },
-  "networking.otlp_grpc": { type: "listen", default: "127.0.0.1:4317", flag: "otlp-grpc", doc: "OTLP over gRPC." },
+  "networking.otlp_http": {
+    type: "listen",
+    default: "127.0.0.1:4318",
+    flag: "otlp-http",
+    doc: "OTLP over HTTP.",
+  },
+  "networking.otlp_grpc": {
+    type: "listen",
+    default: "127.0.0.1:4317",
+    flag: "otlp-grpc",
+    doc: "OTLP over gRPC.",
+  },
   "networking.insecure": {
     type: "boolean",
     default: "false",
     flag: "insecure",
     doc: "Allow listeners that other machines reach, without any login.",
   },
-  "ingestion.body_max": { type: "size", default: "16MiB", doc: "Largest request body as it comes over the wire." },
-  "ingestion.decoded_max": { type: "size", default: "64MiB", doc: "Largest request body after decompression." },
+  "ingestion.body_max": {
+    type: "size",
+    default: "16MiB",
+    doc: "Largest request body as it comes over the wire.",
+  },
+  "ingestion.decoded_max": {
+    type: "size",
+    default: "64MiB",
+    doc: "Largest request body after decompression.",
+  },
   "wal.sync": {
     type: ["always", "interval", "never"],
     default: "always",
     flag: "wal-sync",
-    doc: "When a request is acknowledged: after fsync (always); once written, with an fsync every wal.interval " +
+    doc:
+      "When a request is acknowledged: after fsync (always); once written, with an fsync every wal.interval " +
       "(interval: a power cut may take that much); once written (never: the kernel decides).",
   },
-  "wal.interval": { type: "duration", default: "100ms", doc: "Time between fsyncs when wal.sync is interval." },
+  "wal.interval": {
+    type: "duration",
+    default: "100ms",
+    doc: "Time between fsyncs when wal.sync is interval.",
+  },
   "wal.file_size": { type: "size", default: "64MiB", doc: "Size at which a WAL file is sealed." },
   "wal.file_age": { type: "duration", default: "5m", doc: "Age at which a WAL file is sealed." },
-  "processing.flush_age": { type: "duration", default: "5m", doc: "Oldest a row may be before its stream is flushed." },
-  "processing.flush_size": { type: "size", default: "64MiB", doc: "Memory of a stream's rows at which it is flushed." },
-  "memory.limit": { type: "size", default: "512MiB", doc: "Ceiling for memtables, requests and queries together." },
+  "processing.flush_age": {
+    type: "duration",
+    default: "5m",
+    doc: "Oldest a row may be before its stream is flushed.",
+  },
+  "processing.flush_size": {
+    type: "size",
+    default: "64MiB",
+    doc: "Memory of a stream's rows at which it is flushed.",
+  },
+  "memory.limit": {
+    type: "size",
+    default: "512MiB",
+    doc: "Ceiling for memtables, requests and queries together.",
+  },
   "search.timeout": { type: "duration", default: "60s", doc: "Longest that one statement may run." },
   "search.rows_max": { type: "integer", default: "1000000", doc: "Most rows that one statement may return." },
   "search.threads": { type: "integer", default: "2", doc: "Threads of the SQL engine." },

@@ -34,7 +34,9 @@ export function parseSize(text: string, name: string): number {
 /** Milliseconds; parts add up, as in `1h30m`. */
 export function parseDuration(text: string, name: string): number {
   const trimmed = text.trim();
-  if (!/^(\d+(?:\.\d+)?(ms|s|m|h|d|w))+$/.test(trimmed)) throw bad(name, text, "a duration such as 500ms, 15m or 7d");
+  if (!/^(\d+(?:\.\d+)?(ms|s|m|h|d|w))+$/.test(trimmed)) {
+    throw bad(name, text, "a duration such as 500ms, 15m or 7d");
+  }
   let ms = 0;
   for (const [, amount, unit] of trimmed.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/g)) {
     ms += Number(amount) * durationUnitsMs[unit];

@@ -91,9 +91,13 @@ export class Node implements QueryHost {
   /** @throws OpenWitError `unavailable` while the node is not ready */
   store(): Store {
     if (this.#store !== undefined && this.phase === "ready") return this.#store;
-    throw new OpenWitError("unavailable", `this node is ${this.phase}${this.reason ? `: ${this.reason}` : ""}`, {
-      hint: "try again in a moment",
-    });
+    throw new OpenWitError(
+      "unavailable",
+      `this node is ${this.phase}${this.reason ? `: ${this.reason}` : ""}`,
+      {
+        hint: "try again in a moment",
+      },
+    );
   }
 
   engine(): SqlEngine {
@@ -194,14 +198,23 @@ export class Node implements QueryHost {
       app.onError((error) => errorResponse(toOpenWitError(error)));
       app.use(httpGuard(newGuard({ bindHost: listen.host })));
       app.route("/", apiApp(this));
-      return serveHttp(app, { ...listen, ...timeouts, requestTimeoutMs: queryTimeoutMs, requestBytesMax: apiBytesMax });
-    });
-    const otlpHttpListener = await this.#bind(config.otlpHttp, "otlp-http", (listen) =>
-      serveHttp(otlpHttp(deps, newGuard({ bindHost: listen.host })), {
+      return serveHttp(app, {
         ...listen,
         ...timeouts,
-        requestBytesMax: config.bodyBytesMax * 2,
-      }));
+        requestTimeoutMs: queryTimeoutMs,
+        requestBytesMax: apiBytesMax,
+      });
+    });
+    const otlpHttpListener = await this.#bind(
+      config.otlpHttp,
+      "otlp-http",
+      (listen) =>
+        serveHttp(otlpHttp(deps, newGuard({ bindHost: listen.host })), {
+          ...listen,
+          ...timeouts,
+          requestBytesMax: config.bodyBytesMax * 2,
+        }),
+    );
     const otlpGrpc = await this.#bind(
       config.otlpGrpc,
       "otlp-grpc",
@@ -215,16 +228,24 @@ export class Node implements QueryHost {
   }
 
   /** Opens a listener, or says which flag to change. */
-  async #bind<L extends Listener>(listen: Listen, flag: string, serve: (listen: Listen) => L | Promise<L>): Promise<L> {
+  async #bind<L extends Listener>(
+    listen: Listen,
+    flag: string,
+    serve: (listen: Listen) => L | Promise<L>,
+  ): Promise<L> {
     try {
       const listener = await serve(listen);
       this.#listeners.push(listener);
       return listener;
     } catch (cause) {
-      throw new OpenWitError("conflict", `cannot listen at ${listen.host}:${listen.port}: ${(cause as Error).message}`, {
-        hint: `another program may hold the port; choose one with --${flag} host:port`,
-        cause,
-      });
+      throw new OpenWitError(
+        "conflict",
+        `cannot listen at ${listen.host}:${listen.port}: ${(cause as Error).message}`,
+        {
+          hint: `another program may hold the port; choose one with --${flag} host:port`,
+          cause,
+        },
+      );
     }
   }
 
@@ -259,7 +280,10 @@ export class Node implements QueryHost {
       "openwit_memtable_rows",
       () => store.memtableStats().map(({ signal, rows }) => ({ labels: { signal }, value: rows })),
     );
-    metrics.gauge("openwit_memtable_bytes", () => store.memtableStats().reduce((sum, { bytes }) => sum + bytes, 0));
+    metrics.gauge(
+      "openwit_memtable_bytes",
+      () => store.memtableStats().reduce((sum, { bytes }) => sum + bytes, 0),
+    );
     const bySignal = (measure: (segment: { rows: number; bytes: number }) => number) => () =>
       signals.map((signal) => {
         let value = 0;

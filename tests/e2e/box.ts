@@ -47,7 +47,10 @@ export class Box implements AsyncDisposable {
       if (this.#process.exitCode !== null) throw new Error(`openwit serve ended: ${this.stderr}`);
       if (existsSync(record)) {
         this.endpoints = JSON.parse(readFileSync(record, "utf8")).endpoints;
-        const ready = await fetch(`${this.endpoints.http}/ready`).then((response) => response.ok, () => false);
+        const ready = await fetch(`${this.endpoints.http}/ready`).then(
+          (response) => response.ok,
+          () => false,
+        );
         if (ready) return this;
       }
       await Bun.sleep(10);

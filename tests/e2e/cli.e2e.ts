@@ -65,7 +65,8 @@ test("an unknown key of the configuration file is refused by name, with the near
 
 test("query finds the running server by its data folder, in each format", async () => {
   const sql = "SELECT body, severity_number FROM logs ORDER BY body LIMIT 2";
-  const ask = async (format: string) => (await box.run("query", "--data-dir", box.dataDir, "--format", format, sql)).stdout;
+  const ask = async (format: string) =>
+    (await box.run("query", "--data-dir", box.dataDir, "--format", format, sql)).stdout;
   expect(await ask("csv")).toBe("body,severity_number\nfirst order,9\nsecond order,9\n");
   expect((await ask("ndjson")).trim().split("\n").map((line) => JSON.parse(line))).toEqual([
     { body: "first order", severity_number: 9 },
@@ -167,6 +168,8 @@ function logsOf(service: string, bodies: string[]): unknown {
 function listing(folder: string): string[] {
   return readdirSync(folder, { recursive: true }).map(String).sort().map((name) => {
     const { size, mtimeMs } = statSync(join(folder, name));
-    return `${name} ${size} ${mtimeMs} ${statSync(join(folder, name)).isFile() ? Bun.hash(readFileSync(join(folder, name))) : ""}`;
+    return `${name} ${size} ${mtimeMs} ${
+      statSync(join(folder, name)).isFile() ? Bun.hash(readFileSync(join(folder, name))) : ""
+    }`;
   });
 }

@@ -16,7 +16,11 @@ import { OTLPTraceExporter as TraceJson } from "@opentelemetry/exporter-trace-ot
 import { OTLPTraceExporter as TraceProto } from "@opentelemetry/exporter-trace-otlp-proto";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchLogRecordProcessor, LoggerProvider, type LogRecordExporter } from "@opentelemetry/sdk-logs";
-import { MeterProvider, PeriodicExportingMetricReader, type PushMetricExporter } from "@opentelemetry/sdk-metrics";
+import {
+  MeterProvider,
+  PeriodicExportingMetricReader,
+  type PushMetricExporter,
+} from "@opentelemetry/sdk-metrics";
 import { BatchSpanProcessor, type SpanExporter, TracerProvider } from "@opentelemetry/sdk-trace";
 import { expect, test } from "bun:test";
 import process from "node:process";
@@ -33,64 +37,82 @@ const share = (count: number, index: number) => Math.floor(count / 3) + (index =
 // deno-lint-ignore no-explicit-any -- the three exporters' option types differ; these keys they share
 const gzip: any = { compression: "gzip" };
 
-test("what SDK exporters send is counted exactly: at once, after kill -9, offline, and by other engines", async () => {
-  await using box = new Box();
-  await box.start();
-  const { otlp_grpc, otlp_http } = box.endpoints;
+test(
+  "what SDK exporters send is counted exactly: at once, after kill -9, offline, and by other engines",
+  async () => {
+    await using box = new Box();
+    await box.start();
+    const { otlp_grpc, otlp_http } = box.endpoints;
 
-  for (const [index, exporter] of [
-    new LogGrpc({ url: otlp_grpc, ...gzip }),
-    new LogProto({ url: `${otlp_http}/v1/logs`, ...gzip }),
-    new LogJson({ url: `${otlp_http}/v1/logs` }),
-  ].entries()) await exportLogs(exporter, share(logCount, index));
-  for (const [index, exporter] of [
-    new TraceGrpc({ url: otlp_grpc }),
-    new TraceProto({ url: `${otlp_http}/v1/traces`, ...gzip }),
-    new TraceJson({ url: `${otlp_http}/v1/traces`, ...gzip }),
-  ].entries()) await exportSpans(exporter, share(spanCount, index));
-  for (const [index, exporter] of [
-    new MetricGrpc({ url: otlp_grpc, ...gzip }),
-    new MetricProto({ url: `${otlp_http}/v1/metrics` }),
-    new MetricJson({ url: `${otlp_http}/v1/metrics`, ...gzip }),
-  ].entries()) await exportPoints(exporter, share(pointCount, index), index);
+    for (
+      const [index, exporter] of [
+        new LogGrpc({ url: otlp_grpc, ...gzip }),
+        new LogProto({ url: `${otlp_http}/v1/logs`, ...gzip }),
+        new LogJson({ url: `${otlp_http}/v1/logs` }),
+      ].entries()
+    ) await exportLogs(exporter, share(logCount, index));
+    for (
+      const [index, exporter] of [
+        new TraceGrpc({ url: otlp_grpc }),
+        new TraceProto({ url: `${otlp_http}/v1/traces`, ...gzip }),
+        new TraceJson({ url: `${otlp_http}/v1/traces`, ...gzip }),
+      ].entries()
+    ) await exportSpans(exporter, share(spanCount, index));
+    for (
+      const [index, exporter] of [
+        new MetricGrpc({ url: otlp_grpc, ...gzip }),
+        new MetricProto({ url: `${otlp_http}/v1/metrics` }),
+        new MetricJson({ url: `${otlp_http}/v1/metrics`, ...gzip }),
+      ].entries()
+    ) await exportPoints(exporter, share(pointCount, index), index);
 
-  const expected = { logs: logCount, spans: spanCount, metrics: pointCount };
-  expect(await counts(box)).toEqual(expected);
-  expect(await box.rows("SELECT count(DISTINCT body) FROM logs")).toEqual([[String(logCount)]]);
-  const errors = [0, 1, 2].reduce((sum, index) => sum + Math.ceil(share(spanCount, index) / 10), 0);
-  expect(await box.rows("SELECT count(DISTINCT span_id) FROM traces WHERE status_code = 2")).toEqual([[String(errors)]]);
+    const expected = { logs: logCount, spans: spanCount, metrics: pointCount };
+    expect(await counts(box)).toEqual(expected);
+    expect(await box.rows("SELECT count(DISTINCT body) FROM logs")).toEqual([[String(logCount)]]);
+    const errors = [0, 1, 2].reduce((sum, index) => sum + Math.ceil(share(spanCount, index) / 10), 0);
+    expect(await box.rows("SELECT count(DISTINCT span_id) FROM traces WHERE status_code = 2")).toEqual([[
+      String(errors),
+    ]]);
 
-  await box.kill();
-  await box.start();
-  expect(await counts(box)).toEqual(expected);
+    await box.kill();
+    await box.start();
+    expect(await counts(box)).toEqual(expected);
 
-  await fetch(`${box.endpoints.http}/api/v1/admin/flush`, { method: "POST" });
-  expect(await counts(box)).toEqual(expected);
-  expect(await box.stop()).toBe(0);
-  for (const [table, count] of Object.entries(expected)) {
-    const { stdout, status, stderr } = await box.run(
-      "query",
-      "--data-dir",
-      box.dataDir,
-      "--format",
-      "csv",
-      `SELECT count(*) AS n FROM ${table}`,
-    );
-    expect([status, stdout.trim().split("\n").at(-1), stderr]).toEqual([0, String(count), ""]);
-  }
+    await fetch(`${box.endpoints.http}/api/v1/admin/flush`, { method: "POST" });
+    expect(await counts(box)).toEqual(expected);
+    expect(await box.stop()).toBe(0);
+    for (const [table, count] of Object.entries(expected)) {
+      const { stdout, status, stderr } = await box.run(
+        "query",
+        "--data-dir",
+        box.dataDir,
+        "--format",
+        "csv",
+        `SELECT count(*) AS n FROM ${table}`,
+      );
+      expect([status, stdout.trim().split("\n").at(-1), stderr]).toEqual([0, String(count), ""]);
+    }
 
-  const python = findPython("pyarrow");
-  if (python === undefined) return console.log("skipped reading by pyarrow: no Python with pyarrow is here");
-  for (const [signal, count] of Object.entries(expected)) {
-    const rows = Bun.spawnSync([
-      python,
-      "-c",
-      `import glob, pyarrow.parquet as pq
-print(sum(pq.read_table(f).num_rows for f in glob.glob(${JSON.stringify(box.dataDir)} + "/parquet/**/${signal}-*.parquet", recursive=True)))`,
-    ]);
-    expect([rows.stdout.toString().trim(), rows.stderr.toString()]).toEqual([String(count), ""]);
-  }
-}, 300_000);
+    const python = findPython("pyarrow");
+    if (python === undefined) {
+      return console.log(
+        "skipped reading by pyarrow: no Python with pyarrow is here",
+      );
+    }
+    for (const [signal, count] of Object.entries(expected)) {
+      const rows = Bun.spawnSync([
+        python,
+        "-c",
+        `import glob, pyarrow.parquet as pq
+print(sum(pq.read_table(f).num_rows for f in glob.glob(${
+          JSON.stringify(box.dataDir)
+        } + "/parquet/**/${signal}-*.parquet", recursive=True)))`,
+      ]);
+      expect([rows.stdout.toString().trim(), rows.stderr.toString()]).toEqual([String(count), ""]);
+    }
+  },
+  300_000,
+);
 
 async function counts(box: Box): Promise<Record<string, number>> {
   const [[logs, spans, metrics]] = await box.rows(
@@ -100,7 +122,11 @@ async function counts(box: Box): Promise<Record<string, number>> {
 }
 
 async function exportLogs(exporter: LogRecordExporter, count: number): Promise<void> {
-  const processor = new BatchLogRecordProcessor({ exporter, maxQueueSize: count + 1, maxExportBatchSize: 1_000 });
+  const processor = new BatchLogRecordProcessor({
+    exporter,
+    maxQueueSize: count + 1,
+    maxExportBatchSize: 1_000,
+  });
   const provider = new LoggerProvider({
     resource: resourceFromAttributes({ "service.name": "sdk-logs", "host.name": "till-7" }),
     processors: [processor],
@@ -127,7 +153,9 @@ async function exportSpans(exporter: SpanExporter, count: number): Promise<void>
   });
   const tracer = provider.getTracer("exporters");
   for (let index = 0; index < count; index++) {
-    const span = tracer.startSpan(`GET /orders/${index % 20}`, { attributes: { "http.response.status_code": 200 } });
+    const span = tracer.startSpan(`GET /orders/${index % 20}`, {
+      attributes: { "http.response.status_code": 200 },
+    });
     span.addEvent("cache miss", { key: `order-${index}` });
     if (index % 10 === 0) span.setStatus({ code: SpanStatusCode.ERROR, message: "payment refused" });
     span.end();

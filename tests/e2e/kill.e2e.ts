@@ -52,7 +52,9 @@ test("kill -9 under load loses and doubles no acknowledged record", async () => 
     const running = Array.from({ length: clients }, client);
     // 50 to 450 ms, spread over the rounds: in the middle of WAL writes, flushes and manifest edits alike.
     await Bun.sleep(50 + (round * 137) % 400);
-    if (round % 4 === 3) void fetch(`${box.endpoints.http}/api/v1/admin/flush`, { method: "POST" }).catch(() => {});
+    if (round % 4 === 3) {
+      void fetch(`${box.endpoints.http}/api/v1/admin/flush`, { method: "POST" }).catch(() => {});
+    }
     await Bun.sleep(round % 3 * 5);
     killed = true;
     await box.kill();
@@ -84,10 +86,19 @@ test("kill -9 under load loses and doubles no acknowledged record", async () => 
   const doubled = [...counts].filter(([, [rows]]) => rows !== batchRecords).map(([name]) => name);
   expect(doubled).toEqual([]);
   const total = Number(await box.value("SELECT count(*) FROM logs"));
-  console.log(`${rounds} kills: ${acknowledged.size} requests acknowledged, ${total} records found, 0 lost, 0 doubled`);
+  console.log(
+    `${rounds} kills: ${acknowledged.size} requests acknowledged, ${total} records found, 0 lost, 0 doubled`,
+  );
 
   expect(await box.stop()).toBe(0);
-  const offline = await box.run("query", "--data-dir", box.dataDir, "--format", "csv", "SELECT count(*) AS n FROM logs");
+  const offline = await box.run(
+    "query",
+    "--data-dir",
+    box.dataDir,
+    "--format",
+    "csv",
+    "SELECT count(*) AS n FROM logs",
+  );
   expect(offline.stdout.trim().split("\n").at(-1)).toBe(String(total));
 }, 300_000);
 

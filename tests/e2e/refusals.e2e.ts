@@ -56,10 +56,10 @@ test("malformed bodies are refused while good requests beside them are kept", as
 test("a foreign Host or Origin is refused at every port", async () => {
   for (const url of [box.endpoints.http, box.endpoints.otlp_http]) {
     const path = url === box.endpoints.http ? "/api/v1/query" : "/v1/logs";
-    for (const headers of [{ Host: "evil.example" }, { Origin: "https://evil.example" }]) {
+    for (const headers of [{ Host: "evil.example" }, { Origin: "https://evil.example" }] as HeadersInit[]) {
       const response = await fetch(url + path, {
         method: "POST",
-        headers: { "Content-Type": "application/json", ...headers } as Record<string, string>,
+        headers: { "Content-Type": "application/json", ...headers as Record<string, string> },
         body: "{}",
       });
       expect([url, headers, response.status]).toEqual([url, headers, 403]);
@@ -118,7 +118,7 @@ test("the original's search form answers", async () => {
 function query(body: unknown, headers: Record<string, string> = {}): Promise<Response> {
   return fetch(`${box.endpoints.http}/api/v1/query`, {
     method: "POST",
-    headers: { "Content-Type": "application/json", ...headers },
+    headers: { "Content-Type": "application/json", ...headers as Record<string, string> },
     body: JSON.stringify(body),
   });
 }

@@ -1,0 +1,90 @@
+/**
+ * Segments that are no longer part of the data, until their files can go: a reader may still hold them.
+ *
+ * A segment is retired by the manifest edit that removes it, which also sets `retired/{id}` to its path; so a crash
+ * before the file is gone leaves no orphan that nobody knows. The file is removed when no pin of this process holds
+ * it and a minute has passed, for readers in other processes; then the key is taken away.
+ */
+import type { Clock } from "../env/clock.ts";
+import { type Disk, folderOf } from "../env/disk.ts";
+import type { Manifest, ManifestEdit, SegmentMeta } from "../manifest/manifest.ts";
+
+/** Time that readers in other processes have to open a file which they were told of. */
+const graceMs = 60_000;
+
+const keyPrefix = "retired/";
+
+export class RetiredSegments {
+  readonly #pins = new Map<string, number>();
+  /** Monotonic time of retirement, by id; those of an earlier process are due at once. */
+  readonly #retiredMs = new Map<string, number>();
+
+  constructor(readonly disk: Disk, readonly clock: Clock, readonly manifest: Manifest) {}
+
+  /** Keeps the files of these segments until the returned function is called. */
+  pin(segments: readonly SegmentMeta[]): () => void {
+    for (const { id } of segments) this.#pins.set(id, (this.#pins.get(id) ?? 0) + 1);
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      for (const { id } of segments) {
+        const count = this.#pins.get(id)! - 1;
+        if (count === 0) this.#pins.delete(id);
+        else this.#pins.set(id, count);
+      }
+    };
+  }
+
+  /**
+   * Takes segments out of the data, and puts others in, in one edit; the files go later (`sweep`).
+   * @throws OpenWitError `io`, `disk_full`: then nothing has changed
+   */
+  async retire(
+    segments: readonly SegmentMeta[],
+    edit: ManifestEdit = {},
+    onVisible?: () => void,
+  ): Promise<void> {
+    const set = Object.fromEntries(segments.map(({ id, path }) => [keyPrefix + id, path]));
+    await this.manifest.commit(
+      {
+        ...edit,
+        remove: [...edit.remove ?? [], ...segments.map(({ id }) => id)],
+        set: { ...edit.set, ...set },
+      },
+      () => {
+        for (const { id } of segments) this.#retiredMs.set(id, this.clock.monotonicMs());
+        onVisible?.();
+      },
+    );
+  }
+
+  /** Paths that are retired and not yet gone. */
+  paths(): string[] {
+    return [...this.manifest.state.settings].flatMap(([key, path]) =>
+      key.startsWith(keyPrefix) && typeof path === "string" ? [path] : []
+    );
+  }
+
+  /**
+   * Removes the files that nobody reads any more; with `hurry` without the minute's grace, when the disk is full.
+   * @returns how many went. @throws OpenWitError `io`
+   */
+  async sweep(options: { hurry: boolean } = { hurry: false }): Promise<number> {
+    const gone: string[] = [];
+    const now = this.clock.monotonicMs();
+    for (const [key, path] of this.manifest.state.settings) {
+      if (!key.startsWith(keyPrefix)) continue;
+      const id = key.slice(keyPrefix.length);
+      const isYoung = now - (this.#retiredMs.get(id) ?? -Infinity) < graceMs;
+      if (this.#pins.has(id) || (isYoung && !options.hurry)) continue;
+      await this.disk.remove(String(path));
+      await this.disk.syncDir(folderOf(String(path)));
+      gone.push(id);
+    }
+    if (gone.length === 0) return 0;
+    await this.manifest.commit({ set: Object.fromEntries(gone.map((id) => [keyPrefix + id, null])) });
+    for (const id of gone) this.#retiredMs.delete(id);
+    return gone.length;
+  }
+}

@@ -10,6 +10,7 @@ export function withLocation(error: unknown, tree: SqlNode): unknown {
   if (!(error instanceof OpenWitError) || error.code !== "invalid_argument" || error.position !== undefined) {
     return error;
   }
+  if (/convert|\bcast\b/i.test(error.message)) return error; // what it quotes is a value, not a name
   for (const [, quoted, called] of error.message.matchAll(/"([^"]+)"|'?\b([a-z_][a-z0-9_]*)\(/gi)) {
     const position = find(tree, (quoted ?? called).toLowerCase());
     if (position === undefined) continue;

@@ -172,6 +172,14 @@ test.each([
   expect(error.hint).toContain(right);
 });
 
+test("a value that cannot be converted is told without a wrong place", async () => {
+  const error = await fixture.rows("SELECT body, $1::INTEGER FROM logs", { params: ["body"] }).catch((
+    error,
+  ) => error);
+  expect(error).toMatchObject({ code: "invalid_argument", message: expect.stringContaining("body") });
+  expect(error.position).toBeUndefined();
+});
+
 test("a syntax error tells where it is", async () => {
   const error = await fixture.rows("SELECT 1 FROM logs WHRE x = 1").catch((error) => error);
   expect(error).toMatchObject({ code: "invalid_argument", position: 24 });

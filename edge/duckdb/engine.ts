@@ -8,8 +8,9 @@
  * Invariants: (1) no call here runs a statement synchronously, for the memtable's callbacks need this thread.
  * (2) A connection is closed only when nothing runs on it. (3) A pin outlives everything that may read it.
  */
+import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import process from "node:process";
 import type {
   DuckDBConnection,
@@ -162,7 +163,9 @@ async function open(options: DuckDBEngineOptions): Promise<Opened> {
     allow_unsigned_extensions: "false",
   });
   const parser = await instance.connect();
+  // DuckDB makes the folder when it first spills, but not its parents.
   const spill = resolve(options.dataDir, options.spillDir ?? "tmp/query");
+  await mkdir(dirname(spill), { recursive: true });
   const readable = [resolve(options.dataDir, options.parquetDir ?? "parquet"), ...options.alsoRead ?? []]
     .map((folder) => quoteText(`${folder}/`)); // without the slash a folder beside it that begins alike would do
   // In this order: the fence closes once external access is off, and nothing changes once configuration is locked.

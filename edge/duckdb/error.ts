@@ -34,10 +34,13 @@ export function fromDuckDB(error: unknown): OpenWitError {
   const [, kind = "", rest = text] = /^([A-Z][A-Za-z ]*? Error): ([^]*)$/.exec(text) ?? [];
   const [message, position] = withoutExcerpt(rest);
   if (kind === "IO Error" || kind === "HTTP Error") {
-    const isMissing = /No files found|No such file|does not exist/i.test(message);
-    return new OpenWitError(isMissing ? "not_found" : "io", `cannot read a segment: ${message}`, {
-      cause: error,
-    });
+    if (/No files found|Cannot open file .*\.parquet/i.test(message)) {
+      return new OpenWitError("not_found", `a segment is gone: ${message}`, {
+        hint: "it was merged or removed meanwhile: run the statement again",
+        cause: error,
+      });
+    }
+    return new OpenWitError("io", `the engine could not read or spill: ${message}`, { cause: error });
   }
   const known = codes[kind];
   if (known === undefined) return new OpenWitError("internal", text, { cause: error });

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { tableFromIPC } from "apache-arrow";
 import { OpenWitError } from "../../core/error.ts";
 import { columnsOf, signals } from "../../core/model/columns.ts";
@@ -333,6 +335,28 @@ test("rows added to a chunk after the pin are not seen, and growth of its buffer
   chunk.truncate(rowCount);
   expect(rows).toBe(100);
 });
+
+test(
+  "a statement that does not fit in memory spills into the folder for it, and leaves nothing there",
+  async () => {
+    const small = await openFixture(10, { memoryBytes: 48 * 1024 * 1024, threads: 1 });
+    const spill = join(small.dataDir, "tmp/query");
+    const sql = "SELECT count(DISTINCT repeat(i::VARCHAR, 20)) FROM range(400000) t(i)";
+    let spilled = 0;
+    const watch = setInterval(
+      () => spilled = Math.max(spilled, existsSync(spill) ? readdirSync(spill).length : 0),
+      5,
+    );
+    const rows = await small.rows(sql, { timeoutMs: 25_000 });
+    clearInterval(watch);
+    expect(rows).toEqual([["400000"]]);
+    expect(spilled).toBeGreaterThan(0);
+    await small.engine.close();
+    expect(existsSync(spill) ? readdirSync(spill) : []).toEqual([]);
+    await small.close();
+  },
+  30_000,
+);
 
 test("memory that runs out refuses the statement, and the next one runs", async () => {
   const small = await openFixture(100, {

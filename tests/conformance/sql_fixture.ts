@@ -43,7 +43,6 @@ export async function openFixture(
 ): Promise<Fixture> {
   const dataDir = mkdtempSync(join(tmpdir(), "openwit-sql-"));
   mkdirSync(join(dataDir, "parquet"));
-  mkdirSync(join(dataDir, "tmp"));
   const all = Object.fromEntries(
     signals.map((each) => [each, buildChunk(each, fixtureSeed, rows)]),
   ) as Record<

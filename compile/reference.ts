@@ -1,0 +1,95 @@
+/**
+ * Writes the references in docs/ from the tables in the code: columns, configuration keys, metrics.
+ * `node compile/bun.mjs compile/reference.ts` rewrites them; tests/house/reference.test.ts holds them current.
+ */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { metricTable } from "../core/metrics/names.ts";
+import { type Column, columnsOf, type ColumnType, schemaVersion, signals, timeColumnOf } from "../core/model/columns.ts";
+import { sqlType } from "../core/model/sql.ts";
+import { environmentName } from "../edge/config/config.ts";
+import { type ConfigKey, configKeys } from "../edge/config/keys.ts";
+
+/** Name of each reference in docs/, with its text. */
+export const references: Readonly<Record<string, () => string>> = {
+  "schema.md": schemaReference,
+  "configuration.md": configurationReference,
+  "metrics.md": metricsReference,
+};
+
+const note = "<!-- Written by compile/reference.ts from the code's own table; edit that. -->\n\n";
+
+function schemaReference(): string {
+  return `${note}# Schema
+
+Version ${schemaVersion}. The same columns in SQL, in Arrow and in the Parquet files. Field ids are permanent: they never change meaning,
+and are not used again. Times are nanoseconds since 1970 UTC (\`TIMESTAMP_NS\`, without a zone). How attribute values
+of other types than string are written, and read back exactly: [core/model/value.ts](../core/model/value.ts).
+
+${signals.map(tableOf).join("\n")}`;
+}
+
+function tableOf(signal: (typeof signals)[number]): string {
+  const title = signal === "spans" ? "spans (also as `traces`)" : signal;
+  const rows = columnsOf[signal].flatMap((column) => rowsOf(column, ""));
+  return `## ${title}
+
+Ordered in time by \`${timeColumnOf[signal]}\`.
+
+| column | id | SQL type | meaning |
+|---|---|---|---|
+${rows.join("\n")}
+`;
+}
+
+function rowsOf(column: Column, prefix: string): string[] {
+  const { name, id, type, doc } = column;
+  const nested = type.kind === "list" && type.element.kind === "struct" ? type.element.fields : [];
+  const written = nested.length > 0 ? "list of structs" : `\`${sqlType(type)}\``;
+  return [
+    `| \`${prefix}${name}\` | ${[id, ...innerIds(type)].join(", ")} | ${written} | ${doc} |`,
+    ...nested.flatMap((field) => rowsOf(field, `${prefix}${name}[].`)),
+  ];
+}
+
+/** Ids of a map's key and value, and of a list's element. */
+function innerIds(type: ColumnType): number[] {
+  if (type.kind === "map") return [type.keyId, type.valueId];
+  return type.kind === "list" ? [type.elementId] : [];
+}
+
+function configurationReference(): string {
+  const rows = Object.entries(configKeys as Record<string, ConfigKey>).map(([key, { type, default: fallback, flag, doc }]) => {
+    const values = Array.isArray(type) ? type.join(", ") : type;
+    return `| \`${key}\` | ${values} | \`${fallback}\` | ${flag === undefined ? "" : `\`--${flag}\``} | \`${
+      environmentName(key)
+    }\` | ${doc} |`;
+  });
+  return `${note}# Configuration
+
+A flag wins over the environment, the environment over the file (\`--config FILE\`, YAML, a section for each word before
+the dot), the file over the default. Unknown keys are refused. Sizes are written as \`512MiB\`, durations as \`15m\`;
+\`\${VAR:-default}\` in the file is replaced from the environment.
+
+| key | type | default | flag of \`serve\` | environment | meaning |
+|---|---|---|---|---|---|
+${rows.join("\n")}
+`;
+}
+
+function metricsReference(): string {
+  const rows = Object.entries(metricTable).map(([name, { type, help }]) => `| \`${name}\` | ${type} | ${help} |`);
+  return `${note}# Metrics
+
+What \`GET /metrics\` serves, in the Prometheus text format.
+
+| name | type | meaning |
+|---|---|---|
+${rows.join("\n")}
+`;
+}
+
+if (import.meta.main) {
+  const docs = join(import.meta.dir, "../docs");
+  for (const [name, text] of Object.entries(references)) await writeFile(join(docs, name), text());
+}

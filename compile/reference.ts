@@ -5,7 +5,14 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { metricTable } from "../core/metrics/names.ts";
-import { type Column, columnsOf, type ColumnType, schemaVersion, signals, timeColumnOf } from "../core/model/columns.ts";
+import {
+  type Column,
+  columnsOf,
+  type ColumnType,
+  schemaVersion,
+  signals,
+  timeColumnOf,
+} from "../core/model/columns.ts";
 import { sqlType } from "../core/model/sql.ts";
 import { environmentName } from "../edge/config/config.ts";
 import { type ConfigKey, configKeys } from "../edge/config/keys.ts";
@@ -59,12 +66,14 @@ function innerIds(type: ColumnType): number[] {
 }
 
 function configurationReference(): string {
-  const rows = Object.entries(configKeys as Record<string, ConfigKey>).map(([key, { type, default: fallback, flag, doc }]) => {
-    const values = Array.isArray(type) ? type.join(", ") : type;
-    return `| \`${key}\` | ${values} | \`${fallback}\` | ${flag === undefined ? "" : `\`--${flag}\``} | \`${
-      environmentName(key)
-    }\` | ${doc} |`;
-  });
+  const rows = Object.entries(configKeys as Record<string, ConfigKey>).map(
+    ([key, { type, default: fallback, flag, doc }]) => {
+      const values = Array.isArray(type) ? type.join(", ") : type;
+      return `| \`${key}\` | ${values} | \`${fallback}\` | ${flag === undefined ? "" : `\`--${flag}\``} | \`${
+        environmentName(key)
+      }\` | ${doc} |`;
+    },
+  );
   return `${note}# Configuration
 
 A flag wins over the environment, the environment over the file (\`--config FILE\`, YAML, a section for each word before
@@ -78,7 +87,9 @@ ${rows.join("\n")}
 }
 
 function metricsReference(): string {
-  const rows = Object.entries(metricTable).map(([name, { type, help }]) => `| \`${name}\` | ${type} | ${help} |`);
+  const rows = Object.entries(metricTable).map(([name, { type, help }]) =>
+    `| \`${name}\` | ${type} | ${help} |`
+  );
   return `${note}# Metrics
 
 What \`GET /metrics\` serves, in the Prometheus text format.

@@ -5,6 +5,7 @@
  * runs the printed text: the text of a user never reaches `run`.
  */
 import type { Signal } from "../model/columns.ts";
+import type { TimeRange } from "./bounds.ts";
 import type { ResultBatch, ResultColumn } from "./result.ts";
 import type { SourceChunk } from "./sources.ts";
 import type { SqlNode, SqlTree } from "./tree.ts";
@@ -44,6 +45,8 @@ export interface EngineTable {
   readonly files: readonly string[];
   /** Memtable rows; their buffers are read until the result is closed. */
   readonly chunks: readonly SourceChunk[];
+  /** Only rows whose time is within it. */
+  readonly window?: TimeRange;
 }
 
 export interface EngineResult {

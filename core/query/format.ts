@@ -50,12 +50,12 @@ export async function* toNdjson(result: QueryResult): AsyncGenerator<string, voi
   }
 }
 
-/** RFC 4180 with a header line and CRLF; NULL is an empty field, empty text is `""`, nested values are JSON. */
+/** RFC 4180 with a header line, but lines end in LF as in every Unix tool; NULL is an empty field, empty text is `""`, nested values are JSON. */
 export async function* toCsv(result: QueryResult): AsyncGenerator<string, void, undefined> {
-  const header = `${result.columns.map(({ name }) => csvField(name)).join(",")}\r\n`;
+  const header = `${result.columns.map(({ name }) => csvField(name)).join(",")}\n`;
   let isFirst = true;
   for await (const batch of result.batches) {
-    const lines = rowsOf(batch, result.columns).map((row) => `${row.map(csvField).join(",")}\r\n`).join("");
+    const lines = rowsOf(batch, result.columns).map((row) => `${row.map(csvField).join(",")}\n`).join("");
     yield isFirst ? header + lines : lines;
     isFirst = false;
   }

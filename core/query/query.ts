@@ -34,6 +34,8 @@ export interface QueryRequest {
   readonly limit: number;
   /** Most bytes of values, roughly as they are in memory; cut off like rows. */
   readonly bytesMax: number;
+  /** Rows outside of it do not exist for the statement: `--since` and `--until`. */
+  readonly window?: TimeRange;
   /** Pins what the tenant's statement reads. Called once, synchronously, for the tables that it names. */
   readonly sources: (tables: ReadonlySet<Signal>) => QuerySources;
   /** The client has gone, or the process ends. */
@@ -109,11 +111,12 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
     const stats: QueryStats = { rows: 0, elapsedMs: 0, filesConsidered: 0, filesPruned: 0, memtableRows: 0 };
     const tables = [...prepared.signals].map((signal) => {
       const source = sources[signal];
-      const files = pruneFiles(source.files, prepared.ranges.get(signal));
+      const { window } = request;
+      const files = pruneFiles(pruneFiles(source.files, prepared.ranges.get(signal)), window);
       stats.filesConsidered += source.files.length;
       stats.filesPruned += source.files.length - files.length;
       stats.memtableRows += source.chunks.reduce((sum, { rows }) => sum + rows, 0);
-      return { signal, files: files.map(({ path }) => path), chunks: source.chunks };
+      return { signal, files: files.map(({ path }) => path), chunks: source.chunks, window };
     });
     const running = result = await engine.run({
       sql: prepared.sql,

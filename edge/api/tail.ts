@@ -8,10 +8,11 @@ import { Hono } from "hono";
 import { OpenWitError } from "../../core/error.ts";
 import { parseTenant } from "../../core/tenant.ts";
 import type { Chunk } from "../../core/model/chunk.ts";
-import { columnIndex, type Signal, signals } from "../../core/model/columns.ts";
+import { columnIndex, type Signal } from "../../core/model/columns.ts";
 import { rowOf } from "../../core/model/row.ts";
 import type { DictionaryVector, FixedVector, Utf8Vector } from "../../core/model/vector.ts";
 import type { Node } from "../server/node.ts";
+import { parseSignal, textColumnOf } from "./signal.ts";
 
 /** Events that may wait for a slow reader; what comes while they do is counted, not kept. */
 const waitingMax = 10_000;
@@ -46,14 +47,6 @@ export function tailRoutes(node: Node): Hono {
   return app;
 }
 
-export function parseSignal(text: string): Signal {
-  if (text === "traces") return "spans";
-  if ((signals as readonly string[]).includes(text)) return text as Signal;
-  throw new OpenWitError("invalid_argument", `there is no signal ${JSON.stringify(text)}`, {
-    hint: `one of ${signals.join(", ")}`,
-  });
-}
-
 /** Whether a row passes a filter: read from the vectors, so that most rows are never made objects. */
 export function passes(filter: TailFilter, chunk: Chunk, row: number): boolean {
   const vector = (name: string) => chunk.vectors[columnIndex(chunk.signal, name)];
@@ -66,8 +59,9 @@ export function passes(filter: TailFilter, chunk: Chunk, row: number): boolean {
     if ((vector("severity_number") as FixedVector).words[row] < filter.severityMin) return false;
   }
   if (filter.grep !== undefined) {
-    const name = { logs: "body", spans: "name", metrics: "metric_name" }[chunk.signal];
-    return ((vector(name) as Utf8Vector | DictionaryVector).text(row) ?? "").includes(filter.grep);
+    return ((vector(textColumnOf[chunk.signal]) as Utf8Vector | DictionaryVector).text(row) ?? "").includes(
+      filter.grep,
+    );
   }
   return true;
 }

@@ -30,7 +30,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import("./query.ts")).queryCommand,
   },
   tail: {
-    summary: "follow records as they arrive",
+    summary: "show the newest records and follow those that arrive",
     load: async () => (await import("./tail.ts")).tailCommand,
   },
   status: {

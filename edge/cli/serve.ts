@@ -6,6 +6,7 @@ import { loadConfig } from "../config/config.ts";
 import { type ConfigKey, configKeys } from "../config/keys.ts";
 import { isLocalOnly, Node } from "../server/node.ts";
 import { stderrLog } from "../server/log.ts";
+import { ensureThreadPool } from "../server/thread-pool.ts";
 import { version } from "../version.ts";
 import { parseFlags } from "./flags.ts";
 import type { Command } from "./main.ts";
@@ -54,6 +55,7 @@ async function serve(args: string[]): Promise<number> {
     environment: process.env,
     file: path === undefined ? undefined : { path, text: await readConfigFile(path) },
   });
+  ensureThreadPool();
   const log = stderrLog(process.stderr);
   const node = new Node(config, log);
   const stopped = new Promise<void>((resolve, reject) => {

@@ -1,28 +1,31 @@
-/** `openwit tail`: follows records as they become durable on the running server. */
+/** `openwit tail`: the newest records, and with -f those that become durable on the running server. */
 import process from "node:process";
 import { OpenWitError } from "../../core/error.ts";
 import type { Row } from "../../core/model/row.ts";
+import { type Signal, timeColumnOf } from "../../core/model/columns.ts";
+import { parseSignal, textColumnOf } from "../api/signal.ts";
+import { parseInteger } from "../config/parse.ts";
 import { parseFlags } from "./flags.ts";
 import type { Command } from "./main.ts";
-import { expectOk, findTarget, targetFlags, targetUsage } from "./target.ts";
+import { expectOk, findTarget, type Target, targetFlags, targetUsage } from "./target.ts";
 
 export const tailCommand: Command = {
-  usage: `openwit tail: follow records as they arrive.
+  usage: `openwit tail: show the newest records, and follow those that arrive.
 
 Usage: openwit tail [options]
 
 Options:
 ${targetUsage}
+  -n, --lines N          newest records to show first (default 10)
+  -f, --follow           then follow records as they become durable; Ctrl-C ends it
   --signal NAME          logs, spans or metrics (default logs)
   --service NAME         only this service
   --severity N           logs of at least this severity number (9 info, 13 warn, 17 error)
   --grep TEXT            only records whose body, span or metric name contains TEXT
   --json                 whole records as NDJSON (default when stdout is not a terminal)
 
-Ctrl-C ends it.
-
 Example:
-  openwit tail --service checkout --severity 17
+  openwit tail -f --service checkout --severity 17
 `,
   run: tail,
 };
@@ -30,43 +33,122 @@ Example:
 async function tail(args: string[]): Promise<number> {
   const { values } = parseFlags(args, {
     ...targetFlags,
+    lines: { type: "string", short: "n" },
+    follow: { type: "boolean", short: "f" },
     signal: { type: "string" },
     service: { type: "string" },
     severity: { type: "string" },
     grep: { type: "string" },
     json: { type: "boolean" },
-    follow: { type: "boolean", short: "f" },
   }, "tail");
-  const target = await findTarget({
-    url: values.url as string | undefined,
-    dataDir: values["data-dir"] as string | undefined,
-  });
-  const parameters = new URLSearchParams();
-  for (const name of ["signal", "service", "severity", "grep"]) {
-    if (values[name] !== undefined) parameters.set(name, String(values[name]));
+  const signal = parseSignal(String(values.signal ?? "logs"));
+  const lines = parseInteger(String(values.lines ?? "10"), "--lines");
+  const severity = values.severity === undefined
+    ? undefined
+    : parseInteger(String(values.severity), "--severity");
+  const filter = {
+    service: values.service as string | undefined,
+    severity,
+    grep: values.grep as string | undefined,
+  };
+  const follows = values.follow === true;
+  const target = await findTarget(
+    { url: values.url as string | undefined, dataDir: values["data-dir"] as string | undefined },
+    // A folder at rest has newest records, and nothing to follow.
+    follows ? undefined : async (dataDir) => (await import("./offline.ts")).openOffline(dataDir),
+  );
+  const headers: Record<string, string> = values.tenant === undefined
+    ? {}
+    : { "X-Scope-OrgID": String(values.tenant) };
+  const asJson = values.json === true || !process.stdout.isTTY;
+  const print = (row: Row, json: string) => process.stdout.write((asJson ? json : oneLine(row)) + "\n");
+  try {
+    // The stream opens first, so that nothing falls between the newest records and those that follow.
+    const interrupted = new AbortController();
+    process.once("SIGINT", () => interrupted.abort());
+    const stream = follows
+      ? await openStream(target, signal, filter, headers, interrupted.signal)
+      : undefined;
+    if (lines > 0) {
+      for (const row of await newest(target, signal, filter, lines, headers)) {
+        print(row, JSON.stringify(row));
+      }
+    }
+    return stream === undefined ? 0 : await follow(stream, target.name, interrupted.signal, print);
+  } finally {
+    await target.close();
   }
-  const interrupted = new AbortController();
-  process.once("SIGINT", () => interrupted.abort());
+}
+
+interface Filter {
+  readonly service?: string;
+  readonly severity?: number;
+  readonly grep?: string;
+}
+
+/** The newest records that pass the filter, oldest first. */
+async function newest(
+  target: Target,
+  signal: Signal,
+  { service, severity, grep }: Filter,
+  lines: number,
+  headers: Record<string, string>,
+): Promise<Row[]> {
+  const params: (string | number)[] = [];
+  const conditions: string[] = [];
+  const where = (condition: (parameter: string) => string, value: string | number | undefined) => {
+    if (value !== undefined) conditions.push(condition(`$${params.push(value)}`));
+  };
+  where((parameter) => `service_name = ${parameter}`, service);
+  if (signal === "logs") where((parameter) => `severity_number >= ${parameter}`, severity);
+  where((parameter) => `contains(${textColumnOf[signal]}, ${parameter})`, grep);
+  const sql = `SELECT * FROM ${signal} ${conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`}
+    ORDER BY ${timeColumnOf[signal]} DESC LIMIT ${lines}`;
   const response = await expectOk(
-    await target.fetch(`/api/v1/tail?${parameters}`, {
-      headers: values.tenant === undefined ? {} : { "X-Scope-OrgID": String(values.tenant) },
-      signal: interrupted.signal,
+    await target.fetch("/api/v1/query", {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Accept: "application/x-ndjson", ...headers },
+      body: JSON.stringify({ sql, params }),
     }),
   );
-  const asJson = values.json === true || !process.stdout.isTTY;
+  const text = await response.text();
+  return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line)).reverse();
+}
+
+async function openStream(
+  target: Target,
+  signal: Signal,
+  filter: Filter,
+  headers: Record<string, string>,
+  interrupted: AbortSignal,
+): Promise<Response> {
+  const parameters = new URLSearchParams({ signal });
+  for (const [name, value] of Object.entries(filter)) {
+    if (value !== undefined) parameters.set(name, String(value));
+  }
+  return await expectOk(await target.fetch(`/api/v1/tail?${parameters}`, { headers, signal: interrupted }));
+}
+
+async function follow(
+  response: Response,
+  name: string,
+  interrupted: AbortSignal,
+  print: (row: Row, json: string) => void,
+): Promise<number> {
   try {
     for await (const { event, data } of events(response)) {
       if (event === "dropped") {
         process.stderr.write(
           `openwit: ${JSON.parse(data).rows} records came faster than they could be shown\n`,
         );
-      } else process.stdout.write((asJson ? data : oneLine(JSON.parse(data))) + "\n");
+      } else print(JSON.parse(data), data);
     }
   } catch (cause) {
-    if (interrupted.signal.aborted) return 0;
-    throw new OpenWitError("unavailable", `lost ${target.name}: ${(cause as Error).message}`, { cause });
+    if (interrupted.aborted) return 0;
+    throw new OpenWitError("unavailable", `lost ${name}: ${(cause as Error).message}`, { cause });
   }
-  process.stderr.write(`openwit: ${target.name} ended the stream: it is shutting down\n`);
+  if (interrupted.aborted) return 0;
+  process.stderr.write(`openwit: ${name} ended the stream: it is shutting down\n`);
   return 1;
 }
 

@@ -19,6 +19,7 @@ import type {
   DuckDBResult,
 } from "@duckdb/node-api";
 import { OpenWitError } from "../../core/error.ts";
+import { timeColumnOf } from "../../core/model/columns.ts";
 import { quoteText, typedSelectList } from "../../core/model/sql.ts";
 import type { EngineRequest, EngineResult, EngineTable, SqlEngine } from "../../core/query/engine.ts";
 import type { ResultBatch } from "../../core/query/result.ts";
@@ -87,7 +88,7 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
         [sql],
       );
       const tree = readTree(String(reader.getRows()[0][0]));
-      if (tree.error === true) throw parseError(tree);
+      if (tree.error === true) throw parseError(tree, sql);
       return tree as SqlTree;
     },
 
@@ -307,7 +308,16 @@ function viewOf(table: EngineTable, dataDir: string, pin: MemtablePin): string {
   const memtable = `SELECT ${columns} FROM ${memtableFunctionName(table.signal)}(${pin.id})`;
   const parquet = `SELECT ${columns} FROM read_parquet([${files.join(", ")}], hive_partitioning = false)`;
   const parts = files.length === 0 ? [memtable] : table.chunks.length === 0 ? [parquet] : [parquet, memtable];
-  return `CREATE TEMP VIEW ${table.signal} AS ${parts.join(" UNION ALL ")}`;
+  const where = windowCondition(table);
+  return `CREATE TEMP VIEW ${table.signal} AS ${parts.map((part) => part + where).join(" UNION ALL ")}`;
+}
+
+function windowCondition({ signal, window }: EngineTable): string {
+  const time = timeColumnOf[signal];
+  const conditions: string[] = [];
+  if (window?.minNs !== undefined) conditions.push(`${time} >= make_timestamp_ns(${window.minNs})`);
+  if (window?.maxNs !== undefined) conditions.push(`${time} <= make_timestamp_ns(${window.maxNs})`);
+  return conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
 }
 
 async function evaluateTime(parser: DuckDBConnection, expression: SqlNode): Promise<bigint | undefined> {
@@ -343,10 +353,11 @@ function selectOf(expression: SqlNode): SqlNode {
   };
 }
 
-function parseError(tree: SqlNode): OpenWitError {
+function parseError(tree: SqlNode, sql: string): OpenWitError {
   const message = textOf(tree.error_message);
   if (textOf(tree.error_type) === "not implemented" && message.startsWith("Only SELECT")) {
-    return new OpenWitError("forbidden", "only SELECT statements can be run here", {
+    const word = /^(?:\s|--[^\n]*\n|\/\*[^]*?\*\/)*([a-z]+)/i.exec(sql)?.[1].toUpperCase() ?? "it";
+    return new OpenWitError("forbidden", `${word} is not allowed: only SELECT statements can be run here`, {
       hint: "one SELECT, WITH … SELECT, DESCRIBE, SUMMARIZE or SHOW TABLES; PIVOT needs an explicit IN list",
     });
   }

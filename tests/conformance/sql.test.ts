@@ -150,7 +150,7 @@ test("CSV quotes what needs it, and tells NULL from empty text", async () => {
   const body = await text(
     toCsv(await fixture.start(`SELECT 'a"b' AS "x,y", NULL AS n, '' AS e, E'l\\nm' AS l, [1] AS v`)),
   );
-  expect(body).toBe('"x,y",n,e,l,v\r\n"a""b",,"","l\nm",[1]\r\n');
+  expect(body).toBe('"x,y",n,e,l,v\n"a""b",,"","l\nm",[1]\n');
 });
 
 test("an error in the middle of a large result is an error, never a shorter answer", async () => {

@@ -51,6 +51,8 @@ export interface SegmentMeta {
   readonly replaces: readonly string[];
   /** Hours since 1970 UTC: of the events; of the earliest ingest when `late`. */
   readonly hour: number;
+  /** CRC-32C of the whole file, which has no checksums of its own; unknown after a rebuild from footers. */
+  readonly checksum?: number;
 }
 
 /** A change of what exists: all of it, or nothing. */

@@ -12,6 +12,7 @@ import { schemaVersion } from "../model/columns.ts";
 import { buildFooter } from "../segment/footer.ts";
 import { type HourGroup, splitByHour } from "../segment/hours.ts";
 import { newSegmentId, segmentPath } from "../segment/path.ts";
+import { crc32c } from "../wal/crc32c.ts";
 import type { Scratch } from "./open.ts";
 import { type StoreEnv, streamKey } from "./store.ts";
 
@@ -132,11 +133,20 @@ export class Flusher {
       replaces: [],
     };
     await disk.makeDir(folderOf(path));
-    const bytes = await writeFileDurably(
-      disk,
-      path,
-      encoder.encode(signal, group.parts, buildFooter(meta, { nodeId, flushIds })),
-    );
-    return { ...meta, bytes, path: this.scratch === undefined ? path : `${this.scratch.path}/${path}` };
+    const encoded = encoder.encode(signal, group.parts, buildFooter(meta, { nodeId, flushIds }));
+    let checksum = 0;
+    const parts = async function* () {
+      for await (const part of encoded) {
+        checksum = crc32c(part, checksum);
+        yield part;
+      }
+    };
+    const bytes = await writeFileDurably(disk, path, parts());
+    return {
+      ...meta,
+      bytes,
+      checksum,
+      path: this.scratch === undefined ? path : `${this.scratch.path}/${path}`,
+    };
   }
 }

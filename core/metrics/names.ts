@@ -58,6 +58,19 @@ export const metricTable = {
   openwit_queries_total: { type: "counter", help: "Queries answered, by outcome." },
   openwit_query_seconds: { type: "histogram", help: "Time of a query from text to its last row." },
   openwit_disk_free_bytes: { type: "gauge", help: "Free bytes of the volume that holds the data." },
+  openwit_disk_budget_bytes: { type: "gauge", help: "Bytes that the data folder may take (storage.budget)." },
+  openwit_disk_used_bytes: { type: "gauge", help: "Bytes that it takes, in allocated blocks." },
+  openwit_disk_reserve_bytes: { type: "gauge", help: "Bytes kept to be given up when the disk is full." },
+  openwit_evicted_segments_total: {
+    type: "counter",
+    help: "Segments that were evicted, by reason: age, stream_bytes, budget.",
+  },
+  openwit_evicted_rows_total: { type: "counter", help: "Rows in them." },
+  openwit_evicted_bytes_total: { type: "counter", help: "Bytes of their files." },
+  openwit_memory_limit_bytes: {
+    type: "gauge",
+    help: "Resident memory above which requests are refused: memory.limit, or what the system allows.",
+  },
   openwit_process_resident_bytes: { type: "gauge", help: "Resident memory of the process." },
   openwit_process_cpu_seconds_total: { type: "gauge", help: "CPU time of the process, user and system." },
 } as const satisfies Record<

@@ -21,7 +21,12 @@ import { type StoreEnv, streamKey } from "./store.ts";
 export async function sweepOrphans(env: StoreEnv, manifest: Manifest): Promise<number> {
   const { disk, log, metrics } = env;
   const retired = new RetiredSegments(disk, env.clock, manifest);
-  let swept = await retired.sweep();
+  let swept = await retired.sweep().catch((thrown) => {
+    const error = toOpenWitError(thrown);
+    if (error.code !== "disk_full") throw error;
+    log("warn", "retired segments could not be crossed off: the disk is full", { error });
+    return 0;
+  });
   const named = new Set([...manifest.state.segments.values()].map(({ path }) => path));
   for await (const path of filesUnder(disk, segmentRoot)) {
     if (named.has(path)) continue;

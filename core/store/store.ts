@@ -16,6 +16,7 @@ import { OpenWitError } from "../error.ts";
 import type { IngestRequest, IngestResult } from "../ingest/request.ts";
 import type { Manifest, ManifestEdit, SegmentMeta } from "../manifest/manifest.ts";
 import { Memtable, type MemtableChunk } from "../memtable/memtable.ts";
+import { SpareChunks } from "../memtable/spares.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import { type Signal, signals } from "../model/columns.ts";
 import { decodeRequest } from "../otlp/decode.ts";
@@ -64,11 +65,20 @@ export interface PinnedStream {
   release(): void;
 }
 
+/** Asked before anything of a request is stored; `core/budget` has the disk's and the memory's. */
+export interface StoreGuard {
+  /** @throws OpenWitError `disk_full`, `overloaded` to refuse it */
+  admit(request: IngestRequest): void;
+  /** Told that a write has failed for want of room. */
+  diskFull?(): void;
+}
+
 /** Rows [fromRow, endRow) of a chunk that just became visible. */
 export type RowsListener = (chunk: MemtableChunk["chunk"], fromRow: number, endRow: number) => void;
 
 export class Store {
   readonly dedup = new DedupWindow();
+  readonly guards: StoreGuard[] = [];
   readonly #memtables = new Map<string, Memtable>();
   readonly #listeners = new Map<string, Set<RowsListener>>();
   readonly #inFlight = new Map<string, Promise<unknown>>();
@@ -79,6 +89,7 @@ export class Store {
   #underWayBytes = 0;
   /** Memory of the memtables, kept up to date by each request and flush. */
   #memtableBytes = 0;
+  #isHurried = false;
   #closed = false;
   #maintenance: AbortController | undefined;
   #maintenanceDone: Promise<void> = Promise.resolve();
@@ -86,6 +97,9 @@ export class Store {
   #wal: Wal | undefined;
   /** LSNs that recovery passed over, by stream. */
   #passed: Record<string, number> = {};
+  /** Whether a flush found no room during recovery: the rows stay in memory then, where they had been before. */
+  #replayIsFull = false;
+  readonly #spares: SpareChunks;
   /** Segments in the scratch folder of a store that was opened to read. */
   readonly #spilled: SegmentMeta[] = [];
 
@@ -97,6 +111,7 @@ export class Store {
     readonly damaged: ReadonlyMap<string, string>,
     scratch?: Scratch,
   ) {
+    this.#spares = new SpareChunks(options.memoryBytesMax / 4);
     this.retired = new RetiredSegments(env.disk, env.clock, manifest);
     this.#flusher = new Flusher(env, manifest.state.nodeId, scratch, this.#commit);
   }
@@ -141,15 +156,16 @@ export class Store {
   /** What a query of a tenant's signal sees now; one synchronous turn. */
   pin(tenant: string, signal: Signal): PinnedStream {
     const memtable = this.#memtables.get(streamKey(tenant, signal));
+    const chunks = (memtable?.chunks ?? []).filter((each) => each.rows > 0);
+    for (const each of chunks) each.pins++;
     const segments = [
       ...this.manifest.segmentsOf(tenant, signal).filter((segment) => !this.damaged.has(segment.id)),
       ...this.#spilled.filter((segment) => segment.tenant === tenant && segment.signal === signal),
     ];
     return {
       segments,
-      release: this.retired.pin(segments),
-      chunks: (memtable?.chunks ?? []).filter((each) => each.rows > 0)
-        .map(({ chunk, rows }) => ({ chunk, rows })),
+      release: this.#releaseOf(chunks, this.retired.pin(segments)),
+      chunks: chunks.map(({ chunk, rows }) => ({ chunk, rows })),
     };
   }
 
@@ -164,9 +180,17 @@ export class Store {
 
   /** Flushes every stream that has durable rows, and frees the WAL files behind them. */
   async flush(): Promise<void> {
+    if (!this.manifest.readOnly) await this.endReplay();
     for (const memtable of this.#memtables.values()) await this.#flushStream(memtable);
     await this.wal.seal();
     await this.#freeWal();
+  }
+
+  /** Asks for a flush soon, for its memory's sake; not of little, which would make many small segments. */
+  hurryFlush(): void {
+    if (this.#memtableBytes < this.options.memoryBytesMax / 8) return;
+    this.#isHurried = true;
+    this.#flusher.hurry();
   }
 
   /** Flushes and frees in the background until `close`. */
@@ -215,15 +239,27 @@ export class Store {
     const memtable = this.#memtable(tenant, signal);
     const at = memtable.open();
     const fromRow = at.chunk.rows;
-    const before = at.chunk.bytes;
+    const before = at.chunk.rows === 0 ? 0 : at.chunk.bytes;
     const report = decodeRequest(signal, body, at.chunk, receivedAtNs);
     memtable.settle(memtable.begin(at, fromRow), lsn, this.env.clock.monotonicMs());
     this.#memtableBytes += at.chunk.bytes - before;
-    if (memtable.bytes >= this.options.flushBytes) await this.#flushStream(memtable);
+    if (memtable.usedBytes >= this.options.flushBytes) await this.#flushInReplay([memtable]);
     if (this.#memtableBytes >= this.options.memoryBytesMax / 2) {
-      for (const each of this.#memtables.values()) await this.#flushStream(each);
+      await this.#flushInReplay(this.#memtables.values());
     }
     return report.rows;
+  }
+
+  /** A full disk does not stop a start: what the WAL holds beyond its watermarks has been in memory before. */
+  async #flushInReplay(memtables: Iterable<Memtable>): Promise<void> {
+    if (this.#replayIsFull) return;
+    try {
+      for (const memtable of memtables) await this.#flushStream(memtable);
+    } catch (thrown) {
+      if (!isDiskFull(thrown)) throw thrown;
+      this.#replayIsFull = true;
+      this.env.log("warn", "recovery found no room to flush: its rows stay in memory", { error: thrown });
+    }
   }
 
   /**
@@ -236,16 +272,34 @@ export class Store {
     else this.#passed[streamKey(tenant, signal)] = lsn;
   }
 
-  /** @throws OpenWitError `io`, `disk_full` */
+  /** What finds no room is tried again by the next `flush`. @throws OpenWitError `io` */
   async endReplay(): Promise<void> {
     const watermarks = Object.entries(this.#passed)
       .filter(([stream]) => (this.#memtables.get(stream)?.rows ?? 0) === 0);
-    if (watermarks.length > 0) await this.manifest.commit({ watermarks: Object.fromEntries(watermarks) });
-    this.#passed = {};
+    try {
+      if (watermarks.length > 0) await this.manifest.commit({ watermarks: Object.fromEntries(watermarks) });
+      this.#passed = {};
+    } catch (thrown) {
+      if (!isDiskFull(thrown)) throw thrown;
+      this.env.log("warn", "the disk is full: the WAL keeps files that could go", { error: thrown });
+    }
+  }
+
+  #releaseOf(chunks: readonly MemtableChunk[], releaseSegments: () => void): () => void {
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      for (const each of chunks) each.pins--;
+      releaseSegments();
+    };
   }
 
   #admit(request: IngestRequest): void {
+    for (const guard of this.guards) guard.admit(request);
     const wanted = this.#memtableBytes + this.#underWayBytes + request.body.length;
+    if (wanted + this.#spares.bytes <= this.options.memoryBytesMax) return;
+    this.#spares.release();
     if (wanted <= this.options.memoryBytesMax) return;
     this.#flusher.hurry();
     throw new OpenWitError(
@@ -272,7 +326,7 @@ export class Store {
     const memtable = this.#memtable(tenant, signal);
     const at = memtable.open();
     const fromRow = at.chunk.rows;
-    const bytesBefore = at.chunk.bytes;
+    const bytesBefore = at.chunk.rows === 0 ? 0 : at.chunk.bytes;
     const protobuf = request.encoding === "json" ? jsonToProtobuf(signal, request.body) : request.body;
     const report = decodeRequest(signal, protobuf, at.chunk, receivedAtNs);
     if (report.repairedTexts > 0) {
@@ -315,6 +369,7 @@ export class Store {
     } catch (error) {
       memtable.undo(rows);
       this.#countMemory();
+      if (isDiskFull(error)) this.#tellDiskFull();
       throw error;
     } finally {
       this.#inFlight.delete(hashText);
@@ -326,7 +381,7 @@ export class Store {
     for (const listener of this.#listeners.get(streamKey(tenant, signal)) ?? []) {
       listener(at.chunk, rows.fromRow, rows.endRow);
     }
-    if (memtable.bytes >= this.options.flushBytes) this.#flusher.hurry();
+    if (memtable.usedBytes >= this.options.flushBytes) this.#flusher.hurry();
     return result;
   }
 
@@ -344,7 +399,7 @@ export class Store {
           },
         );
       }
-      this.#memtables.set(key, memtable = new Memtable(tenant, signal));
+      this.#memtables.set(key, memtable = new Memtable(tenant, signal, this.#spares));
     }
     return memtable;
   }
@@ -362,9 +417,11 @@ export class Store {
       if (signal.aborted) return;
       try {
         const now = clock.monotonicMs();
-        const crowded = this.#memtableBytes >= this.options.memoryBytesMax / 2;
+        this.#spares.tick();
+        const crowded = this.#isHurried || this.#memtableBytes >= this.options.memoryBytesMax / 2;
+        this.#isHurried = false;
         for (const memtable of this.#memtables.values()) {
-          const due = memtable.bytes >= this.options.flushBytes || crowded ||
+          const due = memtable.usedBytes >= this.options.flushBytes || crowded ||
             memtable.oldestMs !== undefined && now - memtable.oldestMs >= this.options.flushAgeMs;
           if (due) await this.#flushStream(memtable);
         }
@@ -374,6 +431,7 @@ export class Store {
       } catch (thrown) {
         // The rows stay in memory and in the WAL; the next round tries again.
         const reason = thrown instanceof OpenWitError ? thrown.code : "internal";
+        if (reason === "disk_full") this.#tellDiskFull();
         this.env.metrics.add("openwit_flush_failures_total", 1, { reason });
         log("error", "flush failed and will be tried again", { error: thrown });
         await clock.sleep(1_000, signal).catch(() => {}); // an abort ends the loop at its head
@@ -391,11 +449,19 @@ export class Store {
     for (const memtable of this.#memtables.values()) this.#memtableBytes += memtable.bytes;
   }
 
+  #tellDiskFull(): void {
+    for (const guard of this.guards) guard.diskFull?.();
+  }
+
   async #freeWal(): Promise<void> {
     await this.wal.free((tenant, signal) =>
       this.manifest.state.watermarks.get(streamKey(tenant, signal)) ?? 0
     );
   }
+}
+
+function isDiskFull(error: unknown): boolean {
+  return error instanceof OpenWitError && error.code === "disk_full";
 }
 
 /** Name of a stream in the manifest's watermarks. */

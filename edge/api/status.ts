@@ -24,7 +24,14 @@ export async function statusOf(node: Node): Promise<Record<string, unknown>> {
   return {
     ...base,
     node_id: store.manifest.state.nodeId,
-    disk: { free_bytes: space.freeBytes, total_bytes: space.totalBytes },
+    disk: {
+      free_bytes: space.freeBytes,
+      total_bytes: space.totalBytes,
+      budget_bytes: node.budget?.usage.budgetBytes,
+      used_bytes: node.budget?.usage.usedBytes,
+      reserve_bytes: node.budget?.usage.reserveBytes,
+    },
+    refusing: node.budget?.refusal ?? node.memory.refusal,
     wal: { files: store.wal.stats.files, bytes: store.wal.stats.bytes, sync: store.options.wal.sync },
     signals: Object.fromEntries(signals.map((signal) => {
       const of = segments.filter((segment) => segment.signal === signal);

@@ -1,5 +1,6 @@
 /** Reads the configuration of a node from flags, environment and file, and checks all of it before anything opens. */
 import { OpenWitError } from "../../core/error.ts";
+import type { BudgetOptions } from "../../core/budget/budget.ts";
 import type { WalSync } from "../../core/wal/wal.ts";
 import { type ConfigKey, type ConfigKeyName, configKeys } from "./keys.ts";
 import {
@@ -10,6 +11,7 @@ import {
   parseDuration,
   parseInteger,
   parseListen,
+  parseShare,
   parseSize,
 } from "./parse.ts";
 
@@ -22,6 +24,7 @@ export interface Config {
   readonly bodyBytesMax: number;
   readonly decodedBytesMax: number;
   readonly wal: { sync: WalSync; intervalMs: number; fileBytesMax: number; fileAgeMsMax: number };
+  readonly budget: BudgetOptions;
   readonly flushAgeMs: number;
   readonly flushBytes: number;
   readonly memoryBytesMax: number;
@@ -69,6 +72,17 @@ export async function loadConfig(inputs: ConfigInputs): Promise<Config> {
       intervalMs: read("wal.interval", parseDuration),
       fileBytesMax: read("wal.file_size", parseSize),
       fileAgeMsMax: read("wal.file_age", parseDuration),
+    },
+    budget: {
+      budget: read("storage.budget", parseShare),
+      whenFull: read("storage.when_full", oneOf(configKeys["storage.when_full"].type)),
+      retentionMs: read("storage.retention", parseDuration) || undefined,
+      retentionMsOf: {
+        logs: read("storage.retention_logs", parseDuration) || undefined,
+        spans: read("storage.retention_spans", parseDuration) || undefined,
+        metrics: read("storage.retention_metrics", parseDuration) || undefined,
+      },
+      streamBytesMax: read("storage.stream_max", parseSize) || undefined,
     },
     flushAgeMs: read("processing.flush_age", parseDuration),
     flushBytes: read("processing.flush_size", parseSize),

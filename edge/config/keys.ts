@@ -4,7 +4,15 @@
  * Order of precedence: flag, environment (`OPENWIT_` and the key in capitals, `__` between levels), YAML file,
  * default. The help of `serve`, the checks and the reference in docs derive from this table.
  */
-export type KeyType = "size" | "duration" | "listen" | "path" | "integer" | "boolean" | readonly string[];
+export type KeyType =
+  | "size"
+  | "share"
+  | "duration"
+  | "listen"
+  | "path"
+  | "integer"
+  | "boolean"
+  | readonly string[];
 
 export interface ConfigKey {
   readonly type: KeyType;
@@ -21,6 +29,30 @@ export const configKeys = {
     default: "./data",
     flag: "data-dir",
     doc: "Folder that holds everything.",
+  },
+  "storage.budget": {
+    type: "share",
+    default: "80%",
+    flag: "budget",
+    doc: "Disk space that the data folder may take, in bytes or as a share of its volume.",
+  },
+  "storage.when_full": {
+    type: ["evict-oldest", "refuse"],
+    default: "evict-oldest",
+    doc: "When the budget is used up: evict the oldest hours, or refuse new records.",
+  },
+  "storage.retention": {
+    type: "duration",
+    default: "0s",
+    doc: "Age at which records go; 0s keeps them for as long as the budget allows.",
+  },
+  "storage.retention_logs": { type: "duration", default: "0s", doc: "The same for logs; 0s: as all." },
+  "storage.retention_spans": { type: "duration", default: "0s", doc: "The same for spans; 0s: as all." },
+  "storage.retention_metrics": { type: "duration", default: "0s", doc: "The same for metrics; 0s: as all." },
+  "storage.stream_max": {
+    type: "size",
+    default: "0",
+    doc: "Bytes that the segments of one tenant and signal may take; 0: no bound of their own.",
   },
   "networking.http": {
     type: "listen",

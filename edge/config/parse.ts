@@ -31,6 +31,18 @@ export function parseSize(text: string, name: string): number {
   return Math.round(Number(match[1]) * unit);
 }
 
+/** Bytes, or a share of a volume as in `80%`. */
+export function parseShare(
+  text: string,
+  name: string,
+): { readonly bytes: number } | { readonly percent: number } {
+  const match = /^(\d+(?:\.\d+)?)\s*%$/.exec(text.trim());
+  if (match === null) return { bytes: parseSize(text, name) };
+  const percent = Number(match[1]);
+  if (percent === 0 || percent > 100) throw bad(name, text, "a share above 0% and up to 100%");
+  return { percent };
+}
+
 /** Milliseconds; parts add up, as in `1h30m`. */
 export function parseDuration(text: string, name: string): number {
   const trimmed = text.trim();

@@ -67,7 +67,12 @@ function openLockFile(path: string): number {
 
 function lockByFlock(flock: Flock, fd: number, root: string): DataLock {
   if (flock(fd, lockExclusive | lockNonBlocking) !== 0) throw heldBy(root);
-  writeHolder(fd);
+  try {
+    writeHolder(fd);
+  } catch (error) {
+    // The kernel holds the lock; what the file says is for people, and a full disk must not stop a start.
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+  }
   let isHeld = true;
   const release = () => {
     if (!isHeld) return;

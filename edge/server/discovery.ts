@@ -5,6 +5,7 @@
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
+import { OpenWitError } from "../../core/error.ts";
 import type { Endpoints } from "./node.ts";
 
 export interface ServerRecord {
@@ -17,8 +18,14 @@ const fileName = join("run", "server.json");
 export async function publishEndpoints(dataDir: string, endpoints: Endpoints): Promise<void> {
   const path = join(dataDir, fileName);
   const record: ServerRecord = { pid: process.pid, endpoints };
-  await writeFile(`${path}.tmp`, JSON.stringify(record, null, 2) + "\n", { mode: 0o600 });
-  await rename(`${path}.tmp`, path);
+  const temporary = `${path}.tmp`;
+  try {
+    await writeFile(temporary, JSON.stringify(record, null, 2) + "\n", { mode: 0o600 });
+    await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    throw new OpenWitError("io", `cannot write ${path}: ${(cause as Error).message}`, { cause });
+  }
 }
 
 export async function withdrawEndpoints(dataDir: string): Promise<void> {

@@ -8,6 +8,8 @@ import { Hono } from "hono";
 import { mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
 import process from "node:process";
+import { DiskBudget } from "../../core/budget/budget.ts";
+import { MemoryCeiling } from "../../core/budget/memory.ts";
 import { systemClock } from "../../core/env/clock.ts";
 import type { Log } from "../../core/env/log.ts";
 import { systemRandom } from "../../core/env/random.ts";
@@ -33,6 +35,7 @@ import { otlpHttp } from "../otlp/http.ts";
 import type { ReceiverDeps, RequestOutcome } from "../otlp/receiver.ts";
 import { type WorkerEncoder, workerEncoder } from "../parquet/worker-encoder.ts";
 import { version } from "../version.ts";
+import { memoryLimit } from "./memory.ts";
 import { publishEndpoints, withdrawEndpoints } from "./discovery.ts";
 
 export type Phase = "starting" | "ready" | "draining" | "failed";
@@ -71,6 +74,9 @@ export class Node implements QueryHost {
   reason: string | undefined = "recovering the data folder";
   readonly metrics = new Metrics();
   readonly dataDir: string;
+  /** memory.limit, or less where the system allows less. */
+  readonly memoryBytesMax: number;
+  readonly memory: MemoryCeiling;
   endpoints: Endpoints | undefined;
   readonly #startedMs = systemClock.monotonicMs();
   readonly #stopping = new AbortController();
@@ -78,9 +84,26 @@ export class Node implements QueryHost {
   #engine: SqlEngine | undefined;
   #listeners: Listener[] = [];
   #encoder: WorkerEncoder | undefined;
+  #budget: DiskBudget | undefined;
+  #memoryWatch: ReturnType<typeof setInterval> | undefined;
 
   constructor(readonly config: Config, readonly log: Log) {
     this.dataDir = resolve(config.dataDir);
+    this.memoryBytesMax = memoryLimit(config.memoryBytesMax);
+    this.memory = new MemoryCeiling({
+      clock: systemClock,
+      log,
+      residentBytes: () => process.memoryUsage.rss(),
+      relieve: () => {
+        this.#store?.hurryFlush();
+        Bun.gc(true);
+      },
+    }, this.memoryBytesMax);
+  }
+
+  /** What the data folder takes of its budget; `undefined` before it was measured. */
+  get budget(): DiskBudget | undefined {
+    return this.#budget;
   }
 
   /** Aborted when the node begins to stop: streams that would not end by themselves end then. */
@@ -133,23 +156,37 @@ export class Node implements QueryHost {
         encoder: this.#encoder,
         metrics: this.metrics,
       };
+      this.#budget = await DiskBudget.open(env, this.config.budget);
+      // On a small volume the WAL and the unflushed rows must leave room for segments.
+      const { budgetBytes } = this.#budget.usage;
+      const wal = {
+        ...this.config.wal,
+        fileBytesMax: Math.floor(Math.min(this.config.wal.fileBytesMax, budgetBytes / 16)),
+      };
       this.#store = await openStore(env, {
         ...defaultStoreOptions,
-        wal: this.config.wal,
+        wal,
         flushAgeMs: this.config.flushAgeMs,
-        flushBytes: Math.min(this.config.flushBytes, this.config.memoryBytesMax * memtableShare / 3),
-        memoryBytesMax: this.config.memoryBytesMax * memtableShare,
+        flushBytes: Math.min(this.config.flushBytes, this.memoryBytesMax * memtableShare / 3),
+        memoryBytesMax: this.memoryBytesMax * memtableShare,
       });
       this.#engine = duckDBEngine({
         ...defaultEngineOptions,
         dataDir: this.dataDir,
         threads: this.config.searchThreads,
-        memoryBytes: this.config.memoryBytesMax * engineShare,
+        memoryBytes: this.memoryBytesMax * engineShare,
         spillBytes: this.config.spillBytesMax,
       });
-      this.#registerGauges(this.#store);
+      this.#budget.attach(this.#store);
+      this.#store.guards.push(this.memory);
+      this.#registerGauges(this.#store, this.#budget);
       this.#store.startMaintenance();
-      await publishEndpoints(this.dataDir, this.endpoints!);
+      this.#budget.start();
+      this.#memoryWatch = setInterval(() => this.memory.look(), 1_000);
+      await publishEndpoints(this.dataDir, this.endpoints!).catch((error) => {
+        // A full disk must not stop a start: commands then have to be told where the server listens.
+        this.log("error", "the server's endpoints could not be published", { error });
+      });
       this.phase = "ready";
       this.reason = undefined;
     } catch (error) {
@@ -169,7 +206,9 @@ export class Node implements QueryHost {
     this.reason = "shutting down";
     this.#stopping.abort();
     await this.#closeListeners(drainMsMax);
+    clearInterval(this.#memoryWatch);
     await this.#engine?.close();
+    await this.#budget?.close();
     await this.#store?.close();
     await this.#encoder?.close();
     await withdrawEndpoints(this.dataDir);
@@ -187,7 +226,7 @@ export class Node implements QueryHost {
         bodyBytesMax: config.decodedBytesMax,
         bodyTimeoutMs: requestTimeoutMs,
       },
-      budget: new InflightBudget(Math.floor(config.memoryBytesMax * receiverShare)),
+      budget: new InflightBudget(Math.floor(this.memoryBytesMax * receiverShare)),
       log: this.log,
       onRequest: (outcome) => this.#count(outcome),
       isDraining: () => this.phase === "draining",
@@ -268,7 +307,7 @@ export class Node implements QueryHost {
     await Promise.allSettled(this.#listeners.splice(0).map((listener) => listener.stop(deadlineMs)));
   }
 
-  #registerGauges(store: Store): void {
+  #registerGauges(store: Store, budget: DiskBudget): void {
     const { metrics } = this;
     metrics.gauge("openwit_build_info", () => [{ labels: { version }, value: 1 }]);
     metrics.gauge("openwit_uptime_seconds", () => this.uptimeSeconds());
@@ -295,6 +334,11 @@ export class Node implements QueryHost {
     metrics.gauge("openwit_segments", bySignal(() => 1));
     metrics.gauge("openwit_segment_bytes", bySignal(({ bytes }) => bytes));
     metrics.gauge("openwit_segment_rows", bySignal(({ rows }) => rows));
+    metrics.gauge("openwit_disk_budget_bytes", () => budget.usage.budgetBytes);
+    metrics.gauge("openwit_disk_used_bytes", () => budget.usage.usedBytes);
+    metrics.gauge("openwit_disk_free_bytes", () => budget.usage.freeBytes);
+    metrics.gauge("openwit_disk_reserve_bytes", () => budget.usage.reserveBytes);
+    metrics.gauge("openwit_memory_limit_bytes", () => this.memoryBytesMax);
     metrics.gauge("openwit_process_resident_bytes", () => process.memoryUsage.rss());
     metrics.gauge("openwit_process_cpu_seconds_total", () => {
       const { user, system } = process.cpuUsage();

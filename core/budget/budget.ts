@@ -1,0 +1,403 @@
+/**
+ * The byte budget of the data folder: says no before the disk does, makes room by eviction, and keeps a reserve so
+ * that making room is always possible.
+ *
+ *   sample (used blocks, free space) ─▶ room = least of (budget - used, free)
+ *     room below the margin ─▶ evict oldest (eviction.ts), flush and free the WAL when it is what takes the room
+ *     room below the mark   ─▶ requests are refused with `disk_full` until there is room again, whoever made it
+ *     the disk really full  ─▶ the reserve (reserve.ts) is given up, and taken back when there is room
+ *
+ * Between samples each admitted request counts against the room, so that a burst is refused before it fails.
+ * Invariants: (1) rounds run one at a time. (2) What the margin holds is never promised to anybody: with
+ * `evict-oldest` a round leaves the folder within its budget, unless queries hold the files that were evicted.
+ */
+import type { Clock } from "../env/clock.ts";
+import type { Disk } from "../env/disk.ts";
+import type { Log } from "../env/log.ts";
+import type { Random } from "../env/random.ts";
+import { OpenWitError, toOpenWitError } from "../error.ts";
+import type { IngestRequest } from "../ingest/request.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+import type { Store, StoreGuard } from "../store/store.ts";
+import { allocatedBytesOf, type Eviction, type EvictionPolicy, planEviction } from "./eviction.ts";
+import { Reserve } from "./reserve.ts";
+import { allocatedBytesUnder } from "./usage.ts";
+import { isTimeSynced } from "./wall-clock.ts";
+
+export interface BudgetEnv {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+export interface BudgetOptions extends EvictionPolicy {
+  /** Bytes, or a share of the volume. */
+  readonly budget: { readonly bytes: number } | { readonly percent: number };
+  /** The reserve is 2% of the budget, and at most this. */
+  readonly reserveBytesMax?: number;
+}
+
+export interface DiskUsage {
+  readonly budgetBytes: number;
+  /** Allocated blocks of everything in the data folder, the reserve included. */
+  readonly usedBytes: number;
+  /** What the volume has left for us, whoever uses the rest. */
+  readonly freeBytes: number;
+  readonly reserveBytes: number;
+}
+
+export class DiskBudget implements StoreGuard {
+  #store: Store | undefined;
+  #freeBytes = 0;
+  #budgetBytes = 0;
+  /** At the last walk through the folder, and what the WAL and the segments were then. */
+  #walked = { bytes: 0, knownBytes: 0, atMs: -Infinity, tookMs: 0 };
+  #knownBytes = 0;
+  /** Of requests admitted since the last sample. */
+  #admittedBytes = 0;
+  /** Whether a write has failed for want of room since the last round, and in how many rounds running. */
+  #sawFull = false;
+  #fullRounds = 0;
+  #policyDueMs = -Infinity;
+  #flushDueMs = -Infinity;
+  #refusal: string | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  #wake: (() => void) | undefined;
+  #stopping: AbortController | undefined;
+  #stopped: Promise<void> = Promise.resolve();
+
+  private constructor(
+    readonly env: BudgetEnv,
+    readonly options: BudgetOptions,
+    readonly reserve: Reserve,
+  ) {}
+
+  /**
+   * Measures a data folder before its store is opened; on a full disk the reserve is given up, for a start
+   * needs room. @throws OpenWitError `io`
+   */
+  static async open(env: BudgetEnv, options: BudgetOptions): Promise<DiskBudget> {
+    const budget = new DiskBudget(env, options, await Reserve.open(env.disk, env.random));
+    await budget.#sample(true);
+    if (budget.#freeBytes < budget.#reserveTarget() / 2) await budget.#giveReserve();
+    return budget;
+  }
+
+  /** From here on the store asks before it takes a request, and rounds can make room in it. */
+  attach(store: Store): void {
+    this.#store = store;
+    store.guards.push(this);
+  }
+
+  get usage(): DiskUsage {
+    return {
+      budgetBytes: this.#budgetBytes,
+      usedBytes: this.#usedBytes(),
+      freeBytes: this.#freeBytes,
+      reserveBytes: this.reserve.heldBytes,
+    };
+  }
+
+  /** Why requests are refused now; `undefined` while they are taken. */
+  get refusal(): string | undefined {
+    return this.#refusal;
+  }
+
+  /** @throws OpenWitError `disk_full` when the request might not find room */
+  admit({ wire }: IngestRequest): void {
+    const bytes = wire.length;
+    if (this.#room() - bytes >= this.#needed()) {
+      this.#admittedBytes += bytes;
+      return;
+    }
+    this.#wake?.();
+    this.#refusal = this.#explainShortage();
+    throw new OpenWitError("disk_full", this.#refusal, {
+      hint: this.options.whenFull === "evict-oldest"
+        ? "send it again: the oldest data is being evicted, as far as there is any"
+        : "free space on the volume, raise storage.budget, or set storage.when_full to evict-oldest",
+      retryAfterMs: 2_000,
+    });
+  }
+
+  /** A write has failed for want of room. */
+  diskFull(): void {
+    this.#sawFull = true;
+    this.#wake?.();
+  }
+
+  /** Looks every second, and four times a second while requests are refused, until `close`. */
+  start(): void {
+    this.#stopping = new AbortController();
+    this.#stopped = this.#watch(this.#stopping.signal);
+  }
+
+  async close(): Promise<void> {
+    this.#stopping?.abort();
+    this.#wake?.();
+    await this.#stopped;
+    await this.#last;
+  }
+
+  /** One round with everything that may be due: retention too. Returns what was done. @throws OpenWitError */
+  run(): Promise<string> {
+    this.#policyDueMs = -Infinity;
+    return this.#exclusively(() => this.#round(true));
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.env;
+    while (!signal.aborted) {
+      try {
+        await this.#exclusively(() => this.#round(false));
+      } catch (error) {
+        log("error", "the disk budget could not be looked after; it is tried again", {
+          error: toOpenWitError(error),
+        });
+        await clock.sleep(1_000, signal).catch(() => {}); // an abort ends the loop at its head
+      }
+      await this.#wait(this.#refusal === undefined ? 1_000 : 250, signal);
+    }
+  }
+
+  /** Until woken, but not less than a tenth of a second: refusals come by the thousand. */
+  async #wait(ms: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.env;
+    const asleep = () => {}; // aborted
+    await clock.sleep(100, signal).catch(asleep);
+    if (this.#sawFull || signal.aborted) return;
+    const stop = new AbortController();
+    const woken = new Promise<void>((resolve) => this.#wake = resolve);
+    await Promise.race([woken, clock.sleep(ms - 100, AbortSignal.any([signal, stop.signal])).catch(asleep)]);
+    this.#wake = undefined;
+    stop.abort();
+  }
+
+  async #round(isForced: boolean): Promise<string> {
+    const store = this.#store;
+    if (store === undefined) return "there is no store yet";
+    const sawFull = this.#sawFull;
+    this.#sawFull = false;
+    this.#fullRounds = sawFull ? this.#fullRounds + 1 : 0;
+    await this.#sample(isForced || sawFull || this.#refusal !== undefined);
+    if (this.#freeBytes < this.#reserveTarget() / 2 && (sawFull || this.#excess() > 0)) {
+      await this.#giveReserve();
+    }
+    const evicted = await this.#evict(store, isForced);
+    const isTight = this.#room() < this.#margin();
+    // Retired files wait a minute for other readers, unless their room is needed now.
+    const swept = isTight ? await store.retired.sweep({ hurry: true }) : 0;
+    if (evicted.length + swept > 0) await this.#sample(true);
+    const isFlushed = await this.#flushWhenWalIsLarge(store);
+    if (isFlushed) await this.#sample(true);
+    await this.#settleReserve();
+    this.#noteRefusal();
+    const what = [
+      ...(evicted.length > 0 ? [`${evicted.length} segments evicted`] : []),
+      ...(isFlushed ? ["flushed to free the WAL"] : []),
+    ];
+    return what.length === 0 ? "nothing to do" : what.join(", ");
+  }
+
+  async #evict(store: Store, isForced: boolean): Promise<readonly Eviction[]> {
+    const { clock } = this.env;
+    const excess = await this.#excessBeyondRetired(store);
+    const isPolicyDue = isForced || clock.monotonicMs() >= this.#policyDueMs;
+    if (excess <= 0 && !isPolicyDue) return [];
+    if (isPolicyDue) this.#policyDueMs = clock.monotonicMs() + policyEveryMs;
+    const { segments, newestIngestNs } = store.manifest.state;
+    const ns = clock.nowNs();
+    const now = { ns, isSynced: isTimeSynced(ns, newestIngestNs) };
+    const plan = planEviction(segments.values(), excess, this.options, now);
+    if (plan.length === 0) return plan;
+    const retire = () => store.retired.retire(plan.map(({ segment }) => segment));
+    try {
+      await retire();
+    } catch (thrown) {
+      if (toOpenWitError(thrown).code !== "disk_full" || await this.#giveReserve() === 0) throw thrown;
+      await retire();
+    }
+    this.#count(plan);
+    return plan;
+  }
+
+  /** What is retired already goes by itself: nothing more is evicted because a query still holds it. */
+  async #excessBeyondRetired(store: Store): Promise<number> {
+    let excess = this.#excess();
+    if (excess <= 0) return 0;
+    for (const path of store.retired.paths()) {
+      excess -= (await this.env.disk.stat(path))?.allocatedBytes ?? 0;
+    }
+    return excess;
+  }
+
+  #count(plan: readonly Eviction[]): void {
+    const { log, metrics } = this.env;
+    for (const { segment, reason } of plan) {
+      metrics.add("openwit_evicted_segments_total", 1, { reason });
+      metrics.add("openwit_evicted_rows_total", segment.rows, { reason });
+      metrics.add("openwit_evicted_bytes_total", segment.bytes, { reason });
+    }
+    for (const reason of new Set(plan.map((each) => each.reason))) {
+      const of = plan.filter((each) => each.reason === reason).map(({ segment }) => segment);
+      const hours = of.map(({ hour }) => hour);
+      log(reason === "budget" ? "warn" : "info", "segments were evicted", {
+        reason,
+        segments: of.length,
+        rows: of.reduce((sum, { rows }) => sum + rows, 0),
+        bytes: of.reduce((sum, segment) => sum + allocatedBytesOf(segment), 0),
+        hours: `${hourText(Math.min(...hours))} to ${hourText(Math.max(...hours))}`,
+      });
+    }
+  }
+
+  /** Rows take far less room in segments than in the WAL, but for a WAL file to go all its streams must be flushed. */
+  async #flushWhenWalIsLarge(store: Store): Promise<boolean> {
+    const { clock } = this.env;
+    const { bytes } = store.wal.stats;
+    const isLarge = bytes > this.#budgetBytes / 4 ||
+      this.#room() < this.#margin() && bytes > this.#margin() / 2;
+    if (!isLarge || clock.monotonicMs() < this.#flushDueMs) return false;
+    this.#flushDueMs = clock.monotonicMs() + flushEveryMs;
+    try {
+      await store.flush();
+      return true;
+    } catch (thrown) {
+      const error = toOpenWitError(thrown);
+      if (error.code !== "disk_full") throw error;
+      this.#sawFull = true;
+      this.env.log("warn", "a flush that would free the WAL found no room; it is tried again", { error });
+      return false;
+    }
+  }
+
+  async #giveReserve(): Promise<number> {
+    const bytes = await this.reserve.give();
+    if (bytes === 0) return 0;
+    this.#freeBytes += bytes;
+    this.#walked.bytes -= bytes;
+    this.env.log("warn", "the disk is full: a part of the reserve was given up", {
+      bytes,
+      left: this.reserve.heldBytes,
+    });
+    return bytes;
+  }
+
+  async #settleReserve(): Promise<void> {
+    const target = this.#reserveTarget();
+    const missing = target - this.reserve.heldBytes;
+    if (missing < -target) await this.reserve.shrinkTo(target);
+    // Only when requests are taken with it too: else it would be given and taken in turn.
+    if (missing <= 0 || this.#sawFull || this.#room() < missing + target + this.#margin() / 4) return;
+    try {
+      await this.reserve.take(target);
+    } catch (thrown) {
+      const error = toOpenWitError(thrown);
+      if (error.code !== "disk_full") throw error;
+      this.env.log("warn", "the reserve could not be taken back yet: the disk is full", { error });
+    }
+    this.#freeBytes -= missing;
+    this.#walked.bytes += missing;
+  }
+
+  #noteRefusal(): void {
+    const before = this.#refusal;
+    this.#refusal = this.#room() < this.#needed() ? this.#explainShortage() : undefined;
+    if (this.#refusal !== undefined && before === undefined) {
+      this.env.log("warn", "requests are refused", { reason: this.#refusal });
+    } else if (this.#refusal === undefined && before !== undefined) {
+      this.env.log("info", "there is room again: requests are taken");
+    }
+  }
+
+  /** The free space each time; the folder as often as it costs a twentieth of the time, or at once. */
+  async #sample(isForced: boolean): Promise<void> {
+    const { disk, clock } = this.env;
+    const admittedBytes = this.#admittedBytes;
+    const { freeBytes, totalBytes } = await disk.space();
+    const { budget } = this.options;
+    this.#freeBytes = freeBytes;
+    this.#budgetBytes = "bytes" in budget ? budget.bytes : Math.floor(totalBytes * budget.percent / 100);
+    this.#knownBytes = this.#measureKnown();
+    const startedMs = clock.monotonicMs();
+    const dueMs = this.#walked.atMs + Math.min(60_000, 20 * this.#walked.tookMs);
+    if (isForced || startedMs >= dueMs) {
+      const knownBytes = this.#knownBytes;
+      const bytes = await allocatedBytesUnder(disk, "");
+      const atMs = clock.monotonicMs();
+      this.#walked = { bytes, knownBytes, atMs, tookMs: atMs - startedMs };
+    }
+    // What came while we looked may or may not have been seen: it goes on counting.
+    this.#admittedBytes -= admittedBytes;
+  }
+
+  /** What is known without looking: that it has grown since the last walk is known too. */
+  #measureKnown(): number {
+    const store = this.#store;
+    if (store === undefined) return 0;
+    let bytes = store.wal.stats.bytes;
+    for (const segment of store.manifest.state.segments.values()) bytes += allocatedBytesOf(segment);
+    return bytes;
+  }
+
+  #usedBytes(): number {
+    return this.#walked.bytes + Math.max(0, this.#knownBytes - this.#walked.knownBytes);
+  }
+
+  #room(): number {
+    return Math.min(this.#budgetBytes - this.#usedBytes(), this.#freeBytes) - this.#admittedBytes;
+  }
+
+  #reserveTarget(): number {
+    return Math.floor(Math.min(this.options.reserveBytesMax ?? reserveBytesMax, this.#budgetBytes * 0.02));
+  }
+
+  /** The mark: room that no request gets, and the part of the reserve that is to be taken back. */
+  #needed(): number {
+    const target = this.#reserveTarget();
+    return target + Math.max(0, target - this.reserve.heldBytes);
+  }
+
+  /** Room below which the oldest goes, so that a minute of requests finds room without anything in a hurry. */
+  #margin(): number {
+    return this.#needed() + Math.min(marginBytesMax, this.#budgetBytes * 0.05);
+  }
+
+  #excess(): number {
+    const room = this.#room();
+    const margin = this.#margin();
+    if (room < margin) return margin * 1.5 - room;
+    // Writes fail although there seems to be room: a quota, or a volume that has no more to give than it says.
+    return this.#fullRounds >= 3 ? margin : 0;
+  }
+
+  #explainShortage(): string {
+    const used = this.#usedBytes();
+    return this.#budgetBytes - used < this.#freeBytes
+      ? `the disk budget is used up: ${sizeText(used)} of ${sizeText(this.#budgetBytes)} are taken`
+      : `the volume of the data folder is full: ${sizeText(this.#freeBytes)} are free, ` +
+        `${sizeText(this.#needed())} are kept free`;
+  }
+
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#last.then(work);
+    this.#last = run.catch(() => {}); // the caller gets the error; the next round runs all the same
+    return run;
+  }
+}
+
+const reserveBytesMax = 16 * 1024 * 1024;
+const marginBytesMax = 1024 * 1024 * 1024;
+const policyEveryMs = 60_000;
+/** A flush that found no room is work done in vain: not more often than this. */
+const flushEveryMs = 5_000;
+
+function sizeText(bytes: number): string {
+  return `${(Math.max(0, bytes) / 1024 / 1024).toFixed(1)} MiB`;
+}
+
+function hourText(hour: number): string {
+  return `${new Date(hour * 3_600_000).toISOString().slice(0, 13)}Z`;
+}

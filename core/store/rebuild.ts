@@ -20,7 +20,7 @@ type FoundSegment = SegmentFooter & Required<FooterOrigin> & {
 
 /** What the segments say exists. Of a damaged manifest, what could be read is kept. @throws OpenWitError */
 export async function rebuildManifest(
-  env: StoreEnv,
+  env: Pick<StoreEnv, "disk" | "log">,
   readable: ManifestState,
 ): Promise<
   { nodeId: string; segments: SegmentMeta[]; watermarks: [string, number][]; settings: [string, unknown][] }
@@ -37,7 +37,12 @@ export async function rebuildManifest(
       env.log("warn", "a file cannot be read as a segment and is left out", { path, error });
     }
   }
-  const { segments, watermarks } = planRebuild(found);
+  const { segments: planned, watermarks } = planRebuild(found, new Set(readable.segments.keys()));
+  const retired = new Set([...readable.settings.keys()].filter((key) => key.startsWith("retired/")));
+  const segments = planned.filter(({ id }) => !retired.has(`retired/${id}`)).map((segment) => {
+    const known = readable.segments.get(segment.id);
+    return known?.bytes === segment.bytes ? { ...segment, checksum: known.checksum } : segment;
+  });
   for (const [stream, lsn] of readable.watermarks) {
     watermarks[stream] = Math.max(lsn, watermarks[stream] ?? 0);
   }
@@ -49,14 +54,19 @@ export async function rebuildManifest(
   };
 }
 
-/** Which of the segments found count, and how far each stream is flushed. Pure. */
+/**
+ * Which of the segments found count, and how far each stream is flushed. Pure.
+ * @param known ids that an edit named: their flush was whole, whatever was evicted since
+ */
 export function planRebuild(
   found: readonly FoundSegment[],
+  known: ReadonlySet<string> = new Set(),
 ): { segments: SegmentMeta[]; watermarks: Record<string, number> } {
   const ids = new Set(found.map(({ id }) => id));
   const replaced = new Set(found.flatMap(({ replaces }) => replaces));
   // A flush whose missing file was merged into another segment since is whole all the same.
-  const isWhole = ({ flushIds }: FoundSegment) => flushIds.every((id) => ids.has(id) || replaced.has(id));
+  const isWhole = ({ id, flushIds }: FoundSegment) =>
+    known.has(id) || flushIds.every((each) => ids.has(each) || replaced.has(each));
   const counted = withoutFirstTries(found.filter((segment) => !replaced.has(segment.id) && isWhole(segment)));
   const watermarks: Record<string, number> = {};
   for (const { tenant, signal, lsnTo } of counted) {

@@ -8,9 +8,10 @@
  * Invariants: (1) a chunk holds whole requests; (2) the visible rows of a stream are exactly the durable requests
  * above its watermark; (3) requests settle in the order in which they began, or are all undone together.
  */
-import { Chunk } from "../model/chunk.ts";
+import type { Chunk } from "../model/chunk.ts";
 import type { Signal } from "../model/columns.ts";
 import { assert } from "../error.ts";
+import type { SpareChunks } from "./spares.ts";
 
 /** Rows at which a chunk is closed and another begun: small enough to encode and scan in one go. */
 export const chunkRows = 50_000;
@@ -28,6 +29,10 @@ export interface MemtableChunk {
   firstLsn: number;
   /** Requests whose rows are here and not yet durable. */
   pending: number;
+  /** Readers that hold it. */
+  pins: number;
+  /** Whether a flush has taken it: later requests go elsewhere. */
+  isFrozen: boolean;
 }
 
 /** A request's rows on their way to being durable. */
@@ -46,13 +51,16 @@ export class Memtable {
   #epoch = 0;
   #settled: (() => void)[] = [];
 
-  constructor(readonly tenant: string, readonly signal: Signal) {}
+  constructor(readonly tenant: string, readonly signal: Signal, readonly spares: SpareChunks) {}
 
   /** The chunk that the next request's rows go to. */
   open(): MemtableChunk {
     const last = this.chunks.at(-1);
-    if (last !== undefined && last.chunk.rows < chunkRows && last.chunk.bytes < chunkBytes) return last;
-    const opened = { chunk: new Chunk(this.signal), rows: 0, lastLsn: 0, firstLsn: 0, pending: 0 };
+    const hasRoom = last !== undefined && !last.isFrozen && last.chunk.rows < chunkRows &&
+      last.chunk.usedBytes < chunkBytes;
+    if (hasRoom) return last;
+    const chunk = this.spares.take(this.signal);
+    const opened = { chunk, rows: 0, lastLsn: 0, firstLsn: 0, pending: 0, pins: 0, isFrozen: false };
     this.chunks.push(opened);
     return opened;
   }
@@ -97,20 +105,16 @@ export class Memtable {
 
   /** Closes the open chunk and returns all there are, so that later requests go elsewhere. */
   freeze(): readonly MemtableChunk[] {
-    const frozen = this.chunks.filter((each) => each.chunk.rows > 0);
-    this.chunks = [...frozen, {
-      chunk: new Chunk(this.signal),
-      rows: 0,
-      lastLsn: 0,
-      firstLsn: 0,
-      pending: 0,
-    }];
-    return frozen;
+    this.chunks = this.chunks.filter((each) => each.chunk.rows > 0);
+    for (const each of this.chunks) each.isFrozen = true;
+    return [...this.chunks];
   }
 
   /** Forgets chunks that segments hold now. */
   drop(flushed: readonly MemtableChunk[], nowMs: number): void {
     this.chunks = this.chunks.filter((each) => !flushed.includes(each));
+    // A chunk that a reader holds is left to the garbage collector: its buffers are read without a copy.
+    for (const { chunk, pins } of flushed) if (pins === 0) this.spares.give(chunk);
     this.oldestMs = this.rows > 0 ? nowMs : undefined;
   }
 
@@ -118,6 +122,12 @@ export class Memtable {
     return this.chunks.reduce((sum, each) => sum + each.rows, 0);
   }
 
+  /** Bytes of the rows themselves, pending ones included. */
+  get usedBytes(): number {
+    return this.chunks.reduce((sum, each) => sum + each.chunk.usedBytes, 0);
+  }
+
+  /** Memory that the chunks take. */
   get bytes(): number {
     return this.chunks.reduce((sum, each) => sum + each.chunk.bytes, 0);
   }

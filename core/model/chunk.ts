@@ -5,7 +5,7 @@
  * `truncate`, which also makes the columns even again.
  */
 import { columnsOf, type Signal } from "./columns.ts";
-import { appendValue, newVector, type Vector, vectorBytes } from "./vector.ts";
+import { appendValue, clearVector, newVector, type Vector, vectorBytes, vectorUsedBytes } from "./vector.ts";
 
 export class Chunk {
   /** One for each column of the signal's table, in its order. */
@@ -29,6 +29,17 @@ export class Chunk {
       appendValue(this.vectors[column], source.vectors[column], row);
     }
     this.rows++;
+  }
+
+  /** Forgets all rows and keeps the buffers. Nobody may be reading: rows to come are written over the old ones. */
+  clear(): void {
+    for (const vector of this.vectors) clearVector(vector);
+    this.rows = 0;
+  }
+
+  /** Bytes of the rows themselves: less than `bytes`, whose buffers have room left. */
+  get usedBytes(): number {
+    return this.vectors.reduce((sum, vector) => sum + vectorUsedBytes(vector), 0);
   }
 
   /** Memory that the columns take, in bytes. */

@@ -457,6 +457,39 @@ export function appendValue(target: Vector, source: Vector, row: number): void {
   (target as any).appendFrom(source, row);
 }
 
+/** Forgets every value and keeps the buffers, for new rows to be written over the old. */
+export function clearVector(vector: Vector): void {
+  vector.truncate(0);
+  switch (vector.kind) {
+    case "dictionary":
+      return vector.truncateValues(0);
+    case "map":
+      return vector.keys.truncateValues(0);
+    case "list":
+      return clearVector(vector.child);
+    case "struct":
+      for (const child of vector.children) clearVector(child);
+  }
+}
+
+/** Bytes that the values of a vector take, without the room that its buffers have left. */
+export function vectorUsedBytes(vector: Vector): number {
+  switch (vector.kind) {
+    case "fixed":
+      return vector.length * vector.width;
+    case "utf8":
+      return vector.length * 4 + vector.offsets[vector.length];
+    case "dictionary":
+      return vector.length * 4 + vectorUsedBytes(vector.values);
+    case "map":
+      return vector.length * 4 + vectorUsedBytes(vector.keys) + vectorUsedBytes(vector.values);
+    case "list":
+      return vector.length * 4 + vectorUsedBytes(vector.child);
+    case "struct":
+      return vector.children.reduce((sum, child) => sum + vectorUsedBytes(child), 0);
+  }
+}
+
 /** Bytes that the buffers of a vector take. */
 export function vectorBytes(vector: Vector): number {
   switch (vector.kind) {

@@ -5,6 +5,7 @@
  * cost no more than the bytes, as they are copied into one growing buffer and no piece is kept.
  */
 import { OpenWitError } from "../../core/error.ts";
+import { type BufferPool, pooledBytes } from "./buffers.ts";
 
 export interface BodyLimits {
   /** Most bytes that are kept. */
@@ -18,9 +19,13 @@ export class ByteSink {
   length = 0;
   #buffer: Uint8Array;
 
-  /** @param expected how many bytes were announced; a hint that is not trusted. */
-  constructor(readonly expected: number = 0) {
-    this.#buffer = new Uint8Array(Math.min(expected, firstBytes));
+  /**
+   * @param expected how many bytes were announced; a hint that is not trusted.
+   * @param pool where a buffer comes from when one of its size will do.
+   */
+  constructor(readonly expected: number = 0, readonly pool?: BufferPool) {
+    const isLarge = pool !== undefined && expected > firstBytes && expected <= pooledBytes;
+    this.#buffer = isLarge ? pool.take() : new Uint8Array(Math.min(expected, firstBytes));
   }
 
   push(chunk: Uint8Array): void {
@@ -35,13 +40,23 @@ export class ByteSink {
     return this.#buffer.subarray(0, this.length);
   }
 
+  /** Gives the buffer back to the pool; `bytes` are not to be read any more. */
+  release(): void {
+    this.pool?.give(this.#buffer);
+    this.#buffer = noBytes;
+    this.length = 0;
+  }
+
   #grow(end: number): void {
     const larger = Math.max(end, this.#buffer.length * growth, firstBytes);
     const grown = new Uint8Array(this.expected >= end ? Math.min(larger, this.expected) : larger);
     grown.set(this.bytes());
+    this.pool?.give(this.#buffer);
     this.#buffer = grown;
   }
 }
+
+const noBytes = new Uint8Array(0);
 
 /**
  * How much larger the next buffer is. Every outgrown one is garbage until it is collected, so few; what is

@@ -6,9 +6,12 @@
  * holds anything: a message within the size limits but over the budget passes alone, else it never would.
  */
 import { OpenWitError } from "../../core/error.ts";
+import { BufferPool } from "../http/buffers.ts";
 
 export class InflightBudget {
   used = 0;
+  /** What large bodies are read into, for all receivers. */
+  readonly buffers = new BufferPool();
 
   constructor(readonly bytesMax: number) {}
 

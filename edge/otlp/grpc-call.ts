@@ -35,7 +35,7 @@ export function serveExport(
   const reservation = deps.budget.open();
   let isOver = false; // answered, or nobody is left to answer
   let isReading = true;
-  let reader: MessageReader | undefined = new MessageReader(deps.limits.wireBytesMax);
+  let reader: MessageReader | undefined = new MessageReader(deps.limits.wireBytesMax, deps.budget.buffers);
 
   // A refused upload may go on for seconds: what has arrived of it must not be held meanwhile.
   const giveBack = () => {
@@ -109,9 +109,10 @@ export function serveExport(
     if (isOver) return;
     clearTimeout(uploadTimer);
     isReading = false;
+    const whole = reader!;
+    reader = undefined;
     try {
-      const message = reader!.finish();
-      reader = undefined; // the message alone is held from here
+      const message = whole.finish();
       if (message.isCompressed && call.coding === "identity") {
         throw new OpenWitError(
           "malformed",
@@ -137,6 +138,7 @@ export function serveExport(
     } catch (error) {
       fail(error);
     } finally {
+      whole.release(); // the request is settled: nothing reads its bytes any more
       reservation[Symbol.dispose]();
     }
   });

@@ -6,6 +6,7 @@
  */
 import { OpenWitError } from "../../core/error.ts";
 import { ByteSink, tooLarge } from "../http/body.ts";
+import type { BufferPool } from "../http/buffers.ts";
 
 export interface GrpcMessage {
   readonly isCompressed: boolean;
@@ -25,7 +26,7 @@ export class MessageReader {
   #whole: Uint8Array | undefined;
 
   /** @param bytesMax most bytes of the message as it comes over the wire. */
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, readonly pool?: BufferPool) {
     this.#bytesMax = bytesMax;
   }
 
@@ -48,7 +49,7 @@ export class MessageReader {
       this.#whole = chunk.subarray(at);
       return;
     }
-    this.#sink ??= new ByteSink(this.#messageLength);
+    this.#sink ??= new ByteSink(this.#messageLength, this.pool);
     this.#sink.push(at === 0 ? chunk : chunk.subarray(at));
   }
 
@@ -70,6 +71,13 @@ export class MessageReader {
       isCompressed: this.#prefix[0] === 1,
       bytes: this.#whole ?? this.#sink?.bytes() ?? new Uint8Array(0),
     };
+  }
+
+  /** Gives the message's buffer back; its bytes are not to be read any more. */
+  release(): void {
+    this.#sink?.release();
+    this.#sink = undefined;
+    this.#whole = undefined;
   }
 
   /** What the message's prefix says of its length; 0 before it has come. */

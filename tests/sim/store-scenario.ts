@@ -16,7 +16,7 @@ import { Metrics } from "../../core/metrics/metrics.ts";
 import { columnIndex } from "../../core/model/columns.ts";
 import type { Utf8Vector } from "../../core/model/vector.ts";
 import { openStore } from "../../core/store/open.ts";
-import { defaultStoreOptions, type Store } from "../../core/store/store.ts";
+import { defaultStoreOptions, type PinnedStream, type Store } from "../../core/store/store.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
 import { loadParquetWasm } from "../../edge/parquet/wasm.ts";
 import { SimClock } from "./clock.ts";
@@ -118,6 +118,7 @@ async function live(
 ): Promise<void> {
   const steps = 5 + randomBelow(random, 30);
   const underWay: Promise<unknown>[] = [];
+  const readers: (() => void)[] = [];
   for (let step = 0; step < steps; step++) {
     const dice = randomBelow(random, 12);
     if (dice < 6) underWay.push(send(store, clock, newRequest(requests, clock, random), result));
@@ -127,12 +128,15 @@ async function live(
       const isRecent = clock.monotonicMs() - (again?.firstSentMs ?? 0) < 500_000;
       if (again !== undefined && isRecent) underWay.push(send(store, clock, again, result));
     } else if (dice < 10) underWay.push(store.flush().catch(expected));
-    else if (dice === 10) await clock.advance(randomBelow(random, 200_000));
+    else if (dice === 10 && readers.length < 3) {
+      readers.push(holdReader(store, tenants[randomBelow(random, 2)]));
+    } else if (dice === 10) await clock.advance(randomBelow(random, 200_000));
     else await Promise.all(underWay.splice(0));
     // Some turns of the event loop, so that a life is not one burst.
     for (let turn = randomBelow(random, 20); turn > 0; turn--) await Promise.resolve();
   }
   await Promise.all(underWay);
+  for (const end of readers) end();
 }
 
 async function send(
@@ -226,17 +230,34 @@ async function check(store: Store, disk: Disk, requests: readonly Request[], sim
 }
 
 async function bodiesOf(store: Store, disk: Disk, tenant: string): Promise<string[]> {
-  const { segments, chunks } = store.pin(tenant, "logs");
-  const bodies: string[] = [];
-  for (const { path } of segments) {
-    const table = tableFromIPC(readParquet(await readFile(disk, path)).intoIPCStream());
-    for (const body of table.getChild("body")!) bodies.push(String(body));
+  const { segments, chunks, release } = store.pin(tenant, "logs");
+  try {
+    const bodies: string[] = [];
+    for (const { path } of segments) {
+      const table = tableFromIPC(readParquet(await readFile(disk, path)).intoIPCStream());
+      for (const body of table.getChild("body")!) bodies.push(String(body));
+    }
+    return [...bodies, ...memtableBodies(chunks)];
+  } finally {
+    release();
   }
-  for (const { chunk, rows } of chunks) {
+}
+
+function memtableBodies(chunks: PinnedStream["chunks"]): string[] {
+  return chunks.flatMap(({ chunk, rows }) => {
     const vector = chunk.vectors[columnIndex("logs", "body")] as Utf8Vector;
-    for (let row = 0; row < rows; row++) bodies.push(vector.text(row)!);
-  }
-  return bodies;
+    return Array.from({ length: rows }, (_, row) => vector.text(row)!);
+  });
+}
+
+/** A reader that holds a pin over whatever comes; returned is the end of its reading, which finds the same rows. */
+function holdReader(store: Store, tenant: string): () => void {
+  const { chunks, release } = store.pin(tenant, "logs");
+  const before = memtableBodies(chunks).join();
+  return () => {
+    if (memtableBodies(chunks).join() !== before) throw new Error("rows changed under a reader");
+    release();
+  };
 }
 
 async function loseManifest(disk: SimDisk): Promise<void> {

@@ -41,6 +41,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "print what is in a WAL, manifest or segment file",
     load: async () => (await import("./inspect.ts")).inspectCommand,
   },
+  verify: {
+    summary: "check every file of a data folder, and mend it with --repair",
+    load: async () => (await import("./verify.ts")).verifyCommand,
+  },
   demo: {
     summary: "send believable telemetry of a web shop",
     load: async () => (await import("../demo/command.ts")).demoCommand,

@@ -48,6 +48,25 @@ export const metricTable = {
   },
   openwit_flush_seconds: { type: "histogram", help: "Time of a flush from freezing to commit." },
   openwit_flushed_rows_total: { type: "counter", help: "Rows that flushes wrote into segments, by signal." },
+  openwit_flushed_bytes_total: {
+    type: "counter",
+    help: "Bytes of the segments that flushes wrote, by signal.",
+  },
+  openwit_compacted_rows_total: { type: "counter", help: "Rows that merges wrote, by signal." },
+  openwit_compacted_bytes_total: {
+    type: "counter",
+    help: "Bytes of the segments that merges wrote, by signal.",
+  },
+  openwit_compaction_read_bytes_total: {
+    type: "counter",
+    help: "Bytes of the segments that merges took the place of, by signal.",
+  },
+  openwit_write_amplification: {
+    type: "gauge",
+    help: "Bytes written to WAL and segments since start, for each byte that they came to in segments.",
+  },
+  openwit_task_runs_total: { type: "counter", help: "Runs of maintenance tasks, by task and outcome." },
+  openwit_task_seconds: { type: "histogram", help: "Time of a maintenance task's run, by task." },
   openwit_segments: { type: "gauge", help: "Segments, by signal." },
   openwit_segment_bytes: { type: "gauge", help: "Bytes of segments, by signal." },
   openwit_segment_rows: { type: "gauge", help: "Rows in segments, by signal." },

@@ -21,6 +21,8 @@ export class Flusher {
   #last: Promise<unknown> = Promise.resolve();
   #wake: (() => void) | undefined;
   #hurried = false;
+  /** Files of flushes that failed and that may be on disk; true where an edit that names them was rejected. */
+  readonly #failed = new Map<string, boolean>();
 
   /**
    * @param scratch where segments go when the data folder is only read
@@ -68,14 +70,41 @@ export class Flusher {
     const chunks = frozen.filter((each) => each.rows > 0);
     const lsnTo = Math.max(...chunks.map((each) => each.lastLsn));
     const add = await this.#writeSegments(memtable, chunks, lsnTo);
-    await this.commit(
-      { add, watermarks: { [streamKey(tenant, signal)]: lsnTo } },
-      () => memtable.drop(frozen, clock.monotonicMs()),
-    );
+    try {
+      await this.commit(
+        { add, watermarks: { [streamKey(tenant, signal)]: lsnTo } },
+        () => memtable.drop(frozen, clock.monotonicMs()),
+      );
+    } catch (error) {
+      for (const { path } of add) this.#noteFailed(path, true);
+      throw error;
+    }
     const rows = add.reduce((sum, segment) => sum + segment.rows, 0);
     metrics.add("openwit_flushes_total", 1, { signal });
     metrics.add("openwit_flushed_rows_total", rows, { signal });
+    metrics.add("openwit_flushed_bytes_total", add.reduce((sum, { bytes }) => sum + bytes, 0), { signal });
     metrics.observe("openwit_flush_seconds", (clock.monotonicMs() - startedMs) / 1_000);
+  }
+
+  #noteFailed(path: string, isEditRejected: boolean): void {
+    if (this.scratch === undefined) this.#failed.set(path, isEditRejected);
+  }
+
+  /**
+   * Removes what flushes that failed may have left. A file whose edit was rejected can only go once a later edit
+   * is durable, or that edit might come back without it.
+   * @throws OpenWitError `io`, `disk_full`
+   */
+  async clearFailed(): Promise<void> {
+    while (this.#failed.size > 0) {
+      const paths = [...this.#failed.keys()];
+      if (paths.some((path) => this.#failed.get(path))) await this.commit({}, () => {});
+      for (const path of paths) {
+        await this.env.disk.remove(path);
+        await this.env.disk.syncDir(folderOf(path));
+        this.#failed.delete(path);
+      }
+    }
   }
 
   async #writeSegments(
@@ -89,13 +118,19 @@ export class Flusher {
     const ids = groups.map(() => newSegmentId(this.env.clock, this.env.random));
     const lsnFrom = Math.min(...chunks.map((each) => each.firstLsn));
     const segments: SegmentMeta[] = [];
+    const { tenant } = memtable;
+    const { nodeId } = this;
+    const paths = groups.map(({ hour, late }, index) =>
+      segmentPath({ tenant, signal, hour, late, nodeId, level: 0, id: ids[index] })
+    );
     try {
       for (const [index, group] of groups.entries()) {
         segments.push(await this.#writeSegment(memtable, group, ids[index], ids, lsnFrom, lsnTo));
       }
       return segments;
     } catch (error) {
-      // No edit names them, and a disk that is full needs their room; what cannot be removed is swept at a start.
+      // No edit names them, and a disk that is full needs their room; what cannot be removed goes later.
+      for (const path of paths) this.#noteFailed(path, false);
       for (const { path } of segments) await this.env.disk.remove(path).catch(() => {});
       throw error;
     }

@@ -3,7 +3,8 @@
  *
  * - A temporary file was never finished: it is removed. So is a file that the manifest calls retired.
  * - A segment that the manifest does not name was written by a flush whose edit did not come: its rows are still
- *   in the WAL, and it is removed. One whose rows the WAL no longer has is put into the quarantine instead.
+ *   in the WAL, and it is removed. So is one whose rows are in a segment that replaces it, and one of a merge whose
+ *   edit did not come. One whose rows are nowhere else is put into the quarantine instead.
  * - A segment that the manifest names and that is missing or of another size is left out of queries and reported.
  */
 import { folderOf, temporarySuffix } from "../env/disk.ts";
@@ -27,7 +28,9 @@ export async function sweepOrphans(env: StoreEnv, manifest: Manifest): Promise<n
     log("warn", "retired segments could not be crossed off: the disk is full", { error });
     return 0;
   });
-  const named = new Set([...manifest.state.segments.values()].map(({ path }) => path));
+  const segments = [...manifest.state.segments.values()];
+  const named = new Set(segments.map(({ path }) => path));
+  const replaced = new Set(segments.flatMap(({ replaces }) => replaces));
   for await (const path of filesUnder(disk, segmentRoot)) {
     if (named.has(path)) continue;
     swept++;
@@ -35,7 +38,7 @@ export async function sweepOrphans(env: StoreEnv, manifest: Manifest): Promise<n
       await disk.remove(path);
       continue;
     }
-    const why = await whyKeep(disk, manifest, path);
+    const why = await whyKeep(disk, manifest, replaced, path);
     if (why === undefined) await disk.remove(path);
     else {
       metrics.add("openwit_quarantined_total", 1, { kind: "segment" });
@@ -71,10 +74,19 @@ export async function* filesUnder(disk: Disk, folder: string): AsyncGenerator<st
   }
 }
 
-/** Why an orphan must not be removed; `undefined` when the WAL has all of its rows. */
-async function whyKeep(disk: Disk, manifest: Manifest, path: string): Promise<string | undefined> {
+/** Why an orphan must not be removed; `undefined` when the WAL or other segments have all of its rows. */
+async function whyKeep(
+  disk: Disk,
+  manifest: Manifest,
+  replaced: ReadonlySet<string>,
+  path: string,
+): Promise<string | undefined> {
   try {
-    const { tenant, signal, lsnFrom } = parseFooter((await readParquetFooter(disk, path)).keyValues);
+    const { id, tenant, signal, lsnFrom, replaces } = parseFooter(
+      (await readParquetFooter(disk, path)).keyValues,
+    );
+    const isElsewhere = (each: string) => manifest.state.segments.has(each) || replaced.has(each);
+    if (replaced.has(id) || replaces.length > 0 && replaces.every(isElsewhere)) return undefined;
     const watermark = manifest.state.watermarks.get(streamKey(tenant, signal)) ?? 0;
     return lsnFrom > watermark
       ? undefined

@@ -64,9 +64,16 @@ export function planRebuild(
 ): { segments: SegmentMeta[]; watermarks: Record<string, number> } {
   const ids = new Set(found.map(({ id }) => id));
   const replaced = new Set(found.flatMap(({ replaces }) => replaces));
-  // A flush whose missing file was merged into another segment since is whole all the same.
-  const isWhole = ({ id, flushIds }: FoundSegment) =>
-    known.has(id) || flushIds.every((each) => ids.has(each) || replaced.has(each));
+  // Merges take what counted, when no file of a flush that failed was left (core/compact/compact.ts): so whatever is
+  // not newer than what was merged has counted too, also where its flush's other files were merged and are gone.
+  const mergedTo = new Map<string, number>();
+  for (const { level, tenant, signal, lsnTo } of found) {
+    const key = streamKey(tenant, signal);
+    if (level > 0) mergedTo.set(key, Math.max(lsnTo, mergedTo.get(key) ?? 0));
+  }
+  const isWhole = ({ id, flushIds, tenant, signal, lsnTo }: FoundSegment) =>
+    known.has(id) || lsnTo <= (mergedTo.get(streamKey(tenant, signal)) ?? 0) ||
+    flushIds.every((each) => ids.has(each) || replaced.has(each));
   const counted = withoutFirstTries(found.filter((segment) => !replaced.has(segment.id) && isWhole(segment)));
   const watermarks: Record<string, number> = {};
   for (const { tenant, signal, lsnTo } of counted) {

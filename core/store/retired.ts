@@ -59,6 +59,11 @@ export class RetiredSegments {
     );
   }
 
+  /** Whether a segment that was retired has not been removed yet. */
+  mayBeOnDisk(id: string): boolean {
+    return this.manifest.state.settings.has(keyPrefix + id);
+  }
+
   /** Paths that are retired and not yet gone. */
   paths(): string[] {
     return [...this.manifest.state.settings].flatMap(([key, path]) =>

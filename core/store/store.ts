@@ -186,6 +186,11 @@ export class Store {
     await this.#freeWal();
   }
 
+  /** Removes the files of flushes that failed: no merge may begin while there are any. @throws OpenWitError `io`, `disk_full` */
+  async clearFailedFlushes(): Promise<void> {
+    await this.#flusher.clearFailed();
+  }
+
   /** Asks for a flush soon, for its memory's sake; not of little, which would make many small segments. */
   hurryFlush(): void {
     if (this.#memtableBytes < this.options.memoryBytesMax / 8) return;

@@ -1,0 +1,292 @@
+/**
+ * Runs the merges that plan.ts plans, one at a time, beside ingest and queries.
+ *
+ *   merge under a temporary name ─▶ verify ─▶ sync ─▶ rename ─▶ sync the folder ─▶ one manifest edit: inputs out,
+ *   output in ─▶ the inputs' files go when no reader holds them (core/store/retired.ts)
+ *
+ * A merge may end at any point: until the edit is durable its inputs are the data, and what it wrote is swept.
+ *
+ * Invariants: (1) a segment names in `replaces` every file that could still be on disk and whose rows it has, the
+ * inputs of its inputs included; so a manifest that is rebuilt from footers counts no row twice. (2) No merge begins
+ * while a file of an earlier one that failed, or of a flush that failed, may be on disk: its rows would be there
+ * under another name that nothing replaces.
+ */
+import { isTimeSynced } from "../budget/wall-clock.ts";
+import { type Disk, folderOf, temporarySuffix } from "../env/disk.ts";
+import { OpenWitError, toOpenWitError } from "../error.ts";
+import type { SegmentMeta } from "../manifest/manifest.ts";
+import { buildFooter, parseFooter } from "../segment/footer.ts";
+import { newSegmentId, segmentPath } from "../segment/path.ts";
+import { readParquetFooter } from "../segment/reader.ts";
+import type { Store } from "../store/store.ts";
+import { crc32c } from "../wal/crc32c.ts";
+import type { SegmentMerger } from "./merger.ts";
+import { type CompactionPolicy, type CompactionUnit, planCompaction } from "./plan.ts";
+
+export interface CompactionOptions {
+  readonly policy: CompactionPolicy;
+  /** Share of the time in which merges run, above 0 and at most 1: they rest after each for as long as it takes. */
+  readonly dutyCycle: number;
+}
+
+export const defaultDutyCycle = 0.5;
+
+export interface CompactionReport {
+  readonly merges: number;
+  /** Segments that were merged. */
+  readonly inputs: number;
+  readonly rows: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+  /** Why merges that are due were not run; empty when all were. */
+  readonly postponed: readonly string[];
+}
+
+export class Compactor {
+  /** Outputs whose edit was rejected: only once a later edit is durable can theirs not come back. */
+  readonly #rejected = new Set<string>();
+  /** Segments whose merge failed: the monotonic time until which they are left alone. */
+  readonly #failed = new Map<string, number>();
+
+  constructor(readonly store: Store, readonly merger: SegmentMerger, readonly options: CompactionOptions) {}
+
+  /**
+   * Merges what is due until nothing is. With `eager` it takes as few as two segments and does not rest: somebody
+   * asked for it.
+   * @throws OpenWitError what the first merge that failed said, when all others are done; `io` and `disk_full` at
+   *   once; the signal's reason
+   */
+  async run(
+    signal: AbortSignal,
+    { eager }: { eager: boolean } = { eager: false },
+  ): Promise<CompactionReport> {
+    const { clock, log } = this.store.env;
+    const report = { merges: 0, inputs: 0, rows: 0, bytesRead: 0, bytesWritten: 0 };
+    const postponed: string[] = [];
+    let failure: OpenWitError | undefined;
+    while (true) {
+      signal.throwIfAborted();
+      await this.#clearRejected();
+      const unit = this.#next(eager);
+      if (unit === undefined) break;
+      const crowded = await this.#whyNoRoom(unit);
+      if (crowded !== undefined) {
+        postponed.push(crowded);
+        break;
+      }
+      const startedMs = clock.monotonicMs();
+      try {
+        const output = await this.#merge(unit, signal);
+        report.merges++;
+        report.inputs += unit.inputs.length;
+        report.rows += output.rows;
+        report.bytesRead += unit.inputs.reduce((sum, { bytes }) => sum + bytes, 0);
+        report.bytesWritten += output.bytes;
+      } catch (thrown) {
+        signal.throwIfAborted();
+        const error = toOpenWitError(thrown);
+        if (error.code === "io" || error.code === "disk_full") throw error;
+        log("error", "a merge failed; its segments are left as they are for an hour", {
+          segments: unit.inputs.map(({ id }) => id),
+          error,
+        });
+        failure ??= error;
+        for (const { id } of unit.inputs) this.#failed.set(id, clock.monotonicMs() + retryAfterMs);
+      }
+      const tookMs = clock.monotonicMs() - startedMs;
+      const restMs = eager ? 0 : tookMs * (1 / this.options.dutyCycle - 1);
+      if (restMs > 0) await clock.sleep(restMs, signal);
+    }
+    if (failure !== undefined) throw failure;
+    return { ...report, postponed };
+  }
+
+  /** The merge that is due first, planned and taken in one turn. */
+  #next(eager: boolean): CompactionUnit | undefined {
+    const { manifest, damaged, env } = this.store;
+    const nowMs = env.clock.monotonicMs();
+    for (const [id, untilMs] of this.#failed) if (nowMs >= untilMs) this.#failed.delete(id);
+    const nowNs = env.clock.nowNs();
+    const { policy } = this.options;
+    const [unit] = planCompaction(
+      [...manifest.state.segments.values()].filter(({ id }) => !damaged.has(id) && !this.#failed.has(id)),
+      eager ? { ...policy, gatherCount: 2 } : policy,
+      { nowNs, isSynced: isTimeSynced(nowNs, manifest.state.newestIngestNs) },
+    );
+    return unit;
+  }
+
+  /** A merge needs room for its output and for what its sort spills. */
+  async #whyNoRoom({ inputs }: CompactionUnit): Promise<string | undefined> {
+    const needed = roomFactor * inputs.reduce((sum, { bytes }) => sum + bytes, 0);
+    const { freeBytes } = await this.store.env.disk.space();
+    if (freeBytes >= needed) return undefined;
+    return `a merge of ${inputs.length} segments needs ${needed} bytes of room, the volume has ${freeBytes}`;
+  }
+
+  async #merge(unit: CompactionUnit, signal: AbortSignal): Promise<SegmentMeta> {
+    const { store } = this;
+    const { disk, metrics } = store.env;
+    const release = store.retired.pin(unit.inputs);
+    let path: string | undefined;
+    try {
+      const { meta, keyValues } = await this.#describe(unit);
+      path = meta.path;
+      const temporary = path + temporarySuffix;
+      await disk.makeDir(folderOf(path));
+      await disk.remove(temporary);
+      await this.merger.merge({
+        signal: meta.signal,
+        inputs: unit.inputs.map((input) => input.path),
+        output: temporary,
+        keyValues,
+        abort: signal,
+      });
+      const output = { ...meta, ...await seal(disk, temporary, meta) };
+      await disk.rename(temporary, path);
+      await disk.syncDir(folderOf(path));
+      const { segments } = store.manifest.state;
+      if (!unit.inputs.every(({ id }) => segments.has(id))) {
+        throw new OpenWitError("conflict", "a segment was removed while it was being merged");
+      }
+      await this.#commit(unit, output);
+      metrics.add("openwit_compacted_rows_total", output.rows, { signal: meta.signal });
+      metrics.add("openwit_compacted_bytes_total", output.bytes, { signal: meta.signal });
+      return output;
+    } catch (error) {
+      if (path !== undefined && !this.#rejected.has(path)) await this.#discard(path);
+      throw error;
+    } finally {
+      release();
+    }
+  }
+
+  async #commit(unit: CompactionUnit, output: SegmentMeta): Promise<void> {
+    try {
+      await this.store.retired.retire(unit.inputs, { add: [output] });
+    } catch (error) {
+      this.#rejected.add(output.path);
+      throw error;
+    }
+    const read = unit.inputs.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.store.env.metrics.add("openwit_compaction_read_bytes_total", read, { signal: output.signal });
+  }
+
+  /** What the output will be, but for its bytes; and its footer. */
+  async #describe(
+    { inputs, level }: CompactionUnit,
+  ): Promise<{ meta: SegmentMeta; keyValues: Record<string, string> }> {
+    const { env, manifest, retired } = this.store;
+    const sources = [];
+    for (const input of inputs) {
+      const footer = await readParquetFooter(env.disk, input.path);
+      const said = parseFooter(footer.keyValues);
+      if (said.id !== input.id || footer.rows !== input.rows) {
+        throw new OpenWitError(
+          "corrupt",
+          `${input.path} is segment ${said.id} with ${footer.rows} rows, ` +
+            `the manifest says ${input.id} with ${input.rows}`,
+          { hint: "openwit inspect shows what is in the file" },
+        );
+      }
+      sources.push(...said.sources);
+    }
+    const { tenant, signal, late, schemaVersion } = inputs[0];
+    const { nodeId } = manifest.state;
+    const id = newSegmentId(env.clock, env.random);
+    const hour = Math.min(...inputs.map((input) => input.hour));
+    const before = inputs.flatMap(({ replaces }) => replaces).filter((each) => retired.mayBeOnDisk(each));
+    const meta: SegmentMeta = {
+      id,
+      tenant,
+      signal,
+      path: segmentPath({ tenant, signal, hour, late, nodeId, level, id }),
+      level,
+      rows: inputs.reduce((sum, { rows }) => sum + rows, 0),
+      bytes: 0,
+      minTimeNs: least(inputs.map(({ minTimeNs }) => minTimeNs)),
+      maxTimeNs: greatest(inputs.map(({ maxTimeNs }) => maxTimeNs)),
+      minIngestNs: least(inputs.map(({ minIngestNs }) => minIngestNs)),
+      maxIngestNs: greatest(inputs.map(({ maxIngestNs }) => maxIngestNs)),
+      lsnFrom: Math.min(...inputs.map(({ lsnFrom }) => lsnFrom)),
+      lsnTo: Math.max(...inputs.map(({ lsnTo }) => lsnTo)),
+      hour,
+      late,
+      schemaVersion,
+      replaces: [...new Set([...inputs.map((input) => input.id), ...before])],
+    };
+    return { meta, keyValues: buildFooter(meta, { nodeId, flushIds: [id], sources }) };
+  }
+
+  /** Removes what a merge wrote that no edit names. */
+  async #discard(path: string): Promise<void> {
+    const { disk, log } = this.store.env;
+    try {
+      for (const each of [path + temporarySuffix, path]) await disk.remove(each);
+      await disk.syncDir(folderOf(path));
+    } catch (error) {
+      this.#rejected.add(path); // the next run tries again, and does nothing before it has succeeded
+      log("warn", "the file of a merge that failed could not be removed yet", { path, error });
+    }
+  }
+
+  /** @throws OpenWitError `io`, `disk_full`: then no merge may run */
+  async #clearRejected(): Promise<void> {
+    const { store } = this;
+    await store.clearFailedFlushes();
+    if (this.#rejected.size === 0) return;
+    await store.manifest.commit({});
+    for (const path of this.#rejected) {
+      for (const each of [path + temporarySuffix, path]) await store.env.disk.remove(each);
+      await store.env.disk.syncDir(folderOf(path));
+      this.#rejected.delete(path);
+    }
+  }
+}
+
+/** After a failed merge its segments are tried again: a file that cannot be read may be on a disk that recovers. */
+const retryAfterMs = 60 * 60_000;
+
+/** Bytes of room a merge needs for each encoded byte: the output, and a spill of rows that are not compressed. */
+const roomFactor = 3;
+
+/** Verifies a merged file, makes its bytes durable, and measures it. @throws OpenWitError `corrupt`, `io` */
+async function seal(
+  disk: Disk,
+  path: string,
+  meta: SegmentMeta,
+): Promise<{ bytes: number; checksum: number }> {
+  const footer = await readParquetFooter(disk, path);
+  const { id } = parseFooter(footer.keyValues);
+  if (footer.rows !== meta.rows || id !== meta.id) {
+    throw new OpenWitError(
+      "corrupt",
+      `a merge gave ${footer.rows} rows of segment ${id}, expected ${meta.rows} of ${meta.id}`,
+      { hint: "its inputs are kept; openwit inspect shows what is in them" },
+    );
+  }
+  const file = await disk.open(path, "update");
+  try {
+    const bytes = await file.size();
+    const part = new Uint8Array(Math.min(bytes, 1024 * 1024));
+    let checksum = 0;
+    for (let at = 0; at < bytes;) {
+      const read = await file.read(part, at);
+      if (read === 0) throw new OpenWitError("corrupt", `${path} ended at byte ${at} of ${bytes}`);
+      checksum = crc32c(part.subarray(0, read), checksum);
+      at += read;
+    }
+    await file.sync();
+    return { bytes, checksum };
+  } finally {
+    await file.close();
+  }
+}
+
+function least(values: readonly bigint[]): bigint {
+  return values.reduce((least, value) => value < least ? value : least);
+}
+
+function greatest(values: readonly bigint[]): bigint {
+  return values.reduce((most, value) => value > most ? value : most);
+}

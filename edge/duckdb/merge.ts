@@ -1,0 +1,134 @@
+/**
+ * Merges segments (core/compact/merger.ts) by a sorting COPY of DuckDB 1.5, in an instance of its own that lives
+ * for one merge: its memory is bounded apart from that of queries, and goes back when it ends.
+ *
+ * The instance is fenced as that of the queries is: it reaches the parquet folder and its own spill folder.
+ * Measured: docs/decisions/004-compaction.md.
+ */
+import { mkdir, rm } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import type { DuckDBConnection } from "@duckdb/node-api";
+import { type MergeRequest, type SegmentMerger, sortColumnsOf } from "../../core/compact/merger.ts";
+import { OpenWitError } from "../../core/error.ts";
+import { type Column, columnsOf, type ColumnType, type Signal } from "../../core/model/columns.ts";
+import { quoteIdentifier, quoteText, typedSelectList } from "../../core/model/sql.ts";
+import { rowGroupRows } from "../../core/segment/encoder.ts";
+import { fromDuckDB } from "./error.ts";
+import { loadDuckDB } from "./load.ts";
+
+export interface DuckDBMergerOptions {
+  /** Absolute path of the data folder. */
+  readonly dataDir: string;
+  /** DuckDB's limit; the process grows by some 100 MiB more. */
+  readonly memoryBytes: number;
+  readonly spillBytes: number;
+}
+
+export function duckDBMerger({ dataDir, memoryBytes, spillBytes }: DuckDBMergerOptions): SegmentMerger {
+  return {
+    async merge(request) {
+      request.abort.throwIfAborted();
+      const { api } = await loadDuckDB();
+      const instance = await api.DuckDBInstance.create(":memory:", {
+        threads: "1",
+        memory_limit: `${Math.floor(memoryBytes / 1024)}KiB`,
+        preserve_insertion_order: "false",
+        autoload_known_extensions: "false",
+        autoinstall_known_extensions: "false",
+        allow_community_extensions: "false",
+        allow_unsigned_extensions: "false",
+      });
+      const spill = resolve(dataDir, "tmp/merge");
+      try {
+        const connection = await instance.connect();
+        try {
+          await mkdir(dirname(spill), { recursive: true });
+          const settings = [
+            `SET temp_directory = ${quoteText(spill)}`,
+            `SET max_temp_directory_size = '${Math.floor(spillBytes / 1024)}KiB'`,
+            `SET allowed_directories = [${quoteText(`${resolve(dataDir, "parquet")}/`)}]`,
+            "SET enable_external_access = false",
+            "SET lock_configuration = true",
+          ];
+          for (const setting of settings) await connection.run(setting);
+          await interruptible(connection, copyStatement(dataDir, request), request.abort);
+        } finally {
+          connection.closeSync();
+        }
+      } catch (error) {
+        throw explain(error);
+      } finally {
+        instance.closeSync();
+        await rm(spill, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+/** The statement of a merge. */
+export function copyStatement(dataDir: string, { signal, inputs, output, keyValues }: MergeRequest): string {
+  const files = inputs.map((path) => quoteText(resolve(dataDir, path))).join(", ");
+  const order = sortColumnsOf[signal].map(quoteIdentifier).join(", ");
+  const metadata = Object.entries(keyValues)
+    .map(([key, value]) => `${quoteText(key)}: ${quoteText(value)}`).join(", ");
+  return `COPY (SELECT ${typedSelectList(signal)} FROM read_parquet([${files}], hive_partitioning = false) ` +
+    `ORDER BY ${order}) TO ${quoteText(resolve(dataDir, output))} (FORMAT parquet, COMPRESSION zstd, ` +
+    `COMPRESSION_LEVEL 3, PARQUET_VERSION V2, ROW_GROUP_SIZE ${rowGroupRows}, USE_TMP_FILE false, ` +
+    `FIELD_IDS ${fieldIds(signal)}, KV_METADATA {${metadata}})`;
+}
+
+function fieldIds(signal: Signal): string {
+  return structIds(columnsOf[signal]);
+}
+
+function structIds(columns: readonly Column[]): string {
+  return `{${columns.map(({ name, id, type }) => `${quoteText(name)}: ${idsOf(id, type)}`).join(", ")}}`;
+}
+
+function idsOf(id: number, type: ColumnType): string {
+  switch (type.kind) {
+    case "map":
+      return `{'__duckdb_field_id': ${id}, 'key': ${type.keyId}, 'value': ${type.valueId}}`;
+    case "list":
+      return `{'__duckdb_field_id': ${id}, 'element': ${idsOf(type.elementId, type.element)}}`;
+    case "struct":
+      return `{'__duckdb_field_id': ${id}, ${structIds(type.fields).slice(1)}`;
+    default:
+      return String(id);
+  }
+}
+
+/** Runs a statement; an interrupt that arrives between two steps of the engine is lost, so it is repeated. */
+async function interruptible(connection: DuckDBConnection, sql: string, abort: AbortSignal): Promise<void> {
+  abort.throwIfAborted();
+  let timer: ReturnType<typeof setInterval> | undefined;
+  const onAbort = () => {
+    connection.interrupt();
+    timer = setInterval(() => connection.interrupt(), interruptEveryMs);
+  };
+  abort.addEventListener("abort", onAbort, { once: true });
+  try {
+    await connection.run(sql);
+  } catch (error) {
+    abort.throwIfAborted();
+    throw error;
+  } finally {
+    clearInterval(timer);
+    abort.removeEventListener("abort", onAbort);
+  }
+}
+
+const interruptEveryMs = 20;
+
+/** What fails here is the disk, the memory or a file: never the statement, as it would be in a query. */
+function explain(thrown: unknown): unknown {
+  if (!(thrown instanceof Error) || thrown instanceof OpenWitError || thrown.name === "AbortError") {
+    return thrown;
+  }
+  if (/No space left on device|max_temp_directory_size/i.test(thrown.message)) {
+    return new OpenWitError("disk_full", `a merge has no room: ${thrown.message}`, { cause: thrown });
+  }
+  const error = fromDuckDB(thrown);
+  if (error.code !== "invalid_argument") return error;
+  return new OpenWitError("corrupt", `a merge cannot read its inputs: ${error.message}`, { cause: thrown });
+}

@@ -45,6 +45,14 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "check every file of a data folder, and mend it with --repair",
     load: async () => (await import("./verify.ts")).verifyCommand,
   },
+  disk: {
+    summary: "say what takes the space of a data folder",
+    load: async () => (await import("./disk.ts")).diskCommand,
+  },
+  manifest: {
+    summary: "write the manifest anew from the segments",
+    load: async () => (await import("./manifest.ts")).manifestCommand,
+  },
   demo: {
     summary: "send believable telemetry of a web shop",
     load: async () => (await import("../demo/command.ts")).demoCommand,

@@ -177,6 +177,48 @@ test("an orphan is put aside, litter is removed, and what is none of ours is lef
   await startsClean(folder, 2 * flushedRecords + walRequests * 2);
 }, 60_000);
 
+test(
+  "manifest rebuild writes what the segments say, keeps the old one aside, and refuses beside a server",
+  async () => {
+    const folder = copy();
+    const [segment] = segmentsOf(folder, "shop");
+    unlinkSync(join(folder, segment));
+    const { status, stdout } = await runOpenwit(["manifest", "rebuild", "--json", "--data-dir", folder]);
+    expect(status).toBe(0);
+    const report = JSON.parse(stdout);
+    expect(report).toMatchObject({ segments: 2, rows: 2 * flushedRecords, added: [], removed: [segment] });
+    expect(existsSync(join(folder, report.kept))).toBe(true);
+    expect(readdirSync(join(folder, "manifest"))).toHaveLength(1);
+    await startsClean(folder, 2 * flushedRecords + walRequests * 2);
+    await using running = new Box();
+    await running.start();
+    const refused = await runOpenwit(["manifest", "rebuild", "--data-dir", running.dataDir]);
+    expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining("in use")]);
+    expect((await runOpenwit(["manifest", "rebiuld", "--data-dir", folder])).stderr).toContain("rebuild");
+  },
+  60_000,
+);
+
+test("disk sums up to what du says, and knows tenants, tiers and columns", async () => {
+  const folder = copy();
+  const { status, stdout } = await runOpenwit(["disk", "--json", "--columns", "--data-dir", folder]);
+  expect(status).toBe(0);
+  const report = JSON.parse(stdout);
+  const du = Number((await new Response(Bun.spawn(["du", "-sk", folder]).stdout).text()).split("\t")[0]) *
+    1024;
+  expect(Math.abs(report.bytes - du) / du).toBeLessThan(0.03);
+  const sum = report.usage.reduce((total: number, row: { bytes: number }) => total + row.bytes, 0);
+  expect(sum).toBe(report.bytes);
+  expect(report.usage).toContainEqual(
+    expect.objectContaining({ tier: "L0", tenant: "shop", signal: "logs", files: 1, rows: flushedRecords }),
+  );
+  const body = report.columns.find((each: { column: string }) => each.column === "body");
+  expect(body).toMatchObject({ signal: "logs", rows: 3 * flushedRecords });
+  const text = await runOpenwit(["disk", "--columns", "--data-dir", folder]);
+  expect(text.stdout).toContain("shop");
+  expect(text.stdout).toContain("attributes");
+});
+
 interface Report {
   readonly status: number;
   readonly checked: Record<string, number>;

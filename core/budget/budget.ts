@@ -19,7 +19,13 @@ import { OpenWitError, toOpenWitError } from "../error.ts";
 import type { IngestRequest } from "../ingest/request.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { Store, StoreGuard } from "../store/store.ts";
-import { allocatedBytesOf, type Eviction, type EvictionPolicy, planEviction } from "./eviction.ts";
+import {
+  allocatedBytesOf,
+  type Eviction,
+  type EvictionPolicy,
+  type EvictionReason,
+  planEviction,
+} from "./eviction.ts";
 import { Reserve } from "./reserve.ts";
 import { allocatedBytesUnder } from "./usage.ts";
 import { isTimeSynced } from "./wall-clock.ts";
@@ -60,9 +66,15 @@ export class DiskBudget implements StoreGuard {
   /** Whether a write has failed for want of room since the last round, and in how many rounds running. */
   #sawFull = false;
   #fullRounds = 0;
+  /** Whether a flush or the freeing of a WAL file was what failed. */
+  #isStuck = false;
   #policyDueMs = -Infinity;
   #flushDueMs = -Infinity;
   #refusal: string | undefined;
+  /** Evictions that the log has not told of yet, and when it may. */
+  #untold: { reason: EvictionReason; rows: number; bytes: number; hour: number }[] = [];
+  #tellDueMs = -Infinity;
+  #refusalTold: { isRefusing: boolean; atMs: number } = { isRefusing: false, atMs: -Infinity };
   #last: Promise<unknown> = Promise.resolve();
   #wake: (() => void) | undefined;
   #stopping: AbortController | undefined;
@@ -88,6 +100,8 @@ export class DiskBudget implements StoreGuard {
   /** From here on the store asks before it takes a request, and rounds can make room in it. */
   attach(store: Store): void {
     this.#store = store;
+    this.#knownBytes = this.#measureKnown();
+    this.#walked = { ...this.#walked, knownBytes: this.#knownBytes, atMs: -Infinity };
     store.guards.push(this);
   }
 
@@ -122,9 +136,10 @@ export class DiskBudget implements StoreGuard {
     });
   }
 
-  /** A write has failed for want of room. */
-  diskFull(): void {
+  /** A write has failed for want of room. Only what makes room by being written is worth the reserve. */
+  diskFull(what: "request" | "maintenance"): void {
     this.#sawFull = true;
+    if (what === "maintenance") this.#isStuck = true;
     this.#wake?.();
   }
 
@@ -182,9 +197,8 @@ export class DiskBudget implements StoreGuard {
     this.#sawFull = false;
     this.#fullRounds = sawFull ? this.#fullRounds + 1 : 0;
     await this.#sample(isForced || sawFull || this.#refusal !== undefined);
-    if (this.#freeBytes < this.#reserveTarget() / 2 && (sawFull || this.#excess() > 0)) {
-      await this.#giveReserve();
-    }
+    if (this.#isStuck && this.#freeBytes < this.#reserveTarget() / 2) await this.#giveReserve();
+    this.#isStuck = false;
     const evicted = await this.#evict(store, isForced);
     const isTight = this.#room() < this.#margin();
     // Retired files wait a minute for other readers, unless their room is needed now.
@@ -212,12 +226,13 @@ export class DiskBudget implements StoreGuard {
     const now = { ns, isSynced: isTimeSynced(ns, newestIngestNs) };
     const plan = planEviction(segments.values(), excess, this.options, now);
     if (plan.length === 0) return plan;
-    const retire = () => store.retired.retire(plan.map(({ segment }) => segment));
-    try {
-      await retire();
-    } catch (thrown) {
-      if (toOpenWitError(thrown).code !== "disk_full" || await this.#giveReserve() === 0) throw thrown;
-      await retire();
+    for (;;) {
+      try {
+        await store.retired.retire(plan.map(({ segment }) => segment));
+        break;
+      } catch (thrown) {
+        if (toOpenWitError(thrown).code !== "disk_full" || await this.#giveReserve() === 0) throw thrown;
+      }
     }
     this.#count(plan);
     return plan;
@@ -234,23 +249,33 @@ export class DiskBudget implements StoreGuard {
   }
 
   #count(plan: readonly Eviction[]): void {
-    const { log, metrics } = this.env;
+    const { clock, log, metrics } = this.env;
     for (const { segment, reason } of plan) {
       metrics.add("openwit_evicted_segments_total", 1, { reason });
       metrics.add("openwit_evicted_rows_total", segment.rows, { reason });
       metrics.add("openwit_evicted_bytes_total", segment.bytes, { reason });
     }
-    for (const reason of new Set(plan.map((each) => each.reason))) {
-      const of = plan.filter((each) => each.reason === reason).map(({ segment }) => segment);
-      const hours = of.map(({ hour }) => hour);
+    this.#untold.push(...plan.map(({ segment, reason }) => ({
+      reason,
+      rows: segment.rows,
+      bytes: allocatedBytesOf(segment),
+      hour: segment.hour,
+    })));
+    // A box that is overrun evicts several times a second; that is said once in a while, and summed up.
+    if (clock.monotonicMs() < this.#tellDueMs) return;
+    this.#tellDueMs = clock.monotonicMs() + tellEveryMs;
+    for (const reason of new Set(this.#untold.map((each) => each.reason))) {
+      const of = this.#untold.filter((each) => each.reason === reason);
+      const hours = of.map(({ hour }) => hour).sort((a, b) => a - b);
       log(reason === "budget" ? "warn" : "info", "segments were evicted", {
         reason,
         segments: of.length,
         rows: of.reduce((sum, { rows }) => sum + rows, 0),
-        bytes: of.reduce((sum, segment) => sum + allocatedBytesOf(segment), 0),
-        hours: `${hourText(Math.min(...hours))} to ${hourText(Math.max(...hours))}`,
+        bytes: of.reduce((sum, { bytes }) => sum + bytes, 0),
+        hours: `${hourText(hours[0])} to ${hourText(hours.at(-1)!)}`,
       });
     }
+    this.#untold = [];
   }
 
   /** Rows take far less room in segments than in the WAL, but for a WAL file to go all its streams must be flushed. */
@@ -267,7 +292,7 @@ export class DiskBudget implements StoreGuard {
     } catch (thrown) {
       const error = toOpenWitError(thrown);
       if (error.code !== "disk_full") throw error;
-      this.#sawFull = true;
+      this.diskFull("maintenance");
       this.env.log("warn", "a flush that would free the WAL found no room; it is tried again", { error });
       return false;
     }
@@ -303,13 +328,14 @@ export class DiskBudget implements StoreGuard {
   }
 
   #noteRefusal(): void {
-    const before = this.#refusal;
+    const { clock, log } = this.env;
     this.#refusal = this.#room() < this.#needed() ? this.#explainShortage() : undefined;
-    if (this.#refusal !== undefined && before === undefined) {
-      this.env.log("warn", "requests are refused", { reason: this.#refusal });
-    } else if (this.#refusal === undefined && before !== undefined) {
-      this.env.log("info", "there is room again: requests are taken");
-    }
+    const isRefusing = this.#refusal !== undefined;
+    const nowMs = clock.monotonicMs();
+    if (isRefusing === this.#refusalTold.isRefusing || nowMs - this.#refusalTold.atMs < tellEveryMs) return;
+    this.#refusalTold = { isRefusing, atMs: nowMs };
+    if (isRefusing) log("warn", "requests are refused", { reason: this.#refusal });
+    else log("info", "there is room again: requests are taken");
   }
 
   /** The free space each time; the folder as often as it costs a twentieth of the time, or at once. */
@@ -393,6 +419,7 @@ const marginBytesMax = 1024 * 1024 * 1024;
 const policyEveryMs = 60_000;
 /** A flush that found no room is work done in vain: not more often than this. */
 const flushEveryMs = 5_000;
+const tellEveryMs = 10_000;
 
 function sizeText(bytes: number): string {
   return `${(Math.max(0, bytes) / 1024 / 1024).toFixed(1)} MiB`;

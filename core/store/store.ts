@@ -69,8 +69,8 @@ export interface PinnedStream {
 export interface StoreGuard {
   /** @throws OpenWitError `disk_full`, `overloaded` to refuse it */
   admit(request: IngestRequest): void;
-  /** Told that a write has failed for want of room. */
-  diskFull?(): void;
+  /** Told that a write has failed for want of room: a request's, or one of a flush or of what follows it. */
+  diskFull?(what: "request" | "maintenance"): void;
 }
 
 /** Rows [fromRow, endRow) of a chunk that just became visible. */
@@ -374,7 +374,7 @@ export class Store {
     } catch (error) {
       memtable.undo(rows);
       this.#countMemory();
-      if (isDiskFull(error)) this.#tellDiskFull();
+      if (isDiskFull(error)) this.#tellDiskFull("request");
       throw error;
     } finally {
       this.#inFlight.delete(hashText);
@@ -436,7 +436,7 @@ export class Store {
       } catch (thrown) {
         // The rows stay in memory and in the WAL; the next round tries again.
         const reason = thrown instanceof OpenWitError ? thrown.code : "internal";
-        if (reason === "disk_full") this.#tellDiskFull();
+        if (reason === "disk_full") this.#tellDiskFull("maintenance");
         this.env.metrics.add("openwit_flush_failures_total", 1, { reason });
         log("error", "flush failed and will be tried again", { error: thrown });
         await clock.sleep(1_000, signal).catch(() => {}); // an abort ends the loop at its head
@@ -454,8 +454,8 @@ export class Store {
     for (const memtable of this.#memtables.values()) this.#memtableBytes += memtable.bytes;
   }
 
-  #tellDiskFull(): void {
-    for (const guard of this.guards) guard.diskFull?.();
+  #tellDiskFull(what: "request" | "maintenance"): void {
+    for (const guard of this.guards) guard.diskFull?.(what);
   }
 
   async #freeWal(): Promise<void> {

@@ -35,6 +35,17 @@ for (let i = 0; i < 256; i++) {
   hexPairs[i * 2 + 1] = "0123456789abcdef".charCodeAt(i & 15);
 }
 
+/**
+ * Words of the latest time that a column holds, 2^63 - 2 ns: the one after it is how DuckDB writes "infinity", and
+ * what is later still is no int64.
+ */
+export const latestLow = -2, latestHigh = 0x7fff_ffff;
+
+/** Whether a fixed64 time, by its words, is after the latest that a column holds. */
+export function isTooLate(low: number, high: number): boolean {
+  return high < 0 || (high === latestHigh && low === -1);
+}
+
 export class Batch {
   readonly wire: Wire;
   readonly values: AnyValueReader;
@@ -80,7 +91,7 @@ export class Batch {
     return true;
   }
 
-  /** Pushes a fixed64 time; beyond int64 it becomes the largest one, and the original an attribute. */
+  /** Pushes a fixed64 time; one that is too late becomes the latest there is, and the original an attribute. */
   pushTime(
     vector: FixedVector,
     low: number,
@@ -88,9 +99,9 @@ export class Batch {
     attributes: AttributeReader,
     field: string,
   ): void {
-    if (high >= 0) return vector.pushWords(low, high);
+    if (!isTooLate(low, high)) return vector.pushWords(low, high);
     this.clampedTimes++;
-    vector.pushWords(-1, 0x7fff_ffff);
+    vector.pushWords(latestLow, latestHigh);
     this.#decimal.length = 0;
     this.#decimal.uint64(low, high);
     const text = new TextDecoder().decode(this.#decimal.bytes.subarray(0, this.#decimal.length));

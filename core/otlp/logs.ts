@@ -2,7 +2,7 @@
 import type { DictionaryVector, FixedVector, MapVector, Utf8Vector } from "../model/vector.ts";
 import { letterEmpty, letterString } from "./any_value.ts";
 import { AttributeReader } from "./attributes.ts";
-import { type Batch } from "./batch.ts";
+import { type Batch, isTooLate, latestHigh, latestLow } from "./batch.ts";
 import { CachedDictionary } from "./cached_dictionary.ts";
 import { rowWeight } from "./weight.ts";
 
@@ -143,7 +143,7 @@ export class LogReader {
     if ((low | high) !== 0) batch.pushTime(this.#timestamp, low, high, attributes, "time_unix_nano");
     else if ((observedLow | observedHigh) === 0) {
       this.#timestamp.pushWords(batch.receivedLow, batch.receivedHigh);
-    } else if (observedHigh < 0) this.#timestamp.pushWords(-1, 0x7fff_ffff);
+    } else if (isTooLate(observedLow, observedHigh)) this.#timestamp.pushWords(latestLow, latestHigh);
     else this.#timestamp.pushWords(observedLow, observedHigh);
   }
 

@@ -8,7 +8,7 @@ import type {
   Utf8Vector,
 } from "../model/vector.ts";
 import { AttributeReader } from "./attributes.ts";
-import { type Batch } from "./batch.ts";
+import { type Batch, isTooLate, latestHigh, latestLow } from "./batch.ts";
 import { CachedDictionary } from "./cached_dictionary.ts";
 import { elementWeight, rowWeight } from "./weight.ts";
 
@@ -201,8 +201,8 @@ export class SpanReader {
     const hasStart = (startLow | startHigh) !== 0, hasEnd = (endLow | endHigh) !== 0;
     if (hasStart) batch.pushTime(this.#start, startLow, startHigh, attributes, "start_time_unix_nano");
     batch.pushOptionalTime(this.#end, endLow, endHigh, attributes, "end_time_unix_nano");
-    if (startHigh < 0) startLow = -1, startHigh = 0x7fff_ffff; // what the columns hold
-    if (endHigh < 0) endLow = -1, endHigh = 0x7fff_ffff;
+    if (isTooLate(startLow, startHigh)) startLow = latestLow, startHigh = latestHigh; // what the columns hold
+    if (isTooLate(endLow, endHigh)) endLow = latestLow, endHigh = latestHigh;
     if (!hasStart) {
       if (hasEnd) this.#start.pushWords(endLow, endHigh);
       else this.#start.pushWords(batch.receivedLow, batch.receivedHigh);

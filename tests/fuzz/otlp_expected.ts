@@ -269,7 +269,7 @@ function expectedAttributes(
 ): { attributes: unknown; attribute_types: string } {
   const entries = attributes.map((entry): [string, TypedValue] => [entry.key ?? "", typed(entry.value)]);
   for (const [field, time] of Object.entries(times)) {
-    if (time >= 2n ** 63n) entries.push([`openwit.original.${field}`, String(time)]);
+    if (time > 2n ** 63n - 2n) entries.push([`openwit.original.${field}`, String(time)]);
   }
   const formatted = withoutDuplicates(entries).map(([key, value]) => ({ key, ...formatTypedValue(value) }));
   return {
@@ -296,6 +296,6 @@ function withoutDuplicates(entries: [string, TypedValue][]): [string, TypedValue
   });
 }
 
-const clamp = (time: bigint): bigint => time >= 2n ** 63n ? 2n ** 63n - 1n : time;
+const clamp = (time: bigint): bigint => time > 2n ** 63n - 2n ? 2n ** 63n - 2n : time;
 const optionalTime = (time = 0n): bigint | null => time === 0n ? null : clamp(time);
 const hex = (bytes: Uint8Array | undefined): string => bytes?.toHex() ?? "";

@@ -27,6 +27,8 @@ export interface CompactionOptions {
   readonly policy: CompactionPolicy;
   /** Share of the time in which merges run, above 0 and at most 1: they rest after each for as long as it takes. */
   readonly dutyCycle: number;
+  /** Bytes that may still be written. */
+  readonly roomBytes: () => number | Promise<number>;
 }
 
 export const defaultDutyCycle = 0.5;
@@ -119,9 +121,9 @@ export class Compactor {
   /** A merge needs room for its output and for what its sort spills. */
   async #whyNoRoom({ inputs }: CompactionUnit): Promise<string | undefined> {
     const needed = roomFactor * inputs.reduce((sum, { bytes }) => sum + bytes, 0);
-    const { freeBytes } = await this.store.env.disk.space();
-    if (freeBytes >= needed) return undefined;
-    return `a merge of ${inputs.length} segments needs ${needed} bytes of room, the volume has ${freeBytes}`;
+    const room = await this.options.roomBytes();
+    if (room >= needed) return undefined;
+    return `a merge of ${inputs.length} segments waits for ${needed} bytes of room, there are ${room}`;
   }
 
   async #merge(unit: CompactionUnit, signal: AbortSignal): Promise<SegmentMeta> {

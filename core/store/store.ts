@@ -432,7 +432,6 @@ export class Store {
         }
         await this.wal.sealIfDue();
         await this.#freeWal();
-        await this.retired.sweep();
       } catch (thrown) {
         // The rows stay in memory and in the WAL; the next round tries again.
         const reason = thrown instanceof OpenWitError ? thrown.code : "internal";

@@ -4,7 +4,7 @@
  *   POST /api/v1/query    SQL                       GET /health   is the process alive
  *   POST /api/search      SQL, the original's form  GET /ready    would it answer now, and if not why
  *   GET  /api/v1/tail     records as they arrive    GET /metrics  Prometheus text
- *   GET  /api/v1/status   how the node is           POST /api/v1/admin/flush
+ *   GET  /api/v1/status   how the node is           POST /api/v1/admin/flush, /api/v1/admin/compact
  */
 import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
@@ -35,6 +35,17 @@ export function apiApp(node: Node): Hono {
   app.post("/api/v1/admin/flush", async (context) => {
     await node.store().flush();
     return context.json({ flushed: true });
+  });
+  app.post("/api/v1/admin/compact", async (context) => {
+    const report = await node.maintenance().compact();
+    return context.json({
+      merges: report.merges,
+      segments: report.inputs,
+      rows: report.rows,
+      bytes_read: report.bytesRead,
+      bytes_written: report.bytesWritten,
+      postponed: report.postponed,
+    });
   });
   app.notFound((context) =>
     errorResponse(

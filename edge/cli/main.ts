@@ -53,6 +53,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "write the manifest anew from the segments",
     load: async () => (await import("./manifest.ts")).manifestCommand,
   },
+  compact: {
+    summary: "have the running server merge its segments now",
+    load: async () => (await import("./compact.ts")).compactCommand,
+  },
   demo: {
     summary: "send believable telemetry of a web shop",
     load: async () => (await import("../demo/command.ts")).demoCommand,

@@ -27,6 +27,7 @@ export interface Config {
   readonly budget: BudgetOptions;
   readonly flushAgeMs: number;
   readonly flushBytes: number;
+  readonly compactionEveryMs: number;
   readonly memoryBytesMax: number;
   readonly searchTimeoutMs: number;
   readonly searchRowsMax: number;
@@ -86,6 +87,7 @@ export async function loadConfig(inputs: ConfigInputs): Promise<Config> {
     },
     flushAgeMs: read("processing.flush_age", parseDuration),
     flushBytes: read("processing.flush_size", parseSize),
+    compactionEveryMs: read("processing.compaction_interval", parseDuration),
     memoryBytesMax: read("memory.limit", parseSize),
     searchTimeoutMs: read("search.timeout", parseDuration),
     searchRowsMax: read("search.rows_max", parseInteger),

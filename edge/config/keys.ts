@@ -113,6 +113,11 @@ export const configKeys = {
     default: "64MiB",
     doc: "Memory of a stream's rows at which it is flushed.",
   },
+  "processing.compaction_interval": {
+    type: "duration",
+    default: "1m",
+    doc: "Time between looks for segments to merge.",
+  },
   "memory.limit": {
     type: "size",
     default: "512MiB",

@@ -35,6 +35,7 @@ import { otlpHttp } from "../otlp/http.ts";
 import type { ReceiverDeps, RequestOutcome } from "../otlp/receiver.ts";
 import { type WorkerEncoder, workerEncoder } from "../parquet/worker-encoder.ts";
 import { version } from "../version.ts";
+import { type Maintenance, maintenanceOf } from "./maintenance.ts";
 import { memoryLimit } from "./memory.ts";
 import { publishEndpoints, withdrawEndpoints } from "./discovery.ts";
 
@@ -82,6 +83,7 @@ export class Node implements QueryHost {
   readonly #stopping = new AbortController();
   #store: Store | undefined;
   #engine: SqlEngine | undefined;
+  #maintenance: Maintenance | undefined;
   #listeners: Listener[] = [];
   #encoder: WorkerEncoder | undefined;
   #budget: DiskBudget | undefined;
@@ -121,6 +123,12 @@ export class Node implements QueryHost {
         hint: "try again in a moment",
       },
     );
+  }
+
+  /** @throws OpenWitError `unavailable` while the node is not ready */
+  maintenance(): Maintenance {
+    this.store();
+    return this.#maintenance!;
   }
 
   engine(): SqlEngine {
@@ -182,6 +190,15 @@ export class Node implements QueryHost {
       this.#registerGauges(this.#store, this.#budget);
       this.#store.startMaintenance();
       this.#budget.start();
+      this.#maintenance = maintenanceOf(this.#store, {
+        dataDir: this.dataDir,
+        memoryBytesMax: this.memoryBytesMax,
+        spillBytes: this.config.spillBytesMax,
+        compactionEveryMs: this.config.compactionEveryMs,
+        flushAgeMs: this.config.flushAgeMs,
+        roomBytes: () => roomOf(this.#budget!),
+      });
+      this.#maintenance.janitor.start();
       this.#memoryWatch = setInterval(() => this.memory.look(), 1_000);
       await publishEndpoints(this.dataDir, this.endpoints!).catch((error) => {
         // A full disk must not stop a start: commands then have to be told where the server listens.
@@ -207,6 +224,7 @@ export class Node implements QueryHost {
     this.#stopping.abort();
     await this.#closeListeners(drainMsMax);
     clearInterval(this.#memoryWatch);
+    await this.#maintenance?.janitor.stop();
     await this.#engine?.close();
     await this.#budget?.close();
     await this.#store?.close();
@@ -338,6 +356,7 @@ export class Node implements QueryHost {
     metrics.gauge("openwit_disk_used_bytes", () => budget.usage.usedBytes);
     metrics.gauge("openwit_disk_free_bytes", () => budget.usage.freeBytes);
     metrics.gauge("openwit_disk_reserve_bytes", () => budget.usage.reserveBytes);
+    metrics.gauge("openwit_write_amplification", () => writeAmplification(store));
     metrics.gauge("openwit_memory_limit_bytes", () => this.memoryBytesMax);
     metrics.gauge("openwit_process_resident_bytes", () => process.memoryUsage.rss());
     metrics.gauge("openwit_process_cpu_seconds_total", () => {
@@ -345,6 +364,19 @@ export class Node implements QueryHost {
       return (user + system) / 1e6;
     });
   }
+}
+
+/** What a merge may write: as much as leaves room for the records of its time. */
+function roomOf({ usage: { budgetBytes, usedBytes, freeBytes } }: DiskBudget): number {
+  return Math.min(budgetBytes - usedBytes, freeBytes) / 2;
+}
+
+/** Bytes written since start for each byte that the segments grew by; 0 before there is any. */
+function writeAmplification({ wal, env: { metrics } }: Store): number {
+  const flushed = metrics.total("openwit_flushed_bytes_total");
+  const merged = metrics.total("openwit_compacted_bytes_total");
+  const stored = flushed + merged - metrics.total("openwit_compaction_read_bytes_total");
+  return stored <= 0 ? 0 : (wal.stats.appendedBytes + flushed + merged) / stored;
 }
 
 function authority({ host }: Listen, port: number): string {

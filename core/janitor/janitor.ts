@@ -1,0 +1,177 @@
+/**
+ * Does a node's maintenance by itself: runs tasks, one at a time, each at its interval with some jitter, and keeps
+ * what became of the last runs for `system.tasks`.
+ *
+ * A task resolves with what it did, in words, or rejects; it ends soon when its signal aborts, and may be cut off at
+ * any point without harm. A task that fails is logged and comes again at its next time.
+ */
+import type { Clock } from "../env/clock.ts";
+import type { Log } from "../env/log.ts";
+import { type Random, randomUnit } from "../env/random.ts";
+import { OpenWitError, toOpenWitError } from "../error.ts";
+import type { Metrics } from "../metrics/metrics.ts";
+
+export interface MaintenanceTask {
+  /** Lowercase words joined by "-". */
+  readonly name: string;
+  readonly everyMs: number;
+  /** Resolves with what it did; an empty text when there was nothing to do. */
+  run(signal: AbortSignal): Promise<string>;
+}
+
+export interface TaskRun {
+  readonly task: string;
+  readonly startedNs: bigint;
+  readonly durationMs: number;
+  readonly outcome: "done" | "failed" | "aborted";
+  /** What it did. */
+  readonly did: string;
+  readonly error?: OpenWitError;
+}
+
+export interface TaskState {
+  readonly name: string;
+  readonly everyMs: number;
+  readonly isRunning: boolean;
+  /** Until it is due; 0 when it is. */
+  readonly dueInMs: number;
+  readonly last: TaskRun | undefined;
+}
+
+export interface JanitorEnv {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+interface Entry {
+  readonly task: MaintenanceTask;
+  dueMs: number;
+  last: TaskRun | undefined;
+}
+
+/** Runs that are remembered: a day of a task that comes every five minutes. */
+export const runsMax = 300;
+
+export class Janitor {
+  readonly #entries: Entry[];
+  readonly #runs: TaskRun[] = [];
+  readonly #stopping = new AbortController();
+  #running: Entry | undefined;
+  /** Tasks run one after another, whoever asks for them. */
+  #last: Promise<unknown> = Promise.resolve();
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(readonly env: JanitorEnv, tasks: readonly MaintenanceTask[]) {
+    const now = env.clock.monotonicMs();
+    this.#entries = tasks.map((task) => ({
+      task,
+      dueMs: now + this.#jittered(task.everyMs),
+      last: undefined,
+    }));
+  }
+
+  /** Runs the tasks in the background until `stop`. */
+  start(): void {
+    this.#loop = this.#maintain();
+  }
+
+  /** Aborts what runs, and resolves when it has ended. Nothing runs afterwards. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new OpenWitError("cancelled", "the node is shutting down"));
+    await this.#loop;
+    await this.#last;
+  }
+
+  /**
+   * Runs a task as soon as nothing else runs.
+   * @param run in place of the task's own
+   * @throws OpenWitError `not_found` for an unknown name; what the task throws
+   */
+  async runNow(name: string, run?: MaintenanceTask["run"]): Promise<TaskRun> {
+    const entry = this.#entries.find(({ task }) => task.name === name);
+    if (entry === undefined) {
+      throw new OpenWitError("not_found", `there is no maintenance task ${JSON.stringify(name)}`, {
+        hint: `there are ${this.#entries.map(({ task }) => task.name).join(", ")}`,
+      });
+    }
+    const done = await this.#enqueue(entry, run ?? ((signal) => entry.task.run(signal)));
+    if (done.error !== undefined) throw done.error;
+    return done;
+  }
+
+  /** The last runs that did something or failed, oldest first. */
+  runs(): readonly TaskRun[] {
+    return [...this.#runs];
+  }
+
+  tasks(): TaskState[] {
+    const now = this.env.clock.monotonicMs();
+    return this.#entries.map((entry) => ({
+      name: entry.task.name,
+      everyMs: entry.task.everyMs,
+      isRunning: this.#running === entry,
+      dueInMs: Math.max(0, entry.dueMs - now),
+      last: entry.last,
+    }));
+  }
+
+  async #maintain(): Promise<void> {
+    const { clock } = this.env;
+    const { signal } = this.#stopping;
+    while (!signal.aborted && this.#entries.length > 0) {
+      const next = this.#entries.reduce((first, each) => each.dueMs < first.dueMs ? each : first);
+      const waitMs = next.dueMs - clock.monotonicMs();
+      if (waitMs > 0) await clock.sleep(waitMs, signal).catch(() => {}); // an abort ends the loop at its head
+      else await this.#enqueue(next, (signal) => next.task.run(signal));
+    }
+  }
+
+  #enqueue(entry: Entry, run: MaintenanceTask["run"]): Promise<TaskRun> {
+    const done = this.#last.then(() => this.#run(entry, run));
+    this.#last = done;
+    return done;
+  }
+
+  /** Never rejects: what became of it is in the result. */
+  async #run(entry: Entry, run: MaintenanceTask["run"]): Promise<TaskRun> {
+    const { clock, log, metrics } = this.env;
+    const { signal } = this.#stopping;
+    const { name: task, everyMs } = entry.task;
+    const startedNs = clock.nowNs();
+    const startedMs = clock.monotonicMs();
+    this.#running = entry;
+    let outcome: TaskRun["outcome"] = "done";
+    let did = "";
+    let error: OpenWitError | undefined;
+    try {
+      signal.throwIfAborted();
+      did = await run(signal);
+    } catch (thrown) {
+      error = toOpenWitError(thrown);
+      outcome = signal.aborted ? "aborted" : "failed";
+    }
+    this.#running = undefined;
+    const now = clock.monotonicMs();
+    entry.dueMs = now + this.#jittered(everyMs);
+    const durationMs = now - startedMs;
+    const done = { task, startedNs, durationMs, outcome, did, ...(error === undefined ? {} : { error }) };
+    entry.last = done;
+    metrics.add("openwit_task_runs_total", 1, { task, outcome });
+    metrics.observe("openwit_task_seconds", durationMs / 1_000, { task });
+    // A ring full of runs that found nothing to do would tell nothing.
+    if (did !== "" || outcome !== "done") {
+      this.#runs.push(done);
+      if (this.#runs.length > runsMax) this.#runs.shift();
+    }
+    if (outcome === "failed") log("error", `maintenance failed: ${task}`, { error });
+    else if (did !== "") log("info", `maintenance: ${task}`, { did, ms: Math.round(durationMs) });
+    return done;
+  }
+
+  /** A tenth more or less, so that the boxes of a fleet that started together do not work together. */
+  #jittered(ms: number): number {
+    return ms * (0.9 + 0.2 * randomUnit(this.env.random));
+  }
+}

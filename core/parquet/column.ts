@@ -1,0 +1,141 @@
+/**
+ * Turns the slice of a column into the pages of its leaves, in the schema's order.
+ *
+ * Encodings: codes of a dictionary for what the table of columns calls one, for keys of maps and for 32-bit integers;
+ * text as lengths and bytes, 64-bit integers and times as differences, doubles and booleans plain.
+ * What was measured for each: docs/decisions/003-l0-encoding.md.
+ */
+import { assert } from "../error.ts";
+import type { ColumnType } from "../model/columns.ts";
+import { writeDelta64 } from "./delta.ts";
+import { type Levels, listLevels, nullableLevels } from "./levels.ts";
+import type { DictionarySlice, FixedSlice, Slice, TextSlice } from "./slice.ts";
+import { integerStatistics, type Statistics, textStatistics, timeStatistics } from "./statistics.ts";
+import {
+  numberIntegers,
+  renumber,
+  withoutNulls,
+  writeBooleans,
+  writeCodePage,
+  writeDictionary,
+  writeTexts,
+} from "./values.ts";
+import type { ByteSink } from "./sink.ts";
+
+export const encodingPlain = 0, encodingDelta = 5, encodingDeltaLength = 6, encodingDictionary = 8;
+
+/** Where the pages of a row group go, leaf after leaf. */
+export interface PageWriter {
+  /** Whether the leaf at hand has statistics. */
+  readonly wantsStatistics: boolean;
+  /**
+   * Writes the one data page of the leaf at hand, after its dictionary if it has one, and goes on to the next.
+   * @param writeTable writes the PLAIN values of a dictionary of `tableSize`
+   */
+  page(
+    levels: Levels,
+    encoding: number,
+    write: (sink: ByteSink) => void,
+    statistics?: Statistics,
+    table?: { readonly size: number; readonly write: (sink: ByteSink) => void },
+  ): void;
+}
+
+/** @param levels the places of the column's values */
+export function writeColumn(
+  writer: PageWriter,
+  type: ColumnType,
+  nullable: boolean,
+  slice: Slice,
+  levels: Levels,
+): void {
+  switch (slice.kind) {
+    case "fixed":
+      return writeFixed(writer, nullable, slice, levels);
+    case "utf8":
+      return writeText(writer, nullable, slice, levels);
+    case "dictionary":
+      return writeCoded(writer, slice, levels);
+    case "map": {
+      const entries = listLevels(levels, slice.offsets, slice.count);
+      writeCoded(writer, slice.keys, entries);
+      return writeText(writer, true, slice.values, entries);
+    }
+    case "list":
+      assert(type.kind === "list", "a slice has the shape of its column");
+      return writeColumn(
+        writer,
+        type.element,
+        false,
+        slice.child,
+        listLevels(levels, slice.offsets, slice.count),
+      );
+    case "struct":
+      assert(type.kind === "struct", "a slice has the shape of its column");
+      type.fields.forEach((field, index) =>
+        writeColumn(writer, field.type, field.nullable ?? false, slice.children[index], levels)
+      );
+  }
+}
+
+function writeFixed(writer: PageWriter, nullable: boolean, slice: FixedSlice, parent: Levels): void {
+  const levels = leafLevels(parent, nullable, slice.present);
+  const values = withoutNulls(slice.values, slice.present, isWide(slice) ? 2 : 1);
+  const nulls = slice.values.length - values.length;
+  if (slice.type === "bool") {
+    return writer.page(levels, encodingPlain, (sink) => writeBooleans(sink, values as Uint8Array));
+  }
+  const words = values as Int32Array;
+  switch (slice.type) {
+    case "float64":
+      return writer.page(levels, encodingPlain, (sink) =>
+        sink.append(new Uint8Array(words.buffer, words.byteOffset, words.byteLength)));
+    case "int32":
+    case "uint32": {
+      const table = numberIntegers(words, words.length);
+      return writer.page(
+        levels,
+        encodingDictionary,
+        (sink) => writeCodePage(sink, table),
+        writer.wantsStatistics ? integerStatistics(table.used, nulls) : undefined,
+        {
+          size: table.used.length,
+          write: (sink) => sink.append(new Uint8Array(table.used.buffer, 0, table.used.byteLength)),
+        },
+      );
+    }
+    default:
+      return writer.page(
+        levels,
+        encodingDelta,
+        (sink) => writeDelta64(sink, words, words.length / 2),
+        writer.wantsStatistics ? timeStatistics(words, nulls / 2) : undefined,
+      );
+  }
+}
+
+function isWide({ type }: FixedSlice): boolean {
+  return type !== "bool" && type !== "int32" && type !== "uint32";
+}
+
+function writeText(writer: PageWriter, nullable: boolean, slice: TextSlice, parent: Levels): void {
+  const levels = leafLevels(parent, nullable, slice.present);
+  writer.page(levels, encodingDeltaLength, (sink) => writeTexts(sink, slice));
+}
+
+function writeCoded(writer: PageWriter, { codes, count, values }: DictionarySlice, levels: Levels): void {
+  const table = renumber(codes, count, values.count);
+  writer.page(
+    levels,
+    encodingDictionary,
+    (sink) => writeCodePage(sink, table),
+    writer.wantsStatistics ? textStatistics(values, table.used) : undefined,
+    { size: table.used.length, write: (sink) => writeDictionary(sink, values, table.used) },
+  );
+}
+
+function leafLevels(parent: Levels, nullable: boolean, present: Uint8Array | undefined): Levels {
+  if (nullable) return nullableLevels(parent, present);
+  assert(present === undefined || !present.includes(0), "a column has a NULL that its table does not allow");
+  return parent;
+}

@@ -1,0 +1,54 @@
+import { expect, test } from "bun:test";
+import { silentLog } from "../env/log.ts";
+import { MemoryCeiling } from "./memory.ts";
+
+function ceiling() {
+  const world = { nowMs: 0, residentBytes: 0, relieved: 0, givenBack: 0 };
+  const memory = new MemoryCeiling({
+    clock: { nowNs: () => 0n, monotonicMs: () => world.nowMs, sleep: () => Promise.resolve() },
+    log: silentLog,
+    residentBytes: () => world.residentBytes,
+    relieve: () => {
+      world.relieved++;
+      world.residentBytes -= world.givenBack;
+    },
+  }, 1_000);
+  const at = (residentBytes: number) => {
+    world.nowMs += 100;
+    world.residentBytes = residentBytes;
+    try {
+      memory.admit();
+      return "taken";
+    } catch (error) {
+      return (error as { code: string }).code;
+    }
+  };
+  return { world, memory, at };
+}
+
+test("requests are refused over the hard mark until memory has fallen below 95% of it", () => {
+  const { at, memory } = ceiling();
+  expect([100, 999, 1_000, 960, 949, 960].map(at)).toEqual([
+    "taken",
+    "taken",
+    "overloaded",
+    "overloaded",
+    "taken",
+    "taken",
+  ]);
+  expect(memory.refusal).toBeUndefined();
+});
+
+test("over the soft mark memory is given back, once a second at most", () => {
+  const { at, world } = ceiling();
+  expect(at(799)).toBe("taken");
+  expect(world.relieved).toBe(0);
+  for (let round = 0; round < 15; round++) at(850);
+  expect(world.relieved).toBe(2);
+});
+
+test("what was given back in time is not refused", () => {
+  const { at, world } = ceiling();
+  world.givenBack = 400;
+  expect(at(1_200)).toBe("taken");
+});

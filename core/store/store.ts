@@ -218,8 +218,9 @@ export class Store {
     await this.manifest.close();
   }
 
-  /** Rows and memory of the memtables, by signal. */
-  memtableStats(): { signal: Signal; tenants: number; rows: number; bytes: number }[] {
+  /** Rows and memory of the memtables, by signal, and how long the oldest row has been there. */
+  memtableStats(): { signal: Signal; tenants: number; rows: number; bytes: number; oldestAgeMs: number }[] {
+    const nowMs = this.env.clock.monotonicMs();
     return signals.map((signal) => {
       const of = [...this.#memtables.values()].filter((memtable) =>
         memtable.signal === signal && memtable.rows > 0
@@ -229,6 +230,7 @@ export class Store {
         tenants: of.length,
         rows: of.reduce((sum, memtable) => sum + memtable.rows, 0),
         bytes: of.reduce((sum, memtable) => sum + memtable.bytes, 0),
+        oldestAgeMs: Math.max(0, ...of.map(({ oldestMs }) => nowMs - (oldestMs ?? nowMs))),
       };
     });
   }

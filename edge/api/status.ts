@@ -40,6 +40,7 @@ export async function statusOf(node: Node): Promise<Record<string, unknown>> {
       return [signal, {
         memtable_rows: memtable.rows,
         memtable_bytes: memtable.bytes,
+        memtable_oldest_seconds: Math.round(memtable.oldestAgeMs / 1_000),
         segments: of.length,
         segment_rows: of.reduce((sum, { rows }) => sum + rows, 0),
         segment_bytes: of.reduce((sum, { bytes }) => sum + bytes, 0),

@@ -41,6 +41,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "print what is in a WAL, manifest or segment file",
     load: async () => (await import("./inspect.ts")).inspectCommand,
   },
+  doctor: {
+    summary: "say what is wrong with this box, and what to do",
+    load: async () => (await import("./doctor.ts")).doctorCommand,
+  },
   verify: {
     summary: "check every file of a data folder, and mend it with --repair",
     load: async () => (await import("./verify.ts")).verifyCommand,

@@ -219,6 +219,70 @@ test("disk sums up to what du says, and knows tenants, tiers and columns", async
   expect(text.stdout).toContain("attributes");
 });
 
+test(
+  "doctor on a healthy box exits 0, at rest and beside its server, and looks at all there is",
+  async () => {
+    await using running = new Box();
+    await running.start();
+    await send(running, records("live", 5), "default");
+    const doctor = async (folder: string) => {
+      const config = join(copies, "doctor.yaml");
+      writeFileSync(
+        config,
+        "networking: {http: '127.0.0.1:0', otlp_http: '127.0.0.1:0', otlp_grpc: '127.0.0.1:0'}\n",
+      );
+      const { status, stdout } = await runOpenwit([
+        "doctor",
+        "--json",
+        "--config",
+        config,
+        "--data-dir",
+        folder,
+      ]);
+      return { status, ...JSON.parse(stdout) };
+    };
+    const of = (report: { checks: { check: string }[] }, name: string) =>
+      report.checks.find(({ check }) => check === name) as
+        | { status: string; found: string; hint?: string }
+        | undefined;
+    const beside = await doctor(running.dataDir);
+    expect(beside).toMatchObject({ status: 0, fail: 0 });
+    for (
+      const name of [
+        "server",
+        "intake",
+        "answers",
+        "flushes",
+        "files",
+        "quarantine",
+        "clock",
+        "WAL",
+        "budget",
+      ]
+    ) {
+      expect([name, of(beside, name)?.status]).toEqual([name, "ok"]);
+    }
+    const folder = copy();
+    expect(await doctor(folder)).toMatchObject({ status: 0, fail: 0 });
+    const [segment] = segmentsOf(folder, "shop");
+    truncateSync(join(folder, segment), 500);
+    const damaged = await doctor(folder);
+    expect(damaged.status).toBe(1);
+    expect(of(damaged, "files")).toMatchObject({ status: "fail", hint: expect.stringContaining("verify") });
+    expect(of(damaged, "files")!.found).toContain(segment);
+    await verify(folder, "--repair");
+    const mended = await doctor(folder);
+    expect(mended.status).toBe(0);
+    expect(of(mended, "quarantine")).toMatchObject({
+      status: "warn",
+      found: expect.stringContaining(segment),
+    });
+    const text = (await runOpenwit(["doctor", "--data-dir", running.dataDir])).stdout;
+    expect(text).toContain("fsync");
+  },
+  60_000,
+);
+
 interface Report {
   readonly status: number;
   readonly checked: Record<string, number>;

@@ -1,0 +1,119 @@
+/** `openwit doctor`: what is wrong with this box, and what to do about it. */
+import { readFile } from "node:fs/promises";
+import process from "node:process";
+import { OpenWitError, toOpenWitError } from "../../core/error.ts";
+import { loadConfig } from "../config/config.ts";
+import { checkEngine, checkMemory, checkOpenFiles, checkPorts, checkProcessor } from "../doctor/box.ts";
+import { type Check, fail } from "../doctor/check.ts";
+import {
+  checkClock,
+  checkFiles,
+  checkOwner,
+  checkQuarantine,
+  checkSpace,
+  checkSync,
+  checkWalSize,
+} from "../doctor/folder.ts";
+import { checkServer } from "../doctor/server.ts";
+import { parseFlags } from "./flags.ts";
+import { dataFolder, isServed, refuseArguments } from "./folder.ts";
+import type { Command } from "./main.ts";
+
+export const doctorCommand: Command = {
+  usage: `openwit doctor: what is wrong with this box, and what to do about it.
+
+Usage: openwit doctor [options]
+
+Options:
+  --data-dir DIR         data folder (default ./data)
+  --config FILE          configuration of the server, for its budget, limits and ports
+  --json                 one JSON document: data_dir, ok, warn, fail, checks of {check, status, found, hint}
+
+Exit status: 0 nothing failed (there may be warnings), 1 something failed, 2 misuse.
+
+Example:
+  openwit doctor --data-dir /var/lib/openwit
+`,
+  async run(args) {
+    const { values, positionals } = parseFlags(args, {
+      "data-dir": { type: "string" },
+      config: { type: "string" },
+      json: { type: "boolean" },
+    }, "doctor");
+    refuseArguments(positionals, "doctor");
+    const path = (values.config ?? process.env.OPENWIT_CONFIG) as string | undefined;
+    const config = await loadConfig({
+      flags: { "data-dir": values["data-dir"] },
+      environment: process.env,
+      file: path === undefined ? undefined : { path, text: await readText(path) },
+    });
+    const dataDir = dataFolder(config.dataDir);
+    const served = isServed(dataDir);
+    const groups: Record<string, () => Promise<Check | Check[]>> = {
+      processor: checkProcessor,
+      memory: () => checkMemory(config),
+      "open files": checkOpenFiles,
+      "SQL engine": checkEngine,
+      permissions: () => checkOwner(dataDir),
+      "disk space": () => checkSpace(dataDir, config),
+      fsync: () => checkSync(dataDir),
+      clock: () => checkClock(dataDir),
+      server: () => checkServer(dataDir, served, config),
+      WAL: () => checkWalSize(dataDir, config),
+      files: () => checkFiles(dataDir, () => isServed(dataDir)),
+      quarantine: () => checkQuarantine(dataDir),
+      ...(served ? {} : { ports: () => checkPorts(config) }),
+    };
+    const checks: Check[] = [];
+    for (const [name, run] of Object.entries(groups)) checks.push(...await attempt(name, run));
+    const counts = { ok: 0, warn: 0, fail: 0 };
+    for (const { status } of checks) counts[status]++;
+    process.stdout.write(
+      values.json
+        ? JSON.stringify({ data_dir: dataDir, ...counts, checks }) + "\n"
+        : describe(dataDir, checks, counts),
+    );
+    return counts.fail === 0 ? 0 : 1;
+  },
+};
+
+/** A check that cannot be made is a finding like others. */
+async function attempt(name: string, run: () => Promise<Check | Check[]>): Promise<Check[]> {
+  try {
+    return [await run()].flat();
+  } catch (thrown) {
+    const error = toOpenWitError(thrown);
+    return [
+      fail(name, `cannot be looked at: ${error.message}`, error.hint ?? "run as the user of the server"),
+    ];
+  }
+}
+
+function describe(
+  dataDir: string,
+  checks: readonly Check[],
+  counts: Record<Check["status"], number>,
+): string {
+  const inColour = process.stdout.isTTY && !process.env.NO_COLOR;
+  const colours = { ok: "\x1b[32m", warn: "\x1b[33m", fail: "\x1b[31m" };
+  const word = (status: Check["status"]) =>
+    inColour ? `${colours[status]}${status.padEnd(4)}\x1b[0m` : status.padEnd(4);
+  const width = Math.max(...checks.map(({ check }) => check.length));
+  const lines = checks.flatMap(({ check, status, found, hint }) => [
+    `${word(status)}  ${check.padEnd(width)}  ${found}`,
+    ...(hint === undefined ? [] : [`${" ".repeat(width + 8)}what to do: ${hint}`]),
+  ]);
+  return `${
+    lines.join("\n")
+  }\n\n${dataDir}: ${counts.ok} ok, ${counts.warn} warnings, ${counts.fail} failed\n`;
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw new OpenWitError("invalid_argument", `cannot read --config ${path}: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}

@@ -21,12 +21,15 @@ export interface Endpoints {
 
 export class Box implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), "openwit-e2e-"));
-  readonly dataDir = join(this.folder, "data");
+  readonly dataDir: string;
   endpoints!: Endpoints;
   stderr = "";
   #process: Bun.Subprocess<"ignore", "ignore", "pipe"> | undefined;
 
-  constructor(readonly flags: readonly string[] = []) {}
+  /** @param dataDir where the data lies, when not in the box's own folder */
+  constructor(readonly flags: readonly string[] = [], dataDir?: string) {
+    this.dataDir = dataDir ?? join(this.folder, "data");
+  }
 
   get pid(): number {
     return this.#process!.pid;

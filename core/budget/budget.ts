@@ -128,7 +128,16 @@ export class DiskBudget implements StoreGuard {
     }
     this.#wake?.();
     this.#refusal = this.#explainShortage();
-    throw new OpenWitError("disk_full", this.#refusal, {
+    throw this.#refuse(this.#refusal);
+  }
+
+  /** What needs no look at the request. @throws OpenWitError `disk_full` while requests are refused */
+  check(): void {
+    if (this.#refusal !== undefined) throw this.#refuse(this.#refusal);
+  }
+
+  #refuse(reason: string): OpenWitError {
+    return new OpenWitError("disk_full", reason, {
       hint: this.options.whenFull === "evict-oldest"
         ? "send it again: the oldest data is being evicted, as far as there is any"
         : "free space on the volume, raise storage.budget, or set storage.when_full to evict-oldest",

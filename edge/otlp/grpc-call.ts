@@ -197,6 +197,7 @@ interface CallHeaders {
 
 function parseCall(deps: ReceiverDeps, headers: http2.IncomingHttpHeaders): CallHeaders {
   if (deps.isDraining()) throw drainingError();
+  deps.admit?.();
   const name = text(headers["grpc-encoding"]);
   const coding = parseCoding(name);
   if (coding === undefined) {

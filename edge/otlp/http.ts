@@ -106,6 +106,7 @@ interface ParsedHeaders {
 function parseHeaders(deps: ReceiverDeps, context: Context): ParsedHeaders {
   const header = (name: string) => context.req.header(name);
   if (deps.isDraining()) throw drainingError();
+  deps.admit?.();
   const encoding = parseEncoding(header("content-type"));
   if (encoding === undefined) {
     const found = header("content-type");

@@ -38,6 +38,11 @@ export interface ReceiverDeps {
   readonly onRequest: (outcome: RequestOutcome) => void;
   /** While true, new requests are refused as `unavailable`; those begun are finished. */
   readonly isDraining: () => boolean;
+  /**
+   * Asked when a request's headers are there: its body is not worth reading when there is no memory or no disk for it.
+   * @throws OpenWitError `overloaded`, `disk_full`
+   */
+  readonly admit?: () => void;
 }
 
 export interface RequestOutcome {

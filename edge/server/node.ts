@@ -248,6 +248,10 @@ export class Node implements QueryHost {
       log: this.log,
       onRequest: (outcome) => this.#count(outcome),
       isDraining: () => this.phase === "draining",
+      admit: () => {
+        this.memory.admit();
+        this.#budget?.check();
+      },
     };
     const timeouts = { idleTimeoutMs: 120_000, requestTimeoutMs };
     const http = await this.#bind(config.http, "http", (listen) => {

@@ -27,6 +27,8 @@ export interface MemtableChunk {
   lastLsn: number;
   /** Lowest LSN of a request that has rows here. */
   firstLsn: number;
+  /** Monotonic time at which the last of its visible rows became durable; 0 while there is none. */
+  settledMs: number;
   /** Requests whose rows are here and not yet durable. */
   pending: number;
   /** Readers that hold it. */
@@ -60,7 +62,16 @@ export class Memtable {
       last.chunk.usedBytes < chunkBytes;
     if (hasRoom) return last;
     const chunk = this.spares.take(this.signal);
-    const opened = { chunk, rows: 0, lastLsn: 0, firstLsn: 0, pending: 0, pins: 0, isFrozen: false };
+    const opened = {
+      chunk,
+      rows: 0,
+      lastLsn: 0,
+      firstLsn: 0,
+      settledMs: 0,
+      pending: 0,
+      pins: 0,
+      isFrozen: false,
+    };
     this.chunks.push(opened);
     return opened;
   }
@@ -77,6 +88,7 @@ export class Memtable {
     if (at.firstLsn === 0) at.firstLsn = lsn;
     at.rows = endRow;
     at.lastLsn = lsn;
+    at.settledMs = nowMs;
     at.pending--;
     this.oldestMs ??= nowMs;
     this.#wake();

@@ -6,12 +6,14 @@
  * tried again; the files it left are orphans that recovery sweeps.
  */
 import { folderOf, writeFileDurably } from "../env/disk.ts";
+import { toOpenWitError } from "../error.ts";
 import type { ManifestEdit, SegmentMeta } from "../manifest/manifest.ts";
 import type { Memtable, MemtableChunk } from "../memtable/memtable.ts";
 import { schemaVersion } from "../model/columns.ts";
 import { buildFooter } from "../segment/footer.ts";
 import { type HourGroup, splitByHour } from "../segment/hours.ts";
 import { newSegmentId, segmentPath } from "../segment/path.ts";
+import type { BatchHistory } from "../system/batches.ts";
 import { crc32c } from "../wal/crc32c.ts";
 import type { Scratch } from "./open.ts";
 import { type StoreEnv, streamKey } from "./store.ts";
@@ -33,6 +35,7 @@ export class Flusher {
     readonly nodeId: string,
     readonly scratch: Scratch | undefined,
     readonly commit: (edit: ManifestEdit, onVisible: () => void) => Promise<void>,
+    readonly batches: BatchHistory,
   ) {}
 
   /** Asks the maintenance loop to look now rather than at its next second. */
@@ -55,7 +58,10 @@ export class Flusher {
 
   /** Flushes what is durable in a stream now, and what is pending in the same chunks. */
   flush(memtable: Memtable): Promise<void> {
-    const run = this.#last.then(() => this.#flush(memtable));
+    const run = this.#last.then(() => this.#flush(memtable)).catch((error) => {
+      this.batches.failed(memtable.tenant, memtable.signal, toOpenWitError(error));
+      throw error;
+    });
     this.#last = run.catch(() => {}); // the caller gets the error; the next flush runs all the same
     return run;
   }
@@ -79,6 +85,9 @@ export class Flusher {
       for (const { path } of add) this.#noteFailed(path, true);
       throw error;
     }
+    const sinceMs = clock.monotonicMs() - Math.max(...chunks.map(({ settledMs }) => settledMs));
+    const nowNs = clock.nowNs();
+    this.batches.stored(tenant, signal, add, nowNs - BigInt(Math.round(sinceMs * 1e6)), nowNs);
     const rows = add.reduce((sum, segment) => sum + segment.rows, 0);
     metrics.add("openwit_flushes_total", 1, { signal });
     metrics.add("openwit_flushed_rows_total", rows, { signal });

@@ -19,7 +19,13 @@ export class RetiredSegments {
   /** Monotonic time of retirement, by id; those of an earlier process are due at once. */
   readonly #retiredMs = new Map<string, number>();
 
-  constructor(readonly disk: Disk, readonly clock: Clock, readonly manifest: Manifest) {}
+  /** @param onRetired told which segments have just left the data, and which took their place */
+  constructor(
+    readonly disk: Disk,
+    readonly clock: Clock,
+    readonly manifest: Manifest,
+    readonly onRetired: (ids: readonly string[], successors: readonly SegmentMeta[]) => void = () => {},
+  ) {}
 
   /** Keeps the files of these segments until the returned function is called. */
   pin(segments: readonly SegmentMeta[]): () => void {
@@ -54,6 +60,7 @@ export class RetiredSegments {
       },
       () => {
         for (const { id } of segments) this.#retiredMs.set(id, this.clock.monotonicMs());
+        this.onRetired(segments.map(({ id }) => id), edit.add ?? []);
         onVisible?.();
       },
     );

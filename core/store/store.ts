@@ -24,6 +24,7 @@ import { jsonToProtobuf } from "../otlp/json.ts";
 import type { SegmentEncoder } from "../segment/encoder.ts";
 import { contentHash, DedupWindow } from "../wal/dedup.ts";
 import type { Wal, WalOptions } from "../wal/wal.ts";
+import { BatchHistory } from "../system/batches.ts";
 import { Flusher } from "./flush.ts";
 import { RetiredSegments } from "./retired.ts";
 import type { Scratch } from "./open.ts";
@@ -84,6 +85,8 @@ export class Store {
   readonly #inFlight = new Map<string, Promise<unknown>>();
   /** Takes segments out of the data, and removes their files when nobody reads them. */
   readonly retired: RetiredSegments;
+  /** What became of the rows that were flushed together. */
+  readonly batches = new BatchHistory();
   readonly #flusher: Flusher;
   /** Decompressed bytes of requests between arrival and acknowledgement. */
   #underWayBytes = 0;
@@ -112,8 +115,13 @@ export class Store {
     scratch?: Scratch,
   ) {
     this.#spares = new SpareChunks(options.memoryBytesMax / 4);
-    this.retired = new RetiredSegments(env.disk, env.clock, manifest);
-    this.#flusher = new Flusher(env, manifest.state.nodeId, scratch, this.#commit);
+    this.retired = new RetiredSegments(
+      env.disk,
+      env.clock,
+      manifest,
+      (ids, successors) => this.batches.retired(ids, successors, env.clock.nowNs()),
+    );
+    this.#flusher = new Flusher(env, manifest.state.nodeId, scratch, this.#commit, this.batches);
   }
 
   /** What a flush changes: durable first, unless the data folder is only read. */
@@ -216,6 +224,11 @@ export class Store {
     if (options.flush) await this.flush();
     await this.#wal?.close();
     await this.manifest.close();
+  }
+
+  /** The memtables of a tenant that hold rows. */
+  memtablesOf(tenant: string): readonly Memtable[] {
+    return [...this.#memtables.values()].filter((each) => each.tenant === tenant && each.rows > 0);
   }
 
   /** Rows and memory of the memtables, by signal, and how long the oldest row has been there. */

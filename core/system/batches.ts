@@ -1,0 +1,106 @@
+/**
+ * The history of batches: what became of the rows that a stream sealed together, from the request that came first to
+ * their eviction. In memory and bounded; of batches before this process, the manifest's segments tell what is left.
+ */
+import type { OpenWitError } from "../error.ts";
+import type { ManifestEdit, SegmentMeta } from "../manifest/manifest.ts";
+import type { Signal } from "../model/columns.ts";
+
+/** Batches that are remembered, of all tenants. */
+export const batchesMax = 2_000;
+
+/** Times are wall-clock nanoseconds since 1970. */
+export interface BatchRecord {
+  readonly tenant: string;
+  readonly signal: Signal;
+  readonly lsnFrom: number;
+  readonly lsnTo: number;
+  readonly rows: number;
+  /** Of its segments as flushed. */
+  readonly bytes: number;
+  readonly segments: number;
+  /** The first of its requests came. */
+  readonly receivedNs: bigint;
+  /** The last of its requests was durable, and visible to queries. */
+  readonly ingestedNs: bigint;
+  /** Its segments were durable and in the manifest. */
+  readonly storedNs: bigint;
+  /** The last of its rows went. */
+  evictedNs: bigint | undefined;
+  /** Flushes that failed before the one that stored it, and why the last of them did. */
+  readonly retries: number;
+  readonly error: string | undefined;
+}
+
+/** Flushes of a stream that have failed since the last one that did not. */
+export interface FlushTrouble {
+  readonly failures: number;
+  readonly error: OpenWitError;
+}
+
+export class BatchHistory {
+  readonly #batches: { record: BatchRecord; live: Set<string> }[] = [];
+  readonly #troubles = new Map<string, FlushTrouble>();
+
+  /** A flush of a stream failed, and will be tried again. */
+  failed(tenant: string, signal: Signal, error: OpenWitError): void {
+    const key = `${tenant}/${signal}`;
+    this.#troubles.set(key, { failures: (this.#troubles.get(key)?.failures ?? 0) + 1, error });
+  }
+
+  /** A flush wrote these segments, and its edit is visible. */
+  stored(
+    tenant: string,
+    signal: Signal,
+    segments: readonly SegmentMeta[],
+    ingestedNs: bigint,
+    nowNs: bigint,
+  ): void {
+    const trouble = this.trouble(tenant, signal);
+    this.#troubles.delete(`${tenant}/${signal}`);
+    const received = segments.map(({ minIngestNs }) => minIngestNs);
+    const record: BatchRecord = {
+      tenant,
+      signal,
+      lsnFrom: Math.min(...segments.map(({ lsnFrom }) => lsnFrom)),
+      lsnTo: Math.max(...segments.map(({ lsnTo }) => lsnTo)),
+      rows: segments.reduce((sum, { rows }) => sum + rows, 0),
+      bytes: segments.reduce((sum, { bytes }) => sum + bytes, 0),
+      segments: segments.length,
+      receivedNs: received.reduce((least, each) => each < least ? each : least),
+      ingestedNs,
+      storedNs: nowNs,
+      evictedNs: undefined,
+      retries: trouble?.failures ?? 0,
+      error: trouble?.error.message,
+    };
+    this.#batches.push({ record, live: new Set(segments.map(({ id }) => id)) });
+    if (this.#batches.length > batchesMax) this.#batches.shift();
+  }
+
+  /** Segments left the data: into others (a merge), or for good. */
+  retired(ids: readonly string[], successors: ManifestEdit["add"], nowNs: bigint): void {
+    for (const { record, live } of this.#batches) {
+      let touched = false;
+      for (const id of ids) touched = live.delete(id) || touched;
+      if (!touched) continue;
+      for (const { id } of successors ?? []) live.add(id);
+      if (live.size === 0) record.evictedNs = nowNs;
+    }
+  }
+
+  /** What keeps a stream from being flushed; `undefined` when nothing does. */
+  trouble(tenant: string, signal: Signal): FlushTrouble | undefined {
+    return this.#troubles.get(`${tenant}/${signal}`);
+  }
+
+  /** Oldest first. */
+  of(tenant: string): BatchRecord[] {
+    return this.#batches.flatMap(({ record }) => record.tenant === tenant ? [record] : []);
+  }
+
+  /** Of all tenants, oldest first. */
+  all(): BatchRecord[] {
+    return this.#batches.map(({ record }) => record);
+  }
+}

@@ -3,7 +3,7 @@
  * them take together is seen in one figure only, the resident memory.
  *
  * Over the soft mark memory is given back early: a flush, and the garbage of the runtime. Over the hard mark requests
- * are refused, retryable, until resident memory has fallen to `resumeShare` of it. Each part also has a bound of its
+ * are refused, retryable, until resident memory has fallen somewhat. Each part also has a bound of its
  * own; this one holds when they add up badly.
  */
 import type { Clock } from "../env/clock.ts";
@@ -16,7 +16,7 @@ export interface MemoryEnv {
   readonly log: Log;
   /** Resident memory of the process now. */
   residentBytes(): number;
-  /** Gives back what can be given back; called at most once a second. */
+  /** Gives back what can be given back; called some times a second at most. */
   relieve(): void;
 }
 
@@ -24,6 +24,8 @@ export class MemoryCeiling implements StoreGuard {
   #residentBytes = 0;
   #sampledMs = -Infinity;
   #relievedMs = -Infinity;
+  /** Resident memory right after. */
+  #relievedBytes = 0;
   #refusal: string | undefined;
 
   constructor(readonly env: MemoryEnv, readonly limitBytes: number) {}
@@ -49,12 +51,12 @@ export class MemoryCeiling implements StoreGuard {
     if (nowMs - this.#sampledMs < sampleEveryMs) return;
     this.#sampledMs = nowMs;
     this.#residentBytes = this.env.residentBytes();
-    if (this.#residentBytes >= this.limitBytes * softShare && nowMs - this.#relievedMs >= relieveEveryMs) {
+    if (this.#residentBytes >= this.limitBytes * softShare && this.#isWorthRelief(nowMs)) {
       this.#relievedMs = nowMs;
       this.env.relieve();
-      this.#residentBytes = this.env.residentBytes();
+      this.#residentBytes = this.#relievedBytes = this.env.residentBytes();
     }
-    const mark = this.limitBytes * (this.#refusal === undefined ? 1 : resumeShare);
+    const mark = this.limitBytes * (this.#refusal === undefined ? hardShare : resumeShare);
     const before = this.#refusal;
     this.#refusal = this.#residentBytes >= mark ? this.#explain() : undefined;
     if (before === undefined && this.#refusal !== undefined) {
@@ -62,6 +64,14 @@ export class MemoryCeiling implements StoreGuard {
     } else if (before !== undefined && this.#refusal === undefined) {
       this.env.log("info", "memory has been given back: requests are taken");
     }
+  }
+
+  /** Dropped buffers of requests pile up faster than the runtime collects them: what has grown since is garbage mostly. */
+  #isWorthRelief(nowMs: number): boolean {
+    const sinceMs = nowMs - this.#relievedMs;
+    const grownBytes = this.#residentBytes - this.#relievedBytes;
+    return sinceMs >= relieveEveryMs ||
+      sinceMs >= relieveLeastMs && grownBytes >= this.limitBytes * growthShare;
   }
 
   #explain(): string {
@@ -72,8 +82,13 @@ export class MemoryCeiling implements StoreGuard {
   }
 }
 
-/** Reading it costs some microseconds, and at full load memory grows by tens of MiB in this time. */
-const sampleEveryMs = 50;
+/** Reading it costs some microseconds, and at full load memory grows by some MiB in this time. */
+const sampleEveryMs = 10;
+/** A collection of all garbage takes some 50 ms at full load, and gave back 150 to 240 MiB of 550. */
 const relieveEveryMs = 1_000;
-const softShare = 0.8;
-const resumeShare = 0.95;
+const relieveLeastMs = 250;
+const growthShare = 0.1;
+const softShare = 0.7;
+/** Requests under way still grow: up to 15% of the limit were seen. */
+const hardShare = 0.9;
+const resumeShare = 0.85;

@@ -45,9 +45,10 @@ export type Phase = "starting" | "ready" | "draining" | "failed";
 const drainMsMax = 10_000;
 
 /** Share of the memory limit that memtables and requests may take; the rest is the encoder's and the engine's. */
-const memtableShare = 0.4;
+const memtableShare = 0.35;
 const engineShare = 0.35;
-const receiverShare = 0.125;
+/** A request takes several times its bytes on its way: as it came, decompressed, and as the WAL writes it. */
+const receiverShare = 0.07;
 
 /** Time for one OTLP request to arrive. */
 const requestTimeoutMs = 30_000;

@@ -88,8 +88,11 @@ function writeFixed(writer: PageWriter, nullable: boolean, slice: FixedSlice, pa
   const words = values as Int32Array;
   switch (slice.type) {
     case "float64":
-      return writer.page(levels, encodingPlain, (sink) =>
-        sink.append(new Uint8Array(words.buffer, words.byteOffset, words.byteLength)));
+      return writer.page(
+        levels,
+        encodingPlain,
+        (sink) => sink.append(new Uint8Array(words.buffer, words.byteOffset, words.byteLength)),
+      );
     case "int32":
     case "uint32": {
       const table = numberIntegers(words, words.length);

@@ -4,7 +4,16 @@
  */
 import { assert } from "../error.ts";
 import { DictionaryVector } from "../model/vector.ts";
-import type { Batch, DictionarySlice, FixedSlice, ListSlice, MapSlice, Slice, StructSlice, TextSlice } from "./slice.ts";
+import type {
+  Batch,
+  DictionarySlice,
+  FixedSlice,
+  ListSlice,
+  MapSlice,
+  Slice,
+  StructSlice,
+  TextSlice,
+} from "./slice.ts";
 
 /** @param batches one or more of one signal, in order */
 export function concatBatches(batches: readonly Batch[]): Batch {

@@ -33,12 +33,18 @@ export function listLevels(parent: Levels, offsets: Int32Array, lists: number): 
   const count = offsets[lists] - offsets[0] + empty + parent.count - lists;
   const maxRepetition = parent.maxRepetition + 1, maxDefinition = parent.maxDefinition + 1;
   const repetition = new Uint8Array(count).fill(maxRepetition);
-  const definition = empty > 0 || lists < parent.count ? new Uint8Array(count).fill(maxDefinition) : undefined;
+  const definition = empty > 0 || lists < parent.count
+    ? new Uint8Array(count).fill(maxDefinition)
+    : undefined;
   let at = 0, list = 0;
   for (let place = 0; place < parent.count; place++) {
     const defined = parent.definition === undefined ? parent.maxDefinition : parent.definition[place];
     repetition[at] = parent.repetition === undefined ? 0 : parent.repetition[place];
-    const entries = defined === parent.maxDefinition ? offsets[list + 1] - offsets[list++] : 0;
+    let entries = 0;
+    if (defined === parent.maxDefinition) {
+      entries = offsets[list + 1] - offsets[list];
+      list++;
+    }
     if (entries === 0) definition![at] = defined;
     at += Math.max(1, entries);
   }
@@ -55,7 +61,9 @@ export function nullableLevels(parent: Levels, present: Uint8Array | undefined):
   const definition = new Uint8Array(parent.count);
   for (let place = 0, value = 0; place < definition.length; place++) {
     const defined = parent.definition === undefined ? parent.maxDefinition : parent.definition[place];
-    definition[place] = defined < parent.maxDefinition ? defined : defined + (present === undefined ? 1 : present[value++]);
+    definition[place] = defined < parent.maxDefinition
+      ? defined
+      : defined + (present === undefined ? 1 : present[value++]);
   }
   return { ...parent, definition, maxDefinition };
 }

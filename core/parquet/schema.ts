@@ -5,11 +5,22 @@
  * Maps and lists have the names that the specification gives them (`key_value`, `key`, `value`; `list`, `element`).
  * Every column, nested ones too, carries its permanent id, without which table formats read NULLs.
  */
-import { type Column, columnsOf, type ColumnType, type Signal, signals, timeColumnOf } from "../model/columns.ts";
+import {
+  type Column,
+  columnsOf,
+  type ColumnType,
+  type Signal,
+  signals,
+  timeColumnOf,
+} from "../model/columns.ts";
 import { thriftStruct, type ThriftWriter } from "./thrift_writer.ts";
 
 /** Parquet's physical types. */
-export const physicalBoolean = 0, physicalInt32 = 1, physicalInt64 = 2, physicalDouble = 5, physicalByteArray = 6;
+export const physicalBoolean = 0,
+  physicalInt32 = 1,
+  physicalInt64 = 2,
+  physicalDouble = 5,
+  physicalByteArray = 6;
 
 /** A column that has pages. */
 export interface Leaf {
@@ -40,7 +51,13 @@ const required = 0, optional = 1, repeated = 2;
 const convertedUtf8 = 0, convertedMap = 1, convertedList = 3, convertedUint32 = 13, convertedUint64 = 14;
 
 /** What prunes row groups before they are sorted. A row group is about a page, so statistics a page add nothing. */
-const statisticsColumns = ["ingest_timestamp", "severity_number", "status_code", "service_name", "metric_name"];
+const statisticsColumns = [
+  "ingest_timestamp",
+  "severity_number",
+  "status_code",
+  "service_name",
+  "metric_name",
+];
 
 const leaves = Object.fromEntries(
   signals.map((signal) => [

@@ -87,9 +87,7 @@ export function sliceChunk(chunk: Chunk, rows: Int32Array | undefined, from: num
 
 /** The same in one buffer of its own, which can be transferred to a worker with the batch. */
 export function packBatch(batch: Batch): { batch: Batch; buffer: ArrayBuffer } {
-  let size = 0;
-  for (const column of batch.columns) mapArrays(column, (array) => (size += (array.byteLength + 3) & ~3, array));
-  const buffer = new ArrayBuffer(size);
+  const buffer = new ArrayBuffer(sumOfArrays(batch, aligned));
   let at = 0;
   const columns = batch.columns.map((column) =>
     mapArrays(column, (array) => {
@@ -97,7 +95,7 @@ export function packBatch(batch: Batch): { batch: Batch; buffer: ArrayBuffer } {
         ? new Int32Array(buffer, at, array.length)
         : new Uint8Array(buffer, at, array.length);
       copy.set(array);
-      at += (array.byteLength + 3) & ~3;
+      at += aligned(array);
       return copy;
     })
   );
@@ -106,9 +104,23 @@ export function packBatch(batch: Batch): { batch: Batch; buffer: ArrayBuffer } {
 
 /** Bytes of a batch's buffers. */
 export function batchBytes(batch: Batch): number {
-  let bytes = 0;
-  for (const column of batch.columns) mapArrays(column, (array) => (bytes += array.byteLength, array));
-  return bytes;
+  return sumOfArrays(batch, ({ byteLength }) => byteLength);
+}
+
+function sumOfArrays(batch: Batch, size: (array: Int32Array | Uint8Array) => number): number {
+  let sum = 0;
+  for (const column of batch.columns) {
+    mapArrays(column, (array) => {
+      sum += size(array);
+      return array;
+    });
+  }
+  return sum;
+}
+
+/** Bytes that an array takes in a common buffer, where each begins at a whole word. */
+function aligned({ byteLength }: Int32Array | Uint8Array): number {
+  return (byteLength + 3) & ~3;
 }
 
 /** A list of rows that follow each other is a range, which costs no copy: most splits by hour take long ones. */
@@ -169,7 +181,12 @@ function dictionarySlice(vector: DictionaryVector, selection: Selection, count: 
   if (values.length > 256 && (values.length > count || values.offsets[values.length] > dictionaryBytesMax)) {
     return compactDictionary(codes, values, count);
   }
-  return { kind: "dictionary", count, codes, values: textSlice(values, { from: 0, to: values.length }, values.length) };
+  return {
+    kind: "dictionary",
+    count,
+    codes,
+    values: textSlice(values, { from: 0, to: values.length }, values.length),
+  };
 }
 
 /** Numbers the codes that occur anew, in order of first use. */
@@ -217,37 +234,35 @@ function gatherBytes(bytes: Uint8Array, selection: Selection): Uint8Array {
   return taken;
 }
 
-/** The same slice with each of its arrays replaced. */
-function mapArrays<S extends Slice>(slice: S, replace: <A extends Int32Array | Uint8Array>(array: A) => A): S;
-function mapArrays(slice: Slice, replace: (array: Int32Array | Uint8Array) => Int32Array | Uint8Array): Slice {
+/** The same slice with each of its arrays replaced by one of the same kind. */
+function mapArrays<S extends Slice>(slice: S, replace: Replace): S;
+function mapArrays(slice: Slice, replace: Replace): Slice {
   const ints = (array: Int32Array) => replace(array) as Int32Array;
-  const bytes = (array: Uint8Array) => replace(array) as Uint8Array;
+  const bytes = (array: Uint8Array | undefined) => array && replace(array) as Uint8Array;
   switch (slice.kind) {
     case "fixed":
-      return {
-        ...slice,
-        values: replace(slice.values),
-        present: slice.present && bytes(slice.present),
-      };
+      return { ...slice, values: replace(slice.values), present: bytes(slice.present) };
     case "utf8":
       return {
         ...slice,
         offsets: ints(slice.offsets),
-        bytes: bytes(slice.bytes),
-        present: slice.present && bytes(slice.present),
+        bytes: replace(slice.bytes) as Uint8Array,
+        present: bytes(slice.present),
       };
     case "dictionary":
-      return { ...slice, codes: ints(slice.codes), values: mapArrays(slice.values, replace as never) };
+      return { ...slice, codes: ints(slice.codes), values: mapArrays(slice.values, replace) };
     case "map":
       return {
         ...slice,
         offsets: ints(slice.offsets),
-        keys: mapArrays(slice.keys, replace as never),
-        values: mapArrays(slice.values, replace as never),
+        keys: mapArrays(slice.keys, replace),
+        values: mapArrays(slice.values, replace),
       };
     case "list":
-      return { ...slice, offsets: ints(slice.offsets), child: mapArrays(slice.child, replace as never) };
+      return { ...slice, offsets: ints(slice.offsets), child: mapArrays(slice.child, replace) };
     case "struct":
-      return { ...slice, children: slice.children.map((child) => mapArrays(child, replace as never)) };
+      return { ...slice, children: slice.children.map((child) => mapArrays(child, replace)) };
   }
 }
+
+type Replace = (array: Int32Array | Uint8Array) => Int32Array | Uint8Array;

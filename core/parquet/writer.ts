@@ -44,7 +44,8 @@ export class ParquetWriter {
    */
   *write(batch: Batch): Generator<Uint8Array<ArrayBuffer>> {
     const bytes = batchBytes(batch);
-    const isOver = this.#pendingRows + batch.rows > rowGroupRows || this.#pendingBytes + bytes > rowGroupBytesMax;
+    const isOver = this.#pendingRows + batch.rows > rowGroupRows ||
+      this.#pendingBytes + bytes > rowGroupBytesMax;
     if (this.#pendingRows > 0 && isOver) yield this.#rowGroup();
     if (batch.rows === 0) return;
     this.#pending.push(batch);
@@ -180,17 +181,25 @@ class RowGroupPages implements PageWriter {
     table?.write(this.#table);
     writeLevels(this.#data, levels);
     write(this.#data);
-    let stored = [this.#table.view(), this.#data.view()];
+    let stored: Uint8Array[] = [this.#table.view(), this.#data.view()];
     const raw = this.#table.length + this.#data.length;
     let codec = codecNone;
     if (raw >= compressBytesMin) {
-      const compressed = stored.map((page) => page.length === 0 ? page : Bun.zstdCompressSync(page, { level: 1 }));
+      const compressed = stored.map((page) =>
+        page.length === 0 ? page : Bun.zstdCompressSync(page, { level: 1 })
+      );
       if (compressed[0].length + compressed[1].length < raw) [stored, codec] = [compressed, codecZstd];
     }
     const start = this.#out.length;
     let headers = 0;
     if (table !== undefined) {
-      headers += this.#header(pageDictionary, this.#table.length, stored[0].length, table.size, encodingPlain);
+      headers += this.#header(
+        pageDictionary,
+        this.#table.length,
+        stored[0].length,
+        table.size,
+        encodingPlain,
+      );
       this.#out.append(stored[0]);
     }
     const dataStart = this.#out.length;

@@ -1,20 +1,12 @@
 /** Cuts the parts of a segment into batches small enough to bound the encoder's memory. */
-import { chunkToIpc } from "../../core/arrow/batch.ts";
-import { Chunk } from "../../core/model/chunk.ts";
-import type { Signal } from "../../core/model/columns.ts";
+import { type Batch, sliceChunk } from "../../core/parquet/slice.ts";
 import { rowGroupRows, type SegmentPart } from "../../core/segment/encoder.ts";
 
-/** Bytes of a batch above which it has fewer rows: the encoder holds a few copies of it in WASM memory. */
+/** Bytes of a batch above which it has fewer rows: it is copied for the worker in one turn of the server's thread. */
 const batchBytesMax = 8 * 1024 * 1024;
 
-/**
- * Arrow IPC streams of the parts' rows in order, each made when it is asked for. No batch crosses the border of
- * a row group. There is at least one, so that a segment without rows still has a schema.
- */
-export function* batchesOf(
-  signal: Signal,
-  parts: readonly SegmentPart[],
-): Generator<Uint8Array<ArrayBuffer>> {
+/** The parts' rows in order, each batch made when it is asked for. None crosses 16,384 rows. */
+export function* batchesOf(parts: readonly SegmentPart[]): Generator<Batch> {
   let taken = 0;
   for (const { chunk, rows, rowCount } of parts) {
     const total = rows === undefined ? rowCount : rows.length;
@@ -22,10 +14,9 @@ export function* batchesOf(
     const batchRows = Math.max(1, Math.min(rowGroupRows, Math.floor(batchBytesMax / rowBytes)));
     for (let from = 0; from < total;) {
       const to = Math.min(total, from + batchRows, from + rowGroupRows - taken % rowGroupRows);
-      yield chunkToIpc(signal, chunk, rows, from, to);
+      yield sliceChunk(chunk, rows, from, to);
       taken += to - from;
       from = to;
     }
   }
-  if (taken === 0) yield chunkToIpc(signal, new Chunk(signal), undefined, 0, 0);
 }

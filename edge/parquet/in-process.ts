@@ -1,10 +1,14 @@
 /** The segment encoder in the calling thread: for tests, the simulator and one-shot commands. */
+import { ParquetWriter } from "../../core/parquet/writer.ts";
 import type { SegmentEncoder } from "../../core/segment/encoder.ts";
 import { batchesOf } from "./batches.ts";
-import { writeParquetStream } from "./writer.ts";
 
 export function inProcessEncoder(): SegmentEncoder {
   return {
-    encode: (signal, parts, keyValues) => writeParquetStream(signal, batchesOf(signal, parts), keyValues),
+    async *encode(signal, parts, keyValues) {
+      const writer = new ParquetWriter(signal, keyValues);
+      for (const batch of batchesOf(parts)) yield* writer.write(batch);
+      yield* writer.finish();
+    },
   };
 }

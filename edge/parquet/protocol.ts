@@ -6,19 +6,20 @@
  *                                ◀─done─ or ◀─error─
  *
  * Back-pressure goes both ways: at most one batch waits in the worker, and it goes on writing only after the
- * bytes that it gave last were taken. Buffers are transferred, not copied.
+ * bytes that it gave last were taken. Buffers are transferred, not copied: all arrays of a batch are views of one.
  */
 import type { ErrorCode } from "../../core/error.ts";
 import type { Signal } from "../../core/model/columns.ts";
+import type { Batch } from "../../core/parquet/slice.ts";
 
 export type ToWorker =
   | { readonly kind: "begin"; readonly signal: Signal; readonly keyValues: Readonly<Record<string, string>> }
-  | { readonly kind: "batch"; readonly ipc: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "batch"; readonly batch: Batch }
   | { readonly kind: "end" }
   | { readonly kind: "took" };
 
 export type FromWorker =
   | { readonly kind: "pull" }
   | { readonly kind: "bytes"; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly kind: "done"; readonly wasmBytes: number }
+  | { readonly kind: "done" }
   | { readonly kind: "error"; readonly code: ErrorCode; readonly message: string; readonly hint?: string };

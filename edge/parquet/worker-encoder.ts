@@ -1,11 +1,12 @@
 /**
- * The segment encoder of the server: parquet-wasm in a thread of its own, so that a flush does not stop requests.
+ * The segment encoder of the server: the Parquet writer in a thread of its own, so that a flush does not stop requests.
  *
- * The thread starts with the first segment and ends when it was idle, when its WASM memory (which never shrinks)
- * has grown large, and after any failure: a WebAssembly instance that has panicked is not to be used again.
+ * The thread starts with the first segment and ends when it was idle, for its heap goes with it, and after any
+ * failure: what it was at when it failed, or was left, is not known.
  */
 import { OpenWitError } from "../../core/error.ts";
 import type { Signal } from "../../core/model/columns.ts";
+import { type Batch, packBatch } from "../../core/parquet/slice.ts";
 import type { SegmentEncoder, SegmentPart } from "../../core/segment/encoder.ts";
 import { batchesOf } from "./batches.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
@@ -13,15 +14,9 @@ import type { FromWorker, ToWorker } from "./protocol.ts";
 export interface WorkerEncoderOptions {
   /** Milliseconds without work after which the thread ends. */
   readonly idleMs: number;
-  /** WASM memory above which it ends after the segment at hand. */
-  readonly wasmBytesMax: number;
 }
 
-/** Batches of 16,384 rows take 30 to 70 MB; beyond this a segment had rows of unusual size. */
-export const defaultWorkerEncoderOptions: WorkerEncoderOptions = {
-  idleMs: 30_000,
-  wasmBytesMax: 128 * 1024 * 1024,
-};
+export const defaultWorkerEncoderOptions: WorkerEncoderOptions = { idleMs: 30_000 };
 
 export interface WorkerEncoder extends SegmentEncoder {
   /** Ends the thread; segments under way fail with `unavailable`. */
@@ -62,8 +57,8 @@ export function workerEncoder(options: WorkerEncoderOptions = defaultWorkerEncod
         thread = new EncoderThread();
         started++;
       }
-      const wasmBytes = yield* thread.encode(signal, parts, keyValues);
-      isReusable = wasmBytes <= options.wasmBytesMax;
+      yield* thread.encode(signal, parts, keyValues);
+      isReusable = true;
     } finally {
       if (isReusable && !isClosed) {
         idle = setTimeout(stop, options.idleMs);
@@ -118,13 +113,13 @@ class EncoderThread {
     this.#wake?.();
   }
 
-  /** The file's bytes; returns the size of the WASM memory. */
+  /** The file's bytes. */
   async *encode(
     signal: Signal,
     parts: readonly SegmentPart[],
     keyValues: Readonly<Record<string, string>>,
-  ): AsyncGenerator<Uint8Array, number> {
-    const batches = batchesOf(signal, parts);
+  ): AsyncGenerator<Uint8Array> {
+    const batches = batchesOf(parts);
     this.#send({ kind: "begin", signal, keyValues });
     this.#sendNext(batches);
     for (;;) {
@@ -138,7 +133,7 @@ class EncoderThread {
           this.#send({ kind: "took" });
           break;
         case "done":
-          return message.wasmBytes;
+          return;
         case "error":
           throw new OpenWitError(message.code, message.message, { hint: message.hint });
       }
@@ -151,11 +146,11 @@ class EncoderThread {
     await this.#exit.promise;
   }
 
-  #sendNext(batches: Generator<Uint8Array<ArrayBuffer>>): void {
+  #sendNext(batches: Generator<Batch>): void {
     const { done, value } = batches.next();
     if (done) return this.#send({ kind: "end" });
-    const ipc = value.byteLength === value.buffer.byteLength ? value : value.slice();
-    this.#send({ kind: "batch", ipc }, [ipc.buffer]);
+    const { batch, buffer } = packBatch(value);
+    this.#send({ kind: "batch", batch }, [buffer]);
   }
 
   #send(message: ToWorker, transfer: Transferable[] = []): void {

@@ -1,8 +1,8 @@
 /** The thread in which segments are encoded: an entry point of its own. See protocol.ts for what it is told. */
 import { toOpenWitError } from "../../core/error.ts";
+import type { Batch } from "../../core/parquet/slice.ts";
+import { ParquetWriter } from "../../core/parquet/writer.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
-import { parquetWasmBytes } from "./wasm.ts";
-import { writeParquetStream } from "./writer.ts";
 
 // deno-lint-ignore no-explicit-any -- the global of a worker; the checker knows that of a window
 const thread = globalThis as any;
@@ -26,29 +26,29 @@ async function serve(): Promise<never> {
 
 async function encode({ signal, keyValues }: ToWorker & { kind: "begin" }): Promise<void> {
   try {
-    for await (const bytes of writeParquetStream(signal, batches(), keyValues)) {
-      const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
-      send({ kind: "bytes", bytes: own }, [own.buffer]);
-      await expect("took");
-    }
-    send({ kind: "done", wasmBytes: parquetWasmBytes() });
+    const writer = new ParquetWriter(signal, keyValues);
+    for await (const batch of batches()) for (const bytes of writer.write(batch)) await give(bytes);
+    for (const bytes of writer.finish()) await give(bytes);
+    send({ kind: "done" });
   } catch (thrown) {
     const { code, message, hint } = toOpenWitError(thrown);
     send({ kind: "error", code, message, hint });
   }
 }
 
-async function* batches(): AsyncGenerator<Uint8Array> {
+/** Goes on when the bytes were taken. */
+async function give(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  send({ kind: "bytes", bytes }, [bytes.buffer]);
+  await receive(({ kind }) => kind === "took");
+}
+
+async function* batches(): AsyncGenerator<Batch> {
   for (;;) {
     const message = await receive(({ kind }) => kind === "batch" || kind === "end");
     if (message.kind !== "batch") return;
     send({ kind: "pull" }); // before the batch is encoded, so that the next is built meanwhile
-    yield message.ipc;
+    yield message.batch;
   }
-}
-
-async function expect(kind: ToWorker["kind"]): Promise<void> {
-  await receive((message) => message.kind === kind);
 }
 
 /** The oldest message that is wanted: the writer may ask for a batch while bytes are still to be taken. */

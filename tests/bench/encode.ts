@@ -1,16 +1,18 @@
 /**
- * How many log records a CPU-second become Parquet: from a memtable chunk to Arrow IPC, and all the way to the
- * bytes of an L0 segment, in process and in the worker. Prints a table; with --json, one JSON object.
+ * How many records a CPU-second become Parquet: from a memtable chunk to what the worker is sent (the part that the
+ * server's own thread does), and all the way to the bytes of an L0 segment, in process and in the worker. Prints a
+ * table; with --json, one JSON object.
  *
  * The figures in docs/decisions/003-l0-encoding.md come from here.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
+import type { SegmentPart } from "../../core/segment/encoder.ts";
 import { batchesOf } from "../../edge/parquet/batches.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
 import { workerEncoder } from "../../edge/parquet/worker-encoder.ts";
-import { parquetWasmBytes } from "../../edge/parquet/wasm.ts";
-import { buildLogChunk } from "./encode-chunk.ts";
+import { packBatch } from "../../core/parquet/slice.ts";
+import { buildLogChunk, buildMetricChunk, buildSpanChunk } from "./encode-chunk.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -22,7 +24,7 @@ const { values: flags } = parseArgs({
 
 interface Result {
   readonly what: string;
-  /** Of the best round: the machine is shared, and the first rounds compile WebAssembly. */
+  /** Of the best round: the machine is shared, and the first rounds are not compiled yet. */
   readonly rowsPerCpuSecond: number;
   readonly firstRoundCpuMs: number;
   readonly bytesPerRow: number;
@@ -30,26 +32,44 @@ interface Result {
 
 async function main(): Promise<void> {
   const rows = Number(flags.rows);
-  const parts = [{ chunk: buildLogChunk(1, rows, 1_767_322_800_000_000_000n), rowCount: rows }];
-  const shuffled = [{ ...parts[0], rows: Int32Array.from({ length: rows }, (_, at) => at ^ 1) }];
+  const startNs = 1_767_322_800_000_000_000n;
   const worker = workerEncoder();
-  const results = [
-    await measure("Arrow IPC", rows, () => batchesOf("logs", parts)),
-    await measure("Arrow IPC, rows by list", rows, () => batchesOf("logs", shuffled)),
-    await measure("Parquet in process", rows, () => inProcessEncoder().encode("logs", parts, {})),
-    await measure("Parquet in the worker", rows, () => worker.encode("logs", parts, {})),
-  ];
+  const results: Result[] = [];
+  for (
+    const chunk of [
+      buildLogChunk(1, rows, startNs),
+      buildSpanChunk(1, rows, startNs),
+      buildMetricChunk(1, rows, startNs),
+    ]
+  ) {
+    const { signal } = chunk;
+    const parts = [{ chunk, rowCount: rows }];
+    const shuffled = [{ chunk, rowCount: rows, rows: Int32Array.from({ length: rows }, (_, at) => at ^ 1) }];
+    results.push(
+      await measure(`${signal}: batches`, rows, () => packed(parts)),
+      await measure(`${signal}: batches, by list`, rows, () => packed(shuffled)),
+      await measure(
+        `${signal}: Parquet in process`,
+        rows,
+        () => inProcessEncoder().encode(signal, parts, {}),
+      ),
+      await measure(`${signal}: Parquet in worker`, rows, () => worker.encode(signal, parts, {})),
+    );
+  }
   await worker.close();
-  const wasmMegabytes = parquetWasmBytes() / 1e6;
-  if (flags.json) return void process.stdout.write(JSON.stringify({ rows, wasmMegabytes, results }) + "\n");
+  if (flags.json) return void process.stdout.write(JSON.stringify({ rows, results }) + "\n");
   for (const { what, rowsPerCpuSecond, firstRoundCpuMs, bytesPerRow } of results) {
     const speed = `${(rowsPerCpuSecond / 1e6).toFixed(3)} M rows/CPU-s`;
     const first = `first round ${firstRoundCpuMs.toFixed(0)} ms CPU`;
     process.stdout.write(
-      `${what.padEnd(26)} ${speed.padStart(20)} ${bytesPerRow.toFixed(1).padStart(8)} B/row   ${first}\n`,
+      `${what.padEnd(28)} ${speed.padStart(20)} ${bytesPerRow.toFixed(1).padStart(8)} B/row   ${first}\n`,
     );
   }
-  process.stdout.write(`WASM memory ${wasmMegabytes.toFixed(1)} MB after ${rows} rows a segment\n`);
+}
+
+/** What the worker is sent. */
+function* packed(parts: readonly SegmentPart[]): Generator<Uint8Array> {
+  for (const batch of batchesOf(parts)) yield new Uint8Array(packBatch(batch).buffer);
 }
 
 async function measure(

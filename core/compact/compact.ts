@@ -78,12 +78,13 @@ export class Compactor {
       }
       const startedMs = clock.monotonicMs();
       try {
-        const output = await this.#merge(unit, signal);
-        report.merges++;
-        report.inputs += unit.inputs.length;
-        report.rows += output.rows;
-        report.bytesRead += unit.inputs.reduce((sum, { bytes }) => sum + bytes, 0);
-        report.bytesWritten += output.bytes;
+        for await (const { inputs, output } of this.#mergeToFit(unit, signal)) {
+          report.merges++;
+          report.inputs += inputs.length;
+          report.rows += output.rows;
+          report.bytesRead += bytesOf(inputs);
+          report.bytesWritten += output.bytes;
+        }
       } catch (thrown) {
         signal.throwIfAborted();
         const error = toOpenWitError(thrown);
@@ -118,9 +119,27 @@ export class Compactor {
     return unit;
   }
 
+  /** A merge that does not fit memory goes in halves: rows may be larger than their encoded bytes let one think. */
+  async *#mergeToFit(
+    unit: CompactionUnit,
+    signal: AbortSignal,
+  ): AsyncGenerator<{ inputs: readonly SegmentMeta[]; output: SegmentMeta }> {
+    const { inputs } = unit;
+    try {
+      yield { inputs, output: await this.#merge(unit, signal) };
+    } catch (thrown) {
+      if (!(thrown instanceof OpenWitError) || thrown.code !== "overloaded" || inputs.length < 2) {
+        throw thrown;
+      }
+      const half = Math.ceil(inputs.length / 2);
+      yield* this.#mergeToFit({ ...unit, inputs: inputs.slice(0, half) }, signal);
+      yield* this.#mergeToFit({ ...unit, inputs: inputs.slice(half) }, signal);
+    }
+  }
+
   /** A merge needs room for its output and for what its sort spills. */
   async #whyNoRoom({ inputs }: CompactionUnit): Promise<string | undefined> {
-    const needed = roomFactor * inputs.reduce((sum, { bytes }) => sum + bytes, 0);
+    const needed = roomFactor * bytesOf(inputs);
     const room = await this.options.roomBytes();
     if (room >= needed) return undefined;
     return `a merge of ${inputs.length} segments waits for ${needed} bytes of room, there are ${room}`;
@@ -170,8 +189,9 @@ export class Compactor {
       this.#rejected.add(output.path);
       throw error;
     }
-    const read = unit.inputs.reduce((sum, { bytes }) => sum + bytes, 0);
-    this.store.env.metrics.add("openwit_compaction_read_bytes_total", read, { signal: output.signal });
+    this.store.env.metrics.add("openwit_compaction_read_bytes_total", bytesOf(unit.inputs), {
+      signal: output.signal,
+    });
   }
 
   /** What the output will be, but for its bytes; and its footer. */
@@ -283,6 +303,10 @@ async function seal(
   } finally {
     await file.close();
   }
+}
+
+function bytesOf(segments: readonly SegmentMeta[]): number {
+  return segments.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 function least(values: readonly bigint[]): bigint {

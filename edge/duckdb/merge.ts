@@ -2,6 +2,9 @@
  * Merges segments (core/compact/merger.ts) by a sorting COPY of DuckDB 1.5, in an instance of its own that lives
  * for one merge: its memory is bounded apart from that of queries, and goes back when it ends.
  *
+ * A sort holds whole rows, and texts of few values would be most of them: those columns go through it as enums, which
+ * halves its memory. What does not fit all the same is spilled.
+ *
  * The instance is fenced as that of the queries is: it reaches the parquet folder and its own spill folder.
  * Measured: docs/decisions/004-compaction.md.
  */
@@ -11,7 +14,7 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 import { type MergeRequest, type SegmentMerger, sortColumnsOf } from "../../core/compact/merger.ts";
 import { OpenWitError } from "../../core/error.ts";
 import { type Column, columnsOf, type ColumnType, type Signal } from "../../core/model/columns.ts";
-import { quoteIdentifier, quoteText, typedSelectList } from "../../core/model/sql.ts";
+import { quoteIdentifier, quoteText, sqlType, typedSelectList } from "../../core/model/sql.ts";
 import { rowGroupRows } from "../../core/segment/encoder.ts";
 import { fromDuckDB } from "./error.ts";
 import { loadDuckDB } from "./load.ts";
@@ -51,7 +54,19 @@ export function duckDBMerger({ dataDir, memoryBytes, spillBytes }: DuckDBMergerO
             "SET lock_configuration = true",
           ];
           for (const setting of settings) await connection.run(setting);
-          await interruptible(connection, copyStatement(dataDir, request), request.abort);
+          const run = (sql: string) => interruptible(connection, request.abort, () => connection.run(sql));
+          const { approximate, types, copy } = mergeStatements(dataDir, request);
+          const counted = await interruptible(
+            connection,
+            request.abort,
+            () => connection.runAndReadAll(approximate),
+          );
+          const [counts] = counted.getRowObjects();
+          const enums = dictionaryColumns(request.signal).filter((name) =>
+            counts[name] !== null && Number(counts[name]) <= enumValuesMax
+          );
+          for (const name of enums) await run(types(name));
+          await run(copy(enums));
         } finally {
           connection.closeSync();
         }
@@ -65,16 +80,55 @@ export function duckDBMerger({ dataDir, memoryBytes, spillBytes }: DuckDBMergerO
   };
 }
 
-/** The statement of a merge. */
-export function copyStatement(dataDir: string, { signal, inputs, output, keyValues }: MergeRequest): string {
+/** Columns of more values stay text: an enum is held whole, and its values are looked up by a hash. */
+const enumValuesMax = 4_096;
+
+function dictionaryColumns(signal: Signal): string[] {
+  return columnsOf[signal].filter(({ type }) => type.kind === "dictionary").map(({ name }) => name);
+}
+
+interface MergeStatements {
+  /** About how many values each dictionary column has; NULL where one holds a zero byte, which no enum may. */
+  readonly approximate: string;
+  /** Makes the enum of a column; its values are in the order of text. */
+  readonly types: (column: string) => string;
+  /** @param enums columns that have an enum */
+  readonly copy: (enums: readonly string[]) => string;
+}
+
+function mergeStatements(
+  dataDir: string,
+  { signal, inputs, output, keyValues }: MergeRequest,
+): MergeStatements {
   const files = inputs.map((path) => quoteText(resolve(dataDir, path))).join(", ");
+  const source = `read_parquet([${files}], hive_partitioning = false)`;
   const order = sortColumnsOf[signal].map(quoteIdentifier).join(", ");
   const metadata = Object.entries(keyValues)
     .map(([key, value]) => `${quoteText(key)}: ${quoteText(value)}`).join(", ");
-  return `COPY (SELECT ${typedSelectList(signal)} FROM read_parquet([${files}], hive_partitioning = false) ` +
-    `ORDER BY ${order}) TO ${quoteText(resolve(dataDir, output))} (FORMAT parquet, COMPRESSION zstd, ` +
-    `COMPRESSION_LEVEL 3, PARQUET_VERSION V2, ROW_GROUP_SIZE ${rowGroupRows}, USE_TMP_FILE false, ` +
-    `FIELD_IDS ${fieldIds(signal)}, KV_METADATA {${metadata}})`;
+  const sorted = (enums: readonly string[]) =>
+    columnsOf[signal].map(({ name, type }) => {
+      const quoted = quoteIdentifier(name);
+      return `CAST(${quoted} AS ${enums.includes(name) ? enumOf(name) : sqlType(type)}) AS ${quoted}`;
+    }).join(", ");
+  const counts = dictionaryColumns(signal).map(quoteIdentifier)
+    .map((quoted) =>
+      `CASE WHEN bool_or(contains(${quoted}, chr(0))) THEN NULL ELSE approx_count_distinct(${quoted}) END AS ${quoted}`
+    );
+  return {
+    approximate: `SELECT ${counts.join(", ")} FROM ${source}`,
+    types: (column) =>
+      `CREATE TYPE ${enumOf(column)} AS ENUM (SELECT DISTINCT ${quoteIdentifier(column)} ` +
+      `FROM ${source} WHERE ${quoteIdentifier(column)} IS NOT NULL ORDER BY 1)`,
+    copy: (enums) =>
+      `COPY (SELECT ${typedSelectList(signal)} FROM (SELECT ${sorted(enums)} FROM ${source} ` +
+      `ORDER BY ${order})) TO ${quoteText(resolve(dataDir, output))} (FORMAT parquet, COMPRESSION zstd, ` +
+      `COMPRESSION_LEVEL 3, PARQUET_VERSION V2, ROW_GROUP_SIZE ${rowGroupRows}, USE_TMP_FILE false, ` +
+      `FIELD_IDS ${fieldIds(signal)}, KV_METADATA {${metadata}})`,
+  };
+}
+
+function enumOf(column: string): string {
+  return quoteIdentifier(`${column}_enum`);
 }
 
 function fieldIds(signal: Signal): string {
@@ -99,7 +153,11 @@ function idsOf(id: number, type: ColumnType): string {
 }
 
 /** Runs a statement; an interrupt that arrives between two steps of the engine is lost, so it is repeated. */
-async function interruptible(connection: DuckDBConnection, sql: string, abort: AbortSignal): Promise<void> {
+async function interruptible<Result>(
+  connection: DuckDBConnection,
+  abort: AbortSignal,
+  run: () => Promise<Result>,
+): Promise<Result> {
   abort.throwIfAborted();
   let timer: ReturnType<typeof setInterval> | undefined;
   const onAbort = () => {
@@ -108,7 +166,7 @@ async function interruptible(connection: DuckDBConnection, sql: string, abort: A
   };
   abort.addEventListener("abort", onAbort, { once: true });
   try {
-    await connection.run(sql);
+    return await run();
   } catch (error) {
     abort.throwIfAborted();
     throw error;

@@ -151,7 +151,7 @@ export class Node implements QueryHost {
 
   /** Listens, recovers, and becomes ready. @throws OpenWitError when a port, the lock or the folder is not to be had */
   async start(): Promise<void> {
-    await mkdir(this.dataDir, { recursive: true, mode: 0o700 });
+    await makeDataDir(this.dataDir);
     const disk = new NodeDisk(this.dataDir);
     const lock = lockDataFolder(this.dataDir);
     try {
@@ -302,11 +302,8 @@ export class Node implements QueryHost {
     } catch (cause) {
       throw new OpenWitError(
         "conflict",
-        `cannot listen at ${listen.host}:${listen.port}: ${(cause as Error).message}`,
-        {
-          hint: `another program may hold the port; choose one with --${flag} host:port`,
-          cause,
-        },
+        (cause as Error).message,
+        { hint: `another program may hold the port; choose one with --${flag} host:port`, cause },
       );
     }
   }
@@ -382,6 +379,18 @@ function writeAmplification({ wal, env: { metrics } }: Store): number {
   const merged = metrics.total("openwit_compacted_bytes_total");
   const stored = flushed + merged - metrics.total("openwit_compaction_read_bytes_total");
   return stored <= 0 ? 0 : (wal.stats.appendedBytes + flushed + merged) / stored;
+}
+
+async function makeDataDir(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new OpenWitError("io", `cannot make the data folder ${path}: ${(cause as Error).message}`, {
+      hint: "choose another with --data-dir, or give this user the right to write there",
+      retryable: false,
+      cause,
+    });
+  }
 }
 
 function authority({ host }: Listen, port: number): string {

@@ -109,7 +109,7 @@ async function print(response: Response, format: string, limited: boolean): Prom
       `${result.row_count} ${result.row_count === 1 ? "row" : "rows"} in ${result.elapsed_ms} ms\n`,
     );
     for (const warning of result.warnings) process.stderr.write(`openwit: ${warning}\n`);
-    if (result.truncated) {
+    if (result.truncated && !limited) {
       process.stderr.write(`openwit: rows were cut off at ${result.row_count}; see --limit\n`);
     }
     return result.partial || result.truncated && !limited ? 3 : 0;

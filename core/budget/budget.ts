@@ -165,9 +165,11 @@ export class DiskBudget implements StoreGuard {
     await this.#last;
   }
 
-  /** One round with everything that may be due: retention too. Returns what was done. @throws OpenWitError */
+  /**
+   * One round with everything that may be due, retention too: a task of the janitor. Returns what was done, an empty
+   * text when there was nothing to do. @throws OpenWitError
+   */
   run(): Promise<string> {
-    this.#policyDueMs = -Infinity;
     return this.#exclusively(() => this.#round(true));
   }
 
@@ -201,7 +203,7 @@ export class DiskBudget implements StoreGuard {
 
   async #round(isForced: boolean): Promise<string> {
     const store = this.#store;
-    if (store === undefined) return "there is no store yet";
+    if (store === undefined) return "";
     const sawFull = this.#sawFull;
     this.#sawFull = false;
     this.#fullRounds = sawFull ? this.#fullRounds + 1 : 0;
@@ -221,7 +223,7 @@ export class DiskBudget implements StoreGuard {
       ...(evicted.length > 0 ? [`${evicted.length} segments evicted`] : []),
       ...(isFlushed ? ["flushed to free the WAL"] : []),
     ];
-    return what.length === 0 ? "nothing to do" : what.join(", ");
+    return what.join(", ");
   }
 
   async #evict(store: Store, isForced: boolean): Promise<readonly Eviction[]> {
@@ -425,7 +427,8 @@ export class DiskBudget implements StoreGuard {
 
 const reserveBytesMax = 16 * 1024 * 1024;
 const marginBytesMax = 1024 * 1024 * 1024;
-const policyEveryMs = 60_000;
+/** Retention is the janitor's task; when that is long at another one, this loop sees to it. */
+const policyEveryMs = 5 * 60_000;
 /** A flush that found no room is work done in vain: not more often than this. */
 const flushEveryMs = 5_000;
 const tellEveryMs = 10_000;

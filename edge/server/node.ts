@@ -15,6 +15,7 @@ import type { Log } from "../../core/env/log.ts";
 import { systemRandom } from "../../core/env/random.ts";
 import { OpenWitError, toOpenWitError } from "../../core/error.ts";
 import type { IngestRequest, IngestResult } from "../../core/ingest/request.ts";
+import type { TaskRun } from "../../core/janitor/janitor.ts";
 import { Metrics } from "../../core/metrics/metrics.ts";
 import { signals } from "../../core/model/columns.ts";
 import { openStore } from "../../core/store/open.ts";
@@ -49,6 +50,8 @@ const memtableShare = 0.35;
 const engineShare = 0.35;
 /** A request takes several times its bytes on its way: as it came, decompressed, and as the WAL writes it. */
 const receiverShare = 0.07;
+
+const retentionEveryMs = 60_000;
 
 /** Time for one OTLP request to arrive. */
 const requestTimeoutMs = 30_000;
@@ -132,6 +135,10 @@ export class Node implements QueryHost {
     return this.#maintenance!;
   }
 
+  taskRuns(): readonly TaskRun[] {
+    return this.#maintenance?.janitor.runs() ?? [];
+  }
+
   engine(): SqlEngine {
     this.store();
     return this.#engine!;
@@ -198,6 +205,7 @@ export class Node implements QueryHost {
         compactionEveryMs: this.config.compactionEveryMs,
         flushAgeMs: this.config.flushAgeMs,
         roomBytes: () => roomOf(this.#budget!),
+        tasks: [{ name: "retention", everyMs: retentionEveryMs, run: () => this.#budget!.run() }],
       });
       this.#maintenance.janitor.start();
       this.#memoryWatch = setInterval(() => this.memory.look(), 1_000);

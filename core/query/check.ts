@@ -26,11 +26,15 @@ import {
   queries,
   tables,
 } from "./grammar.ts";
+import { type SystemTableName, systemTableNames } from "../system/tables.ts";
+import { parseSystemViewName, systemSchema, systemTableOf } from "./system.ts";
 import { isNode, nodesIn, positionOf, type SqlNode, type SqlTree, type SqlValue, textOf } from "./tree.ts";
 
 export interface CheckedStatement {
   /** Tables that the statement reads. */
   readonly signals: ReadonlySet<Signal>;
+  /** Tables of schema `system` that it reads. */
+  readonly systemTables: ReadonlySet<SystemTableName>;
   /** Identifiers of its parameters: "1", "2", … or names. */
   readonly parameters: ReadonlySet<string>;
 }
@@ -43,8 +47,11 @@ export const tableNames: Readonly<Record<string, Signal>> = {
   metrics: "metrics",
 };
 
-/** @throws OpenWitError `forbidden` or `invalid_argument`, with the position of what is refused. */
-export function checkStatement(tree: SqlTree): CheckedStatement {
+/**
+ * @param isRewritten whether rewrite.ts made the tree: it gives system tables the names that the engine knows
+ * @throws OpenWitError `forbidden` or `invalid_argument`, with the position of what is refused.
+ */
+export function checkStatement(tree: SqlTree, isRewritten = false): CheckedStatement {
   if (tree.statements.length === 0) {
     throw new OpenWitError("invalid_argument", "there is no statement", {
       hint: "for example: SELECT * FROM logs LIMIT 10",
@@ -59,10 +66,11 @@ export function checkStatement(tree: SqlTree): CheckedStatement {
       },
     );
   }
-  const checker = new Checker();
+  const checker = new Checker(isRewritten);
   checker.fields(tree, "statement list", { error: "scalar", statements: "ignored" }, noScope);
   checker.statement(tree.statements[0], noScope);
-  return { signals: checker.signals, parameters: checker.parameters };
+  const { signals, systemTables, parameters } = checker;
+  return { signals, systemTables, parameters };
 }
 
 /** Lower-case names of the common table expressions that a node sees. */
@@ -74,8 +82,11 @@ const depthMax = 400;
 
 class Checker {
   readonly signals = new Set<Signal>();
+  readonly systemTables = new Set<SystemTableName>();
   readonly parameters = new Set<string>();
   #depth = 0;
+
+  constructor(readonly isRewritten: boolean) {}
 
   statement(node: SqlNode, scope: Scope): void {
     this.fields(node, "statement", otherFields.statement, scope);
@@ -223,12 +234,20 @@ class Checker {
 
   #baseTable(node: SqlNode, scope: Scope): void {
     const name = textOf(node.table_name);
-    const schema = [textOf(node.catalog_name), textOf(node.schema_name)].filter((part) => part !== "");
+    const catalog = textOf(node.catalog_name), inSchema = textOf(node.schema_name);
+    const schema = [catalog, inSchema].filter((part) => part !== "");
+    const systemTable = this.isRewritten && schema.length === 0
+      ? parseSystemViewName(name)
+      : systemTableOf(catalog, inSchema, name);
+    if (systemTable !== undefined) {
+      this.systemTables.add(systemTable);
+      return;
+    }
     if (schema.length > 0) {
       throw refused(
-        `${[...schema, name].join(".")} cannot be read here: tables have no schema`,
+        `${[...schema, name].join(".")} cannot be read here: only tables of schema ${systemSchema} have one`,
         node,
-        tablesHint,
+        `${tablesHint}; ${systemTableNames.map((each) => `${systemSchema}.${each}`).join(", ")}`,
       );
     }
     if (scope.has(name.toLowerCase())) return;

@@ -6,6 +6,7 @@
  */
 import type { Signal } from "../model/columns.ts";
 import type { TimeRange } from "./bounds.ts";
+import type { SystemTable } from "../system/tables.ts";
 import type { ResultBatch, ResultColumn } from "./result.ts";
 import type { SourceChunk } from "./sources.ts";
 import type { SqlNode, SqlTree } from "./tree.ts";
@@ -33,6 +34,8 @@ export interface EngineRequest {
   readonly sql: string;
   /** One for each table that the statement names. */
   readonly tables: readonly EngineTable[];
+  /** The same for tables of schema `system`. */
+  readonly systemTables?: readonly SystemTable[];
   /** Most rows that the statement gives; how its result is kept depends on it. */
   readonly rowsMax: number;
   /** Interrupts the statement; its reason becomes the error. */

@@ -15,6 +15,7 @@ import { withLocation } from "./locate.ts";
 import type { ResultBatch, ResultColumn, ResultValue } from "./result.ts";
 import { type Parameters, rewriteStatement, type Rewritten } from "./rewrite.ts";
 import type { QuerySources } from "./sources.ts";
+import { type SystemTable, type SystemTableName, systemTableNames } from "../system/tables.ts";
 import {
   constantInteger,
   integerConstant,
@@ -38,6 +39,8 @@ export interface QueryRequest {
   readonly window?: TimeRange;
   /** Pins what the tenant's statement reads. Called once, synchronously, for the tables that it names. */
   readonly sources: (tables: ReadonlySet<Signal>) => QuerySources;
+  /** What the tenant sees of the system tables that the statement names; absent where there are none. */
+  readonly systemTables?: (tables: ReadonlySet<SystemTableName>) => readonly SystemTable[];
   /** The client has gone, or the process ends. */
   readonly signal?: AbortSignal;
 }
@@ -121,6 +124,7 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
     const running = result = await engine.run({
       sql: prepared.sql,
       tables,
+      systemTables: systemTablesOf(request, prepared.systemTables),
       rowsMax: prepared.rowsMax,
       signal: abort.signal,
     })
@@ -140,6 +144,7 @@ interface Prepared {
   readonly rowsMax: number;
   readonly original: SqlTree;
   readonly signals: ReadonlySet<Signal>;
+  readonly systemTables: ReadonlySet<SystemTableName>;
   readonly ranges: ReadonlyMap<Signal, TimeRange>;
 }
 
@@ -152,10 +157,20 @@ async function prepareStatement(engine: SqlEngine, request: QueryRequest, nowNs:
   const rowsMax = limitRows(rewritten.tree, request.limit);
   const sql = await engine.print(rewritten.tree);
   // What is printed is what runs: were printing to change its meaning, this would see it.
-  checkStatement(await engine.parse(sql));
+  checkStatement(await engine.parse(sql), true);
   const bounds = timeRanges(rewritten.tree);
   const times = await engine.evaluateTimes(bounds.flatMap(({ bounds }) => bounds.map(({ value }) => value)));
-  return { sql, rowsMax, original, signals: checked.signals, ranges: boundedTimes(bounds, times) };
+  const { signals, systemTables } = checked;
+  return { sql, rowsMax, original, signals, systemTables, ranges: boundedTimes(bounds, times) };
+}
+
+function systemTablesOf(request: QueryRequest, names: ReadonlySet<SystemTableName>): readonly SystemTable[] {
+  if (names.size === 0) return [];
+  if (request.systemTables !== undefined) return request.systemTables(names);
+  throw new OpenWitError(
+    "unsupported",
+    `there is no ${[...names].map((name) => `system.${name}`).join(", ")} here`,
+  );
 }
 
 /** Gives columns whose expression was rewritten the name that they would have had. */
@@ -205,7 +220,9 @@ function isShowTables(tree: SqlTree): boolean {
 }
 
 const showTablesSql = `SELECT * FROM (VALUES ${
-  [...signals, "traces"].sort().map((name) => `('${name}')`).join(", ")
+  [...signals, "traces", ...systemTableNames.map((name) => `system.${name}`)].sort().map((name) =>
+    `('${name}')`
+  ).join(", ")
 }) AS tables(name)`;
 
 async function* limited(

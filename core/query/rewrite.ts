@@ -12,6 +12,7 @@ import { OpenWitError } from "../error.ts";
 import { columnsOf, signals } from "../model/columns.ts";
 import { isoTimestamp } from "../model/row.ts";
 import { tableNames } from "./check.ts";
+import { systemTableOf, systemViewName } from "./system.ts";
 import {
   call,
   castTo,
@@ -286,6 +287,11 @@ function order(name: string): number {
 }
 
 function renameTable(node: SqlNode, context: Context): SqlNode {
+  const system = systemTableOf(textOf(node.catalog_name), textOf(node.schema_name), textOf(node.table_name));
+  if (system !== undefined) {
+    const alias = textOf(node.alias) || textOf(node.table_name);
+    return { ...node, schema_name: "", table_name: systemViewName(system), alias };
+  }
   const name = textOf(node.table_name).toLowerCase();
   if (context.ctes.has(name) || !Object.hasOwn(tableNames, name)) return node;
   const signal = tableNames[name];

@@ -98,9 +98,4 @@ export class BatchHistory {
   of(tenant: string): BatchRecord[] {
     return this.#batches.flatMap(({ record }) => record.tenant === tenant ? [record] : []);
   }
-
-  /** Of all tenants, oldest first. */
-  all(): BatchRecord[] {
-    return this.#batches.map(({ record }) => record);
-  }
 }

@@ -1,4 +1,5 @@
 /** What the query routes need of whoever hosts them: a running node, or a data folder that was opened to read. */
+import type { TaskRun } from "../../core/janitor/janitor.ts";
 import type { Metrics } from "../../core/metrics/metrics.ts";
 import type { Store } from "../../core/store/store.ts";
 import type { SqlEngine } from "../../core/query/engine.ts";
@@ -11,4 +12,6 @@ export interface QueryHost {
   /** @throws OpenWitError `unavailable` while it is not ready */
   store(): Store;
   engine(): SqlEngine;
+  /** Runs of maintenance, oldest first; absent where nothing is maintained. */
+  taskRuns?(): readonly TaskRun[];
 }

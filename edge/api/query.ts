@@ -17,6 +17,7 @@ import { signals } from "../../core/model/columns.ts";
 import { type QueryResult, runQuery } from "../../core/query/query.ts";
 import type { QuerySources, TableSource } from "../../core/query/sources.ts";
 import type { Store } from "../../core/store/store.ts";
+import { systemTable } from "../../core/system/tables.ts";
 import { nearestWord } from "../config/parse.ts";
 import type { QueryHost } from "./host.ts";
 import { answer, type ResultFormat, resultFormats } from "./result.ts";
@@ -86,6 +87,8 @@ async function respond(
       bytesMax: answerBytesMax,
       window: { minNs: body.sinceNs, maxNs: body.untilNs === undefined ? undefined : body.untilNs - 1n },
       sources: () => pinSources(store, tenant),
+      systemTables: (names) =>
+        [...names].map((name) => systemTable(name, { store, taskRuns: host.taskRuns?.() ?? [] }, tenant)),
       signal,
     }, { engine: host.engine(), clock: systemClock });
   } catch (error) {

@@ -33,6 +33,7 @@ import {
   registerMemtable,
 } from "./memtable.ts";
 import { columnReader, readBatch } from "./result.ts";
+import { createSystemTable } from "./system.ts";
 import { openSlots, type Slots, statementsAtOnce } from "./slots.ts";
 
 export interface DuckDBEngineOptions {
@@ -235,6 +236,7 @@ async function start(
       pins.push(pin);
       await step(() => connection.run(viewOf(table, dataDir, pin)));
     }
+    for (const table of request.systemTables ?? []) await step(() => createSystemTable(connection, table));
     const prepared = await step(() => connection.prepare(request.sql));
     const types = Array.from({ length: prepared.columnCount }, (_, index) => prepared.columnType(index));
     const readers = types.map((type) => columnReader(engine.duckdb, type));

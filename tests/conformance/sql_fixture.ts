@@ -13,6 +13,7 @@ import type { SqlEngine } from "../../core/query/engine.ts";
 import { type Json, rowsOf } from "../../core/query/format.ts";
 import { defaultQueryLimits, type QueryRequest, type QueryResult, runQuery } from "../../core/query/query.ts";
 import type { QuerySources, SourceFile, TableSource } from "../../core/query/sources.ts";
+import type { SystemTable, SystemTableName } from "../../core/system/tables.ts";
 import { defaultEngineOptions, duckDBEngine, type DuckDBEngineOptions } from "../../edge/duckdb/engine.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
 import { baseTimeNs, buildChunk } from "../golden/segment-chunk.ts";
@@ -71,7 +72,10 @@ export async function openFixture(
       return { ...tables, release: () => void fixture.pinned-- };
     },
     start: (sql, request = {}) =>
-      runQuery({ sql, ...defaultQueryLimits, sources: fixture.sources, ...request }, { engine, clock }),
+      runQuery(
+        { sql, ...defaultQueryLimits, sources: fixture.sources, systemTables: noRows, ...request },
+        { engine, clock },
+      ),
     async rows(sql, request) {
       const result = await fixture.start(sql, request);
       const rows: Json[][] = [];
@@ -84,6 +88,10 @@ export async function openFixture(
     },
   };
   return fixture;
+}
+
+function noRows(names: ReadonlySet<SystemTableName>): SystemTable[] {
+  return [...names].map((name) => ({ name, rows: [] }));
 }
 
 /** Resource and scope attributes are JSON text, or empty, which the builder of chunks does not know. */

@@ -12,7 +12,7 @@
  * under another name that nothing replaces.
  */
 import { isTimeSynced } from "../budget/wall-clock.ts";
-import { type Disk, folderOf, temporarySuffix } from "../env/disk.ts";
+import { type Disk, folderOf, removeFileDurably, temporarySuffix } from "../env/disk.ts";
 import { OpenWitError, toOpenWitError } from "../error.ts";
 import type { SegmentMeta } from "../manifest/manifest.ts";
 import { buildFooter, parseFooter } from "../segment/footer.ts";
@@ -244,8 +244,7 @@ export class Compactor {
   async #discard(path: string): Promise<void> {
     const { disk, log } = this.store.env;
     try {
-      for (const each of [path + temporarySuffix, path]) await disk.remove(each);
-      await disk.syncDir(folderOf(path));
+      for (const each of [path + temporarySuffix, path]) await removeFileDurably(disk, each);
     } catch (error) {
       this.#rejected.add(path); // the next run tries again, and does nothing before it has succeeded
       log("warn", "the file of a merge that failed could not be removed yet", { path, error });
@@ -259,8 +258,7 @@ export class Compactor {
     if (this.#rejected.size === 0) return;
     await store.manifest.commit({});
     for (const path of this.#rejected) {
-      for (const each of [path + temporarySuffix, path]) await store.env.disk.remove(each);
-      await store.env.disk.syncDir(folderOf(path));
+      for (const each of [path + temporarySuffix, path]) await removeFileDurably(store.env.disk, each);
       this.#rejected.delete(path);
     }
   }

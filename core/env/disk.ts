@@ -75,6 +75,13 @@ export function folderOf(path: string): string {
   return slash < 0 ? "" : path.slice(0, slash);
 }
 
+/** Removes a file, if it or its folder is there at all, so that no power cut brings it back. */
+export async function removeFileDurably(disk: Disk, path: string): Promise<void> {
+  await disk.remove(path);
+  const folder = folderOf(path);
+  if (await disk.stat(folder) !== undefined) await disk.syncDir(folder);
+}
+
 /** Suffix of a file that is being written; one found at start was never finished, and is swept. */
 export const temporarySuffix = ".tmp";
 

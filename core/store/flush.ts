@@ -5,7 +5,7 @@
  * turn. Until that edit is durable the WAL still holds the rows, so a flush may fail at any point and be
  * tried again; the files it left are orphans that recovery sweeps.
  */
-import { folderOf, writeFileDurably } from "../env/disk.ts";
+import { folderOf, removeFileDurably, writeFileDurably } from "../env/disk.ts";
 import { toOpenWitError } from "../error.ts";
 import type { ManifestEdit, SegmentMeta } from "../manifest/manifest.ts";
 import type { Memtable, MemtableChunk } from "../memtable/memtable.ts";
@@ -109,8 +109,7 @@ export class Flusher {
       const paths = [...this.#failed.keys()];
       if (paths.some((path) => this.#failed.get(path))) await this.commit({}, () => {});
       for (const path of paths) {
-        await this.env.disk.remove(path);
-        await this.env.disk.syncDir(folderOf(path));
+        await removeFileDurably(this.env.disk, path);
         this.#failed.delete(path);
       }
     }

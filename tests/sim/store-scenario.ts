@@ -1,14 +1,12 @@
 /**
- * A life after another of a whole store on a disk that fails: requests, re-sent requests, flushes; then a power cut,
- * a kill or a close, at any operation; then a recovery that is held against what was sent and acknowledged.
+ * A life after another of a whole store on a disk that fails: requests, re-sent requests, flushes, merges; then a
+ * power cut, a kill or a close, at any operation; then a recovery that is held against what was sent and acknowledged.
  *
  * Promises: every acknowledged request is there, whole and once, also when its client sent it again; a request that
  * was refused or cut off is there whole and once, or not at all; nothing is there that was never sent; every segment
  * that the manifest names is on the disk with its size.
  */
-import { tableFromIPC } from "apache-arrow";
-import { readParquet } from "parquet-wasm/esm";
-import { type Disk, readFile } from "../../core/env/disk.ts";
+import type { Disk } from "../../core/env/disk.ts";
 import { silentLog } from "../../core/env/log.ts";
 import { type Random, randomBelow, seededRandom } from "../../core/env/random.ts";
 import { OpenWitError } from "../../core/error.ts";
@@ -20,6 +18,7 @@ import { defaultStoreOptions, type PinnedStream, type Store } from "../../core/s
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
 import { loadParquetWasm } from "../../edge/parquet/wasm.ts";
 import { SimClock } from "./clock.ts";
+import { segmentBodies, type SimCompaction, simCompaction } from "./compaction.ts";
 import { SimDisk, type SimDiskOptions } from "./disk.ts";
 
 export interface StoreScenario extends SimDiskOptions {
@@ -27,6 +26,8 @@ export interface StoreScenario extends SimDiskOptions {
   readonly failures?: boolean;
   /** Whether the manifest is lost now and then while the store is closed. */
   readonly losesManifest?: boolean;
+  /** Whether segments are merged, the merged ones' files go, and readers read meanwhile. */
+  readonly compacts?: boolean;
 }
 
 export interface StoreScenarioResult {
@@ -34,6 +35,7 @@ export interface StoreScenarioResult {
   readonly refused: number;
   readonly duplicates: number;
   readonly flushes: number;
+  readonly mergedRows: number;
   readonly rows: number;
   readonly operations: number;
 }
@@ -60,7 +62,15 @@ export async function runStoreScenario(
   const disk = new SimDisk(seed, scenario);
   const clock = new SimClock();
   const requests: Request[] = [];
-  const result = { acknowledged: 0, refused: 0, duplicates: 0, flushes: 0, rows: 0, operations: 0 };
+  const result = {
+    acknowledged: 0,
+    refused: 0,
+    duplicates: 0,
+    flushes: 0,
+    mergedRows: 0,
+    rows: 0,
+    operations: 0,
+  };
   const lives = 2 + randomBelow(random, 4);
   for (let life = 0; life <= lives; life++) {
     disk.restart();
@@ -77,7 +87,9 @@ export async function runStoreScenario(
     }
     result.rows = await check(store, process, requests, disk);
     if (isQuiet) break;
-    await live(store, clock, random, requests, result);
+    const compaction = scenario.compacts ? simCompaction(store, process) : undefined;
+    await live(store, clock, random, requests, result, compaction);
+    result.mergedRows += metrics.total("openwit_compacted_rows_total");
     result.flushes += metrics.total("openwit_flushes_total");
     await end(store, disk, random);
   }
@@ -115,13 +127,17 @@ async function live(
   random: Random,
   requests: Request[],
   result: { refused: number; duplicates: number },
+  compaction: SimCompaction | undefined,
 ): Promise<void> {
   const steps = 5 + randomBelow(random, 30);
   const underWay: Promise<unknown>[] = [];
   const readers: (() => void)[] = [];
   for (let step = 0; step < steps; step++) {
-    const dice = randomBelow(random, 12);
-    if (dice < 6) underWay.push(send(store, clock, newRequest(requests, clock, random), result));
+    const dice = randomBelow(random, compaction === undefined ? 12 : 18);
+    if (dice >= 16) underWay.push(compaction!.readTwice(tenants[randomBelow(random, 2)], clock));
+    else if (dice === 15) underWay.push(compaction!.sweep());
+    else if (dice >= 12) underWay.push(compaction!.merge(randomBelow(random, 4) === 0));
+    else if (dice < 6) underWay.push(send(store, clock, newRequest(requests, clock, random), result));
     else if (dice < 8) {
       const again = requests.at(-1 - randomBelow(random, Math.max(1, requests.length)));
       // Within the window the same bytes are the same request; a client does not wait for longer.
@@ -232,12 +248,7 @@ async function check(store: Store, disk: Disk, requests: readonly Request[], sim
 async function bodiesOf(store: Store, disk: Disk, tenant: string): Promise<string[]> {
   const { segments, chunks, release } = store.pin(tenant, "logs");
   try {
-    const bodies: string[] = [];
-    for (const { path } of segments) {
-      const table = tableFromIPC(readParquet(await readFile(disk, path)).intoIPCStream());
-      for (const body of table.getChild("body")!) bodies.push(String(body));
-    }
-    return [...bodies, ...memtableBodies(chunks)];
+    return [...await segmentBodies(segments, disk), ...memtableBodies(chunks)];
   } finally {
     release();
   }

@@ -10,18 +10,26 @@ const scenarios: Record<string, StoreScenario> = {
   "a disk whose operations fail": { failures: true },
   "a disk that is full now and then": { failures: true, capacityBytes: 120_000 },
   "a lost manifest": { losesManifest: true },
+  "merges, power cuts and kills": { compacts: true },
+  "merges on a disk whose operations fail": { compacts: true, failures: true },
+  "merges on a disk that is full now and then": { compacts: true, failures: true, capacityBytes: 120_000 },
+  "merges and a lost manifest": { compacts: true, losesManifest: true },
+  "merges, failures and a lost manifest": { compacts: true, failures: true, losesManifest: true },
 };
 
 describe("the store loses and doubles nothing through", () => {
   for (const [name, scenario] of Object.entries(scenarios)) {
     test(name, async () => {
       const sums = { acknowledged: 0, duplicates: 0, flushes: 0, rows: 0 };
+      let mergedRows = 0;
       await forEachSeed(seeds, async (seed) => {
         const result = await runStoreScenario(seed, scenario);
         for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += result[key];
+        mergedRows += result.mergedRows;
       });
       // A simulation in which nothing happens proves nothing.
       if (seeds.length > 1) expect(Math.min(...Object.values(sums))).toBeGreaterThan(seeds.length / 4);
+      if (seeds.length > 1 && scenario.compacts) expect(mergedRows).toBeGreaterThan(seeds.length / 4);
     }, 600_000);
   }
 

@@ -2,9 +2,11 @@
  * The tables of schema `system`: what the node knows of itself, answered from the manifest and memory and not from
  * files. A tenant sees its own rows; tasks of maintenance are the node's, flushes the tenant's.
  */
+import { assert } from "../error.ts";
 import type { TaskRun } from "../janitor/janitor.ts";
 import type { SegmentMeta } from "../manifest/manifest.ts";
-import { type Signal, signals } from "../model/columns.ts";
+import type { MemtableChunk } from "../memtable/memtable.ts";
+import { columnIndex, type Signal, signals } from "../model/columns.ts";
 import { isSegmentId } from "../segment/path.ts";
 import type { Store } from "../store/store.ts";
 import type { BatchRecord } from "./batches.ts";
@@ -261,7 +263,7 @@ function openBatches(store: Store, tenant: string): SystemRow[] {
       lsn_to: Math.max(...chunks.map(({ lastLsn }) => lastLsn)),
       rows: memtable.rows,
       bytes: memtable.usedBytes,
-      received: wall(oldestMs),
+      received: firstIngestNs(chunks[0]),
       wal_written: settled,
       ingested: settled,
       retries: trouble?.failures ?? 0,
@@ -269,6 +271,13 @@ function openBatches(store: Store, tenant: string): SystemRow[] {
       stuck: nowMs - oldestMs > store.options.flushAgeMs * stuckFactor,
     };
   });
+}
+
+/** Rows of a chunk stand in the order in which their requests came. */
+function firstIngestNs({ chunk }: MemtableChunk): bigint {
+  const vector = chunk.vectors[columnIndex(chunk.signal, "ingest_timestamp")];
+  assert(vector.kind === "fixed", "ingest times are of fixed width");
+  return vector.bigints(1)[0];
 }
 
 /** The first 48 bits of an id are the milliseconds of its making (segment/path.ts). */

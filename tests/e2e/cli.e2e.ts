@@ -27,7 +27,20 @@ test("--version and --help answer fast and load no engine", async () => {
 });
 
 test("every command has a --help with an example", async () => {
-  for (const command of ["serve", "query", "tail", "status", "inspect", "demo"]) {
+  for (
+    const command of [
+      "serve",
+      "query",
+      "tail",
+      "status",
+      "doctor",
+      "verify",
+      "disk",
+      "manifest",
+      "inspect",
+      "demo",
+    ]
+  ) {
     const { status, stdout } = await runOpenwit([command, "--help"]);
     expect([command, status]).toEqual([command, 0]);
     expect(stdout).toContain(`openwit ${command}`);

@@ -283,6 +283,54 @@ test(
   60_000,
 );
 
+test("system tables answer from memory, each tenant its own, across restarts and offline", async () => {
+  await using running = new Box();
+  await running.start();
+  await send(running, records("a", 7), "default");
+  await send(running, records("b", 5), "shop");
+  await fetch(`${running.endpoints.http}/api/v1/admin/flush`, { method: "POST" });
+  await send(running, records("c", 3), "default");
+  const shop = { "X-Scope-OrgID": "shop" };
+  const stages = "SELECT stage, rows, stored IS NULL, stuck, retries FROM system.batches ORDER BY lsn_from";
+  expect(await running.rows(stages)).toEqual([["stored", "7", false, false, "0"], [
+    "ingested",
+    "3",
+    true,
+    false,
+    "0",
+  ]]);
+  expect(await running.rows(stages, shop)).toEqual([["stored", "5", false, false, "0"]]);
+  expect(await running.rows("SELECT tenant, rows, level FROM system.segments", shop)).toEqual([[
+    "shop",
+    "5",
+    "0",
+  ]]);
+  expect(await running.rows("SELECT tenant, logs, memory_rows FROM system.tenants")).toEqual([[
+    "default",
+    "10",
+    "3",
+  ]]);
+  const order =
+    "SELECT bool_and(received <= wal_written AND wal_written <= ingested AND ingested <= stored) " +
+    "FROM system.batches WHERE stored IS NOT NULL";
+  expect(await running.value(order)).toBe(true);
+  expect(await running.rows("SELECT task, outcome, did FROM system.tasks", shop)).toContainEqual(
+    ["flush", "done", "5 logs into 1 segments"],
+  );
+  for (
+    const sql of [
+      "SELECT * FROM openwit_system_segments",
+      "SELECT * FROM system.secrets",
+      "SELECT * FROM system.information_schema.tables",
+      "SELECT * FROM system.main.segments",
+      "WITH openwit_system_segments AS (SELECT 1) SELECT * FROM openwit_system_segments",
+    ]
+  ) expect([sql, await running.rows(sql).catch(() => "refused")]).toEqual([sql, "refused"]);
+  await running.stop();
+  const offline = await running.run("query", "--data-dir", running.dataDir, "--format", "csv", stages);
+  expect(offline.stdout).toContain("stored,7,false,false,0\ningested,3,true,false,0");
+}, 60_000);
+
 interface Report {
   readonly status: number;
   readonly checked: Record<string, number>;

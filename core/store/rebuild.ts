@@ -33,7 +33,8 @@ export async function rebuildManifest(
       found.push({ ...parseFooter(footer.keyValues), path, bytes: footer.bytes });
     } catch (thrown) {
       const error = toOpenWitError(thrown);
-      if (error.code === "unsupported") throw error;
+      // What a disk would not read now may be sound: without it the rebuilt manifest would lose its rows for good.
+      if (error.code !== "malformed" && error.code !== "corrupt") throw error;
       env.log("warn", "a file cannot be read as a segment and is left out", { path, error });
     }
   }

@@ -10,6 +10,7 @@ const scenarios: Record<string, StoreScenario> = {
   "a disk whose operations fail": { failures: true },
   "a disk that is full now and then": { failures: true, capacityBytes: 120_000 },
   "a lost manifest": { losesManifest: true },
+  "failures and a lost manifest": { failures: true, losesManifest: true },
   "merges, power cuts and kills": { compacts: true },
   "merges on a disk whose operations fail": { compacts: true, failures: true },
   "merges on a disk that is full now and then": { compacts: true, failures: true, capacityBytes: 120_000 },

@@ -2,6 +2,7 @@
  * What takes the space of a data folder: every file and folder once, by allocated blocks, so that the sum is what `du`
  * says. Segments are told apart by tenant, signal and level through the manifest.
  */
+import { reservePath } from "../budget/reserve.ts";
 import type { Disk } from "../env/disk.ts";
 import { silentLog } from "../env/log.ts";
 import { toOpenWitError } from "../error.ts";
@@ -11,15 +12,20 @@ import type { Signal } from "../model/columns.ts";
 import { segmentRoot } from "../segment/path.ts";
 import { readParquetFooter } from "../segment/reader.ts";
 
-/** Where bytes lie: `unnamed` is under parquet/ and not in the manifest, `other` folders, run/ and tmp/. */
+/**
+ * Where bytes lie. `retired`: segments that went, until nobody reads them; `unnamed`: under parquet/ and not in the
+ * manifest; `reserve`: kept to be given up when the disk is full; `other`: folders, run/ and tmp/.
+ */
 export const tiers = [
   "L0",
   "L1",
   "L2",
+  "retired",
   "wal",
   "manifest",
   "catalog",
   "quarantine",
+  "reserve",
   "unnamed",
   "other",
 ] as const;
@@ -55,12 +61,16 @@ export interface FolderUsage {
 
 /** @throws OpenWitError `io`; `unsupported` for a manifest of a newer version */
 export async function folderUsage(disk: Disk): Promise<FolderUsage> {
-  const segments = await segmentsByPath(disk);
+  const { segments, retired } = await readSegments(disk);
   const rows = new Map<string, UsageRow>();
   let total = 0;
   const add = (path: string, bytes: number, isFolder: boolean) => {
     const segment = segments.get(path.replace(/\.idx$/, ".parquet"));
-    const tier = isFolder ? "other" : segment === undefined ? tierOf(path) : levelTier(segment.level);
+    const tier = isFolder
+      ? "other"
+      : segment === undefined
+      ? tierOf(path, retired)
+      : levelTier(segment.level);
     const key = `${tier}/${segment?.tenant ?? ""}/${segment?.signal ?? ""}`;
     const row = rows.get(key) ?? {
       tier,
@@ -85,7 +95,7 @@ export async function folderUsage(disk: Disk): Promise<FolderUsage> {
 /** Compressed bytes by column, from the segments' footers; one that cannot be read counts for nothing. */
 export async function columnUsage(disk: Disk): Promise<ColumnUsage[]> {
   const columns = new Map<string, ColumnUsage>();
-  for (const { path, signal, rows } of (await segmentsByPath(disk)).values()) {
+  for (const { path, signal, rows } of (await readSegments(disk)).segments.values()) {
     let footer;
     try {
       footer = await readParquetFooter(disk, path);
@@ -109,9 +119,15 @@ export async function columnUsage(disk: Disk): Promise<ColumnUsage[]> {
   return [...columns.values()].sort((a, b) => b.bytes - a.bytes);
 }
 
-async function segmentsByPath(disk: Disk): Promise<Map<string, SegmentMeta>> {
+/** Live segments by path, and the paths of retired ones that may still be on the disk. */
+async function readSegments(
+  disk: Disk,
+): Promise<{ segments: Map<string, SegmentMeta>; retired: ReadonlySet<unknown> }> {
   const { live } = await readManifest(disk, silentLog, true);
-  return new Map([...live.segments.values()].map((segment) => [segment.path, segment]));
+  return {
+    segments: new Map([...live.segments.values()].map((segment) => [segment.path, segment])),
+    retired: new Set([...live.settings].flatMap(([key, path]) => key.startsWith("retired/") ? [path] : [])),
+  };
 }
 
 /** Everything below a folder, the folder itself included; what goes meanwhile is passed over. */
@@ -129,9 +145,10 @@ async function* walk(
   }
 }
 
-function tierOf(path: string): Tier {
+function tierOf(path: string, retired: ReadonlySet<unknown>): Tier {
   const folder = path.split("/", 1)[0];
-  if (folder === segmentRoot) return "unnamed";
+  if (folder === segmentRoot) return retired.has(path) ? "retired" : "unnamed";
+  if (path === reservePath) return "reserve";
   return (["wal", "manifest", "catalog", "quarantine"] as const).find((each) => each === folder) ?? "other";
 }
 

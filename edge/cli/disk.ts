@@ -19,8 +19,9 @@ Options:
   --data-dir DIR         data folder (default ./data)
   --json                 one JSON document: data_dir, bytes, free_bytes, total_bytes, usage, columns
 
-Bytes are allocated blocks, folders included, as du counts them. Tiers: L0 (as flushed), L1 and L2 (merged), wal,
-manifest, catalog, quarantine, unnamed (under parquet/ and not in the manifest), other (folders, run/, tmp/).
+Bytes are allocated blocks, folders included, as du counts them. Tiers: L0 (as flushed), L1 and L2 (merged), retired
+(merged or evicted, removed when nobody reads them), wal, manifest, catalog, quarantine, reserve (given up when the disk
+is full), unnamed (under parquet/ and not in the manifest), other (folders, run/, tmp/).
 
 Example:
   openwit disk --columns --data-dir /var/lib/openwit

@@ -61,6 +61,7 @@ export class DiskBudget implements StoreGuard {
   /** At the last walk through the folder, and what the WAL and the segments were then. */
   #walked = { bytes: 0, knownBytes: 0, atMs: -Infinity, tookMs: 0 };
   #knownBytes = 0;
+  #walBytes = 0;
   /** Of requests admitted since the last sample. */
   #admittedBytes = 0;
   /** Whether a write has failed for want of room since the last round, and in how many rounds running. */
@@ -208,8 +209,7 @@ export class DiskBudget implements StoreGuard {
     this.#sawFull = false;
     this.#fullRounds = sawFull ? this.#fullRounds + 1 : 0;
     await this.#sample(isForced || sawFull || this.#refusal !== undefined);
-    if (this.#isStuck && this.#freeBytes < this.#reserveTarget() / 2) await this.#giveReserve();
-    this.#isStuck = false;
+    if (this.#isStuck) await this.#unstick(store);
     const evicted = await this.#evict(store, isForced);
     const isTight = this.#room() < this.#margin();
     // Retired files wait a minute for other readers, unless their room is needed now.
@@ -224,6 +224,19 @@ export class DiskBudget implements StoreGuard {
       ...(isFlushed ? ["flushed to free the WAL"] : []),
     ];
     return what.join(", ");
+  }
+
+  /** What maintenance failed for: it gets some of the reserve, and the room of what failed flushes left. */
+  async #unstick(store: Store): Promise<void> {
+    this.#isStuck = false;
+    if (this.#freeBytes < this.#reserveTarget() / 2) await this.#giveReserve();
+    try {
+      await store.clearFailedFlushes();
+    } catch (thrown) {
+      if (toOpenWitError(thrown).code !== "disk_full") throw thrown;
+      this.#isStuck = true;
+    }
+    await this.#sample(true);
   }
 
   async #evict(store: Store, isForced: boolean): Promise<readonly Eviction[]> {
@@ -293,8 +306,8 @@ export class DiskBudget implements StoreGuard {
   async #flushWhenWalIsLarge(store: Store): Promise<boolean> {
     const { clock } = this.env;
     const { bytes } = store.wal.stats;
-    const isLarge = bytes > this.#budgetBytes / 4 ||
-      this.#room() < this.#margin() && bytes > this.#margin() / 2;
+    const isTight = this.#room() < this.#margin();
+    const isLarge = bytes > this.#budgetBytes * walShareMax || isTight && bytes > this.#budgetBytes / 100;
     if (!isLarge || clock.monotonicMs() < this.#flushDueMs) return false;
     this.#flushDueMs = clock.monotonicMs() + flushEveryMs;
     try {
@@ -374,7 +387,7 @@ export class DiskBudget implements StoreGuard {
   #measureKnown(): number {
     const store = this.#store;
     if (store === undefined) return 0;
-    let bytes = store.wal.stats.bytes;
+    let bytes = this.#walBytes = store.wal.stats.bytes;
     for (const segment of store.manifest.state.segments.values()) bytes += allocatedBytesOf(segment);
     return bytes;
   }
@@ -391,10 +404,14 @@ export class DiskBudget implements StoreGuard {
     return Math.floor(Math.min(this.options.reserveBytesMax ?? reserveBytesMax, this.#budgetBytes * 0.02));
   }
 
-  /** The mark: room that no request gets, and the part of the reserve that is to be taken back. */
+  /**
+   * The mark: room that no request gets. It is for what the flush of the WAL will write before the WAL goes, and for
+   * the part of the reserve that is to be taken back.
+   */
   #needed(): number {
     const target = this.#reserveTarget();
-    return target + Math.max(0, target - this.reserve.heldBytes);
+    const flushBytes = Math.min(this.#walBytes, this.#budgetBytes * walShareMax);
+    return target + Math.max(0, target - this.reserve.heldBytes) + flushBytes;
   }
 
   /** Room below which the oldest goes, so that a minute of requests finds room without anything in a hurry. */
@@ -431,6 +448,8 @@ const marginBytesMax = 1024 * 1024 * 1024;
 const policyEveryMs = 5 * 60_000;
 /** A flush that found no room is work done in vain: not more often than this. */
 const flushEveryMs = 5_000;
+/** Of the budget: what the WAL may take before it is flushed for its room's sake. */
+const walShareMax = 1 / 8;
 const tellEveryMs = 10_000;
 
 function sizeText(bytes: number): string {

@@ -24,6 +24,7 @@ export function progressBar(stream: NodeJS.WriteStream = process.stderr): Progre
     },
     end() {
       if (drawnMs > 0) stream.write("\r\x1b[K");
+      drawnMs = -Infinity;
     },
   };
 }

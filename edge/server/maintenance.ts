@@ -31,6 +31,9 @@ export interface Maintenance {
 /** Share of the memory limit that the engine of a merge may take: docs/decisions/004-compaction.md. */
 const mergeShare = 0.25;
 
+/** Below this DuckDB fails to sort what a merge takes, whatever it spills. */
+const mergeBytesMin = 128 * 1024 * 1024;
+
 /** Beyond the time that a row may wait for its flush. */
 const closeGraceMs = 5 * 60_000;
 
@@ -38,7 +41,7 @@ const sweepEveryMs = 15_000;
 
 export function maintenanceOf(store: Store, options: MaintenanceOptions): Maintenance {
   const { dataDir, memoryBytesMax, spillBytes, flushAgeMs, roomBytes } = options;
-  const memoryBytes = Math.floor(memoryBytesMax * mergeShare);
+  const memoryBytes = Math.max(mergeBytesMin, Math.floor(memoryBytesMax * mergeShare));
   const policy: CompactionPolicy = {
     ...defaultCompactionPolicy,
     closeAfterMs: flushAgeMs + closeGraceMs,

@@ -11,6 +11,7 @@ import type { SegmentMeta } from "../manifest/manifest.ts";
 import type { Signal } from "../model/columns.ts";
 import { segmentRoot } from "../segment/path.ts";
 import { readParquetFooter } from "../segment/reader.ts";
+import { again } from "../verify/again.ts";
 
 /**
  * Where bytes lie. `retired`: segments that went, until nobody reads them; `unnamed`: under parquet/ and not in the
@@ -123,7 +124,7 @@ export async function columnUsage(disk: Disk): Promise<ColumnUsage[]> {
 async function readSegments(
   disk: Disk,
 ): Promise<{ segments: Map<string, SegmentMeta>; retired: ReadonlySet<unknown> }> {
-  const { live } = await readManifest(disk, silentLog, true);
+  const { live } = await again(() => readManifest(disk, silentLog, true));
   return {
     segments: new Map([...live.segments.values()].map((segment) => [segment.path, segment])),
     retired: new Set([...live.settings].flatMap(([key, path]) => key.startsWith("retired/") ? [path] : [])),

@@ -17,6 +17,7 @@ import { readParquetFooter } from "../segment/reader.ts";
 import { filesUnder } from "../store/orphans.ts";
 import { streamKey } from "../store/store.ts";
 import { quarantineFolder } from "../wal/quarantine.ts";
+import { again } from "./again.ts";
 import { type Finding, finding, type FindingKind } from "./finding.ts";
 import { checkSegment, type SegmentScan } from "./segment.ts";
 import { checkWal, type WalCheck } from "./wal.ts";
@@ -60,7 +61,7 @@ export interface VerifyReport {
 export async function verifyFolder(env: VerifyEnv, options: VerifyOptions): Promise<VerifyReport> {
   const { disk } = env;
   const wasLive = options.isLive();
-  const { report, live: state } = await readManifest(disk, silentLog, true);
+  const { report, live: state } = await again(() => readManifest(disk, silentLog, true));
   const segments = [...state.segments.values()];
   const totalBytes = await walBytes(disk) + segments.reduce((sum, { bytes }) => sum + bytes, 0);
   let doneBytes = 0;
@@ -70,7 +71,7 @@ export async function verifyFolder(env: VerifyEnv, options: VerifyOptions): Prom
   };
 
   const findings: Finding[] = await checkManifest(disk, report);
-  const wal = await checkWal(disk, options.deep, progress("wal"));
+  const wal = await again(() => checkWal(disk, options.deep, progress("wal")));
   findings.push(...wal.findings);
   for (const meta of segments) {
     const onBytes = progress(meta.path);
@@ -89,7 +90,7 @@ export async function verifyFolder(env: VerifyEnv, options: VerifyOptions): Prom
   }
   findings.push(...await checkUnnamed(disk, state, wal));
   const isLive = wasLive || options.isLive();
-  const now = isLive ? (await readManifest(disk, silentLog, true)).live : state;
+  const now = isLive ? (await again(() => readManifest(disk, silentLog, true))).live : state;
   const isNote = (each: Finding) => isLive && isExplainedByServer(each, now);
   return {
     findings: findings.filter((each) => !isNote(each)),
@@ -196,10 +197,8 @@ function isExplainedByServer({ kind, segment }: Finding, now: ManifestState): bo
     case "orphan":
     case "orphan_covered":
       return true;
-    case "segment_missing":
-      return segment !== undefined && !now.segments.has(segment);
     default:
-      return false;
+      return segment !== undefined && !now.segments.has(segment); // merged or evicted meanwhile
   }
 }
 

@@ -9,6 +9,7 @@ import { toOpenWitError } from "../../core/error.ts";
 import { readManifest } from "../../core/manifest/reader.ts";
 import { isoTimestamp } from "../../core/model/row.ts";
 import { folderUsage } from "../../core/system/usage.ts";
+import { again } from "../../core/verify/again.ts";
 import { verifyFolder } from "../../core/verify/verify.ts";
 import { bytes } from "../cli/status.ts";
 import type { Config } from "../config/config.ts";
@@ -113,7 +114,7 @@ const fileSystems: Readonly<Record<number, { readonly name: string; readonly hin
 /** Against the newest record ever stored, and the date of this build. */
 export async function checkClock(dataDir: string): Promise<Check> {
   const nowNs = systemClock.nowNs();
-  const { live } = await readManifest(new NodeDisk(dataDir), silentLog, true);
+  const { live } = await again(() => readManifest(new NodeDisk(dataDir), silentLog, true));
   const found = isoTimestamp(nowNs).slice(0, 19);
   return isTimeSynced(nowNs, live.newestIngestNs) ? ok("clock", `${found} UTC`) : fail(
     "clock",

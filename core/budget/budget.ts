@@ -19,14 +19,9 @@ import { OpenWitError, toOpenWitError } from "../error.ts";
 import type { IngestRequest } from "../ingest/request.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { Store, StoreGuard } from "../store/store.ts";
-import {
-  allocatedBytesOf,
-  type Eviction,
-  type EvictionPolicy,
-  type EvictionReason,
-  planEviction,
-} from "./eviction.ts";
+import { allocatedBytesOf, type Eviction, type EvictionPolicy, planEviction } from "./eviction.ts";
 import { Reserve } from "./reserve.ts";
+import { BudgetTeller } from "./teller.ts";
 import { allocatedBytesUnder } from "./usage.ts";
 import { isTimeSynced } from "./wall-clock.ts";
 
@@ -55,6 +50,7 @@ export interface DiskUsage {
 }
 
 export class DiskBudget implements StoreGuard {
+  readonly teller: BudgetTeller;
   #store: Store | undefined;
   #freeBytes = 0;
   #budgetBytes = 0;
@@ -72,10 +68,6 @@ export class DiskBudget implements StoreGuard {
   #policyDueMs = -Infinity;
   #flushDueMs = -Infinity;
   #refusal: string | undefined;
-  /** Evictions that the log has not told of yet, and when it may. */
-  #untold: { reason: EvictionReason; rows: number; bytes: number; hour: number }[] = [];
-  #tellDueMs = -Infinity;
-  #refusalTold: { isRefusing: boolean; atMs: number } = { isRefusing: false, atMs: -Infinity };
   #last: Promise<unknown> = Promise.resolve();
   #wake: (() => void) | undefined;
   #stopping: AbortController | undefined;
@@ -85,7 +77,9 @@ export class DiskBudget implements StoreGuard {
     readonly env: BudgetEnv,
     readonly options: BudgetOptions,
     readonly reserve: Reserve,
-  ) {}
+  ) {
+    this.teller = new BudgetTeller(env);
+  }
 
   /**
    * Measures a data folder before its store is opened; on a full disk the reserve is given up, for a start
@@ -273,33 +267,13 @@ export class DiskBudget implements StoreGuard {
   }
 
   #count(plan: readonly Eviction[]): void {
-    const { clock, log, metrics } = this.env;
+    const { metrics } = this.env;
     for (const { segment, reason } of plan) {
       metrics.add("openwit_evicted_segments_total", 1, { reason });
       metrics.add("openwit_evicted_rows_total", segment.rows, { reason });
       metrics.add("openwit_evicted_bytes_total", segment.bytes, { reason });
     }
-    this.#untold.push(...plan.map(({ segment, reason }) => ({
-      reason,
-      rows: segment.rows,
-      bytes: allocatedBytesOf(segment),
-      hour: segment.hour,
-    })));
-    // A box that is overrun evicts several times a second; that is said once in a while, and summed up.
-    if (clock.monotonicMs() < this.#tellDueMs) return;
-    this.#tellDueMs = clock.monotonicMs() + tellEveryMs;
-    for (const reason of new Set(this.#untold.map((each) => each.reason))) {
-      const of = this.#untold.filter((each) => each.reason === reason);
-      const hours = of.map(({ hour }) => hour).sort((a, b) => a - b);
-      log(reason === "budget" ? "warn" : "info", "segments were evicted", {
-        reason,
-        segments: of.length,
-        rows: of.reduce((sum, { rows }) => sum + rows, 0),
-        bytes: of.reduce((sum, { bytes }) => sum + bytes, 0),
-        hours: `${hourText(hours[0])} to ${hourText(hours.at(-1)!)}`,
-      });
-    }
-    this.#untold = [];
+    this.teller.evicted(plan);
   }
 
   /** Rows take far less room in segments than in the WAL, but for a WAL file to go all its streams must be flushed. */
@@ -352,14 +326,8 @@ export class DiskBudget implements StoreGuard {
   }
 
   #noteRefusal(): void {
-    const { clock, log } = this.env;
     this.#refusal = this.#room() < this.#needed() ? this.#explainShortage() : undefined;
-    const isRefusing = this.#refusal !== undefined;
-    const nowMs = clock.monotonicMs();
-    if (isRefusing === this.#refusalTold.isRefusing || nowMs - this.#refusalTold.atMs < tellEveryMs) return;
-    this.#refusalTold = { isRefusing, atMs: nowMs };
-    if (isRefusing) log("warn", "requests are refused", { reason: this.#refusal });
-    else log("info", "there is room again: requests are taken");
+    this.teller.refusing(this.#refusal);
   }
 
   /** The free space each time; the folder as often as it costs a twentieth of the time, or at once. */
@@ -450,12 +418,7 @@ const policyEveryMs = 5 * 60_000;
 const flushEveryMs = 5_000;
 /** Of the budget: what the WAL may take before it is flushed for its room's sake. */
 const walShareMax = 1 / 8;
-const tellEveryMs = 10_000;
 
 function sizeText(bytes: number): string {
   return `${(Math.max(0, bytes) / 1024 / 1024).toFixed(1)} MiB`;
-}
-
-function hourText(hour: number): string {
-  return `${new Date(hour * 3_600_000).toISOString().slice(0, 13)}Z`;
 }

@@ -68,6 +68,7 @@ export class Flusher {
 
   async #flush(memtable: Memtable): Promise<void> {
     if (memtable.rows === 0) return;
+    await this.clearFailed(); // or each try would leave files on a disk that may be full
     const { clock, metrics } = this.env;
     const startedMs = clock.monotonicMs();
     const { tenant, signal } = memtable;
@@ -106,11 +107,14 @@ export class Flusher {
    */
   async clearFailed(): Promise<void> {
     while (this.#failed.size > 0) {
-      const paths = [...this.#failed.keys()];
-      if (paths.some((path) => this.#failed.get(path))) await this.commit({}, () => {});
-      for (const path of paths) {
-        await removeFileDurably(this.env.disk, path);
-        this.#failed.delete(path);
+      const paths = [...this.#failed];
+      for (const isEditRejected of [false, true]) { // those first that need no room for an edit
+        const due = paths.filter((each) => each[1] === isEditRejected);
+        if (isEditRejected && due.length > 0) await this.commit({}, () => {});
+        for (const [path] of due) {
+          await removeFileDurably(this.env.disk, path);
+          this.#failed.delete(path);
+        }
       }
     }
   }
@@ -137,9 +141,9 @@ export class Flusher {
       }
       return segments;
     } catch (error) {
-      // No edit names them, and a disk that is full needs their room; what cannot be removed goes later.
+      // No edit names them, and a disk that is full needs their room; what cannot be removed goes before the next.
       for (const path of paths) this.#noteFailed(path, false);
-      for (const { path } of segments) await this.env.disk.remove(path).catch(() => {});
+      await this.clearFailed().catch(() => {});
       throw error;
     }
   }

@@ -3,11 +3,12 @@ import { silentLog } from "../env/log.ts";
 import { MemoryCeiling } from "./memory.ts";
 
 function ceiling() {
-  const world = { nowMs: 0, residentBytes: 0, relieved: 0, givenBack: 0 };
+  const world = { nowMs: 0, residentBytes: 0, relieved: 0, givenBack: 0, heldBytes: 300 };
   const memory = new MemoryCeiling({
     clock: { nowNs: () => 0n, monotonicMs: () => world.nowMs, sleep: () => Promise.resolve() },
     log: silentLog,
     residentBytes: () => world.residentBytes,
+    heldBytes: () => world.heldBytes,
     relieve: () => {
       world.relieved++;
       world.residentBytes -= world.givenBack;
@@ -37,6 +38,16 @@ test("requests are refused over the hard mark until memory has fallen somewhat b
     "taken",
   ]);
   expect(memory.refusal).toBeUndefined();
+});
+
+test("a process that is over the mark by itself takes records a little at a time", () => {
+  const { at, world } = ceiling();
+  world.heldBytes = 10;
+  expect(at(1_500)).toBe("taken");
+  world.heldBytes = 60;
+  expect(at(1_500)).toBe("overloaded");
+  world.heldBytes = 10;
+  expect(at(1_500)).toBe("taken");
 });
 
 test("over the soft mark memory is given back once a second, and sooner when it grows fast", () => {

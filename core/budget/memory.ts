@@ -16,6 +16,8 @@ export interface MemoryEnv {
   readonly log: Log;
   /** Resident memory of the process now. */
   residentBytes(): number;
+  /** What records and requests have of it: what refusing keeps from growing, and a flush gives back. */
+  heldBytes(): number;
   /** Gives back what can be given back; called some times a second at most. */
   relieve(): void;
 }
@@ -58,7 +60,10 @@ export class MemoryCeiling implements StoreGuard {
     }
     const mark = this.limitBytes * (this.#refusal === undefined ? hardShare : resumeShare);
     const before = this.#refusal;
-    this.#refusal = this.#residentBytes >= mark ? this.#explain() : undefined;
+    // When records hold next to nothing, refusing them gives nothing back: they are taken a little at a time then,
+    // or a limit below what the process needs by itself would refuse for ever.
+    const isOver = this.#residentBytes >= mark && this.env.heldBytes() >= this.limitBytes * heldShareMin;
+    this.#refusal = isOver ? this.#explain() : undefined;
     if (before === undefined && this.#refusal !== undefined) {
       this.env.log("warn", "requests are refused", { reason: this.#refusal });
     } else if (before !== undefined && this.#refusal === undefined) {
@@ -92,3 +97,4 @@ const softShare = 0.7;
 /** Requests under way still grow: up to 15% of the limit were seen. */
 const hardShare = 0.9;
 const resumeShare = 0.85;
+const heldShareMin = 0.05;

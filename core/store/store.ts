@@ -199,6 +199,13 @@ export class Store {
     await this.#flusher.clearFailed();
   }
 
+  /** Memory of rows that are not flushed and of requests under way. */
+  heldBytes(): number {
+    let bytes = this.#underWayBytes;
+    for (const memtable of this.#memtables.values()) bytes += memtable.usedBytes;
+    return bytes;
+  }
+
   /** Asks for a flush soon, for its memory's sake; not of little, which would make many small segments. */
   hurryFlush(): void {
     if (this.#memtableBytes < this.options.memoryBytesMax / 8) return;

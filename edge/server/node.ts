@@ -100,6 +100,7 @@ export class Node implements QueryHost {
       clock: systemClock,
       log,
       residentBytes: () => process.memoryUsage.rss(),
+      heldBytes: () => this.#store?.heldBytes() ?? 0,
       relieve: () => {
         this.#store?.hurryFlush();
         Bun.gc(true);

@@ -1,17 +1,17 @@
 /** The budget over a store on a simulated disk: refusing, evicting, the reserve, and coming back. */
 import { expect, test } from "bun:test";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
-import { SimClock } from "../../tests/sim/clock.ts";
-import { SimDisk } from "../../tests/sim/disk.ts";
-import { silentLog } from "../env/log.ts";
-import { seededRandom } from "../env/random.ts";
-import type { OpenWitError } from "../error.ts";
-import type { IngestRequest } from "../ingest/request.ts";
-import { Metrics } from "../metrics/metrics.ts";
-import { openStore } from "../store/open.ts";
-import { defaultStoreOptions } from "../store/store.ts";
-import { type BudgetOptions, DiskBudget } from "./budget.ts";
-import { reservePath } from "./reserve.ts";
+import { SimClock } from "./clock.ts";
+import { SimDisk } from "./disk.ts";
+import { silentLog } from "../../core/env/log.ts";
+import { seededRandom } from "../../core/env/random.ts";
+import type { OpenWitError } from "../../core/error.ts";
+import type { IngestRequest } from "../../core/ingest/request.ts";
+import { Metrics } from "../../core/metrics/metrics.ts";
+import { openStore } from "../../core/store/open.ts";
+import { defaultStoreOptions } from "../../core/store/store.ts";
+import { type BudgetOptions, DiskBudget } from "../../core/budget/budget.ts";
+import { reservePath } from "../../core/budget/reserve.ts";
 
 const capacityBytes = 4_000_000;
 

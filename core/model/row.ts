@@ -7,7 +7,9 @@ import type { Chunk } from "./chunk.ts";
 import { columnsOf } from "./columns.ts";
 import type { FixedVector, Vector } from "./vector.ts";
 
-export type RowValue = string | number | boolean | null | readonly RowValue[] | { readonly [name: string]: RowValue };
+export type RowValue = string | number | boolean | null | readonly RowValue[] | {
+  readonly [name: string]: RowValue;
+};
 export type Row = Record<string, RowValue>;
 
 /** @param row below the chunk's row count */

@@ -14,6 +14,7 @@ import type { Manifest } from "../manifest/manifest.ts";
 import { parseFooter } from "../segment/footer.ts";
 import { segmentRoot } from "../segment/path.ts";
 import { readParquetFooter } from "../segment/reader.ts";
+import { parseWalName, walFolder } from "../wal/format.ts";
 import { quarantineFolder } from "../wal/quarantine.ts";
 import { RetiredSegments } from "./retired.ts";
 import { type StoreEnv, streamKey } from "./store.ts";
@@ -31,6 +32,7 @@ export async function sweepOrphans(env: StoreEnv, manifest: Manifest): Promise<n
   const segments = [...manifest.state.segments.values()];
   const named = new Set(segments.map(({ path }) => path));
   const replaced = new Set(segments.flatMap(({ replaces }) => replaces));
+  const walFrom = await firstWalLsn(disk);
   for await (const path of filesUnder(disk, segmentRoot)) {
     if (named.has(path)) continue;
     swept++;
@@ -38,7 +40,7 @@ export async function sweepOrphans(env: StoreEnv, manifest: Manifest): Promise<n
       await disk.remove(path);
       continue;
     }
-    const why = await whyKeep(disk, manifest, replaced, path);
+    const why = await whyKeep(disk, manifest, replaced, walFrom, path);
     if (why === undefined) await disk.remove(path);
     else {
       metrics.add("openwit_quarantined_total", 1, { kind: "segment" });
@@ -66,6 +68,15 @@ export async function findDamaged(env: StoreEnv, manifest: Manifest): Promise<Ma
   return damaged;
 }
 
+/** The first LSN that a file of the WAL may hold, by the files' names; Infinity when there is none. */
+export async function firstWalLsn(disk: Disk): Promise<number> {
+  let first = Infinity;
+  for (const name of await disk.list(walFolder)) {
+    first = Math.min(first, parseWalName(name)?.firstLsn ?? Infinity);
+  }
+  return first;
+}
+
 /** Every file below a folder, by path. */
 export async function* filesUnder(disk: Disk, folder: string): AsyncGenerator<string> {
   for (const name of await disk.list(folder)) {
@@ -79,6 +90,7 @@ async function whyKeep(
   disk: Disk,
   manifest: Manifest,
   replaced: ReadonlySet<string>,
+  walFrom: number,
   path: string,
 ): Promise<string | undefined> {
   try {
@@ -88,9 +100,9 @@ async function whyKeep(
     const isElsewhere = (each: string) => manifest.state.segments.has(each) || replaced.has(each);
     if (replaced.has(id) || replaces.length > 0 && replaces.every(isElsewhere)) return undefined;
     const watermark = manifest.state.watermarks.get(streamKey(tenant, signal)) ?? 0;
-    return lsnFrom > watermark
+    return lsnFrom > watermark && lsnFrom >= walFrom
       ? undefined
-      : `its rows from LSN ${lsnFrom} are not in the WAL (flushed to ${watermark})`;
+      : `its rows from LSN ${lsnFrom} are not in the WAL (flushed to ${watermark}, kept from ${walFrom})`;
   } catch (thrown) {
     return `it cannot be read: ${toOpenWitError(thrown).message}`;
   }

@@ -2,7 +2,8 @@
  * Rebuilds a lost manifest from the footers of the segments themselves.
  *
  * A segment that another one replaces is dropped, and so is one whose flush is not whole: all files of a flush are
- * durable before any counts, so a flush that lacks one never counted, and its rows are in the WAL. Of two flushes
+ * durable before any counts, so a flush that lacks one never counted, and its rows are in the WAL. When the WAL has
+ * let go of them it did count, and the missing one was evicted since. Of two flushes
  * of the same requests the one that reaches further is kept: it is the second try after an edit that failed.
  */
 import { toOpenWitError } from "../error.ts";
@@ -10,7 +11,7 @@ import type { ManifestState, SegmentMeta } from "../manifest/manifest.ts";
 import { type FooterOrigin, parseFooter, type SegmentFooter } from "../segment/footer.ts";
 import { segmentRoot } from "../segment/path.ts";
 import { readParquetFooter } from "../segment/reader.ts";
-import { filesUnder } from "./orphans.ts";
+import { filesUnder, firstWalLsn } from "./orphans.ts";
 import { type StoreEnv, streamKey } from "./store.ts";
 
 type FoundSegment = SegmentFooter & Required<FooterOrigin> & {
@@ -38,7 +39,8 @@ export async function rebuildManifest(
       env.log("warn", "a file cannot be read as a segment and is left out", { path, error });
     }
   }
-  const { segments: planned, watermarks } = planRebuild(found, new Set(readable.segments.keys()));
+  const known = new Set(readable.segments.keys());
+  const { segments: planned, watermarks } = planRebuild(found, known, await firstWalLsn(env.disk));
   const retired = new Set([...readable.settings.keys()].filter((key) => key.startsWith("retired/")));
   const segments = planned.filter(({ id }) => !retired.has(`retired/${id}`)).map((segment) => {
     const known = readable.segments.get(segment.id);
@@ -58,10 +60,12 @@ export async function rebuildManifest(
 /**
  * Which of the segments found count, and how far each stream is flushed. Pure.
  * @param known ids that an edit named: their flush was whole, whatever was evicted since
+ * @param walFrom the first LSN that the WAL still has; Infinity when it is empty
  */
 export function planRebuild(
   found: readonly FoundSegment[],
   known: ReadonlySet<string> = new Set(),
+  walFrom = 0,
 ): { segments: SegmentMeta[]; watermarks: Record<string, number> } {
   const ids = new Set(found.map(({ id }) => id));
   const replaced = new Set(found.flatMap(({ replaces }) => replaces));
@@ -73,7 +77,7 @@ export function planRebuild(
     if (level > 0) mergedTo.set(key, Math.max(lsnTo, mergedTo.get(key) ?? 0));
   }
   const isWhole = ({ id, flushIds, tenant, signal, lsnTo }: FoundSegment) =>
-    known.has(id) || lsnTo <= (mergedTo.get(streamKey(tenant, signal)) ?? 0) ||
+    known.has(id) || lsnTo < walFrom || lsnTo <= (mergedTo.get(streamKey(tenant, signal)) ?? 0) ||
     flushIds.every((each) => ids.has(each) || replaced.has(each));
   const counted = withoutFirstTries(found.filter((segment) => !replaced.has(segment.id) && isWhole(segment)));
   const watermarks: Record<string, number> = {};

@@ -65,7 +65,7 @@ export async function buildExecutable(request: BuildRequest): Promise<void> {
       splitting: true,
       bytecode: true,
       minify: { syntax: true, whitespace: true, identifiers: false }, // names stay readable in stack traces
-      loader: { ".zst": "file", ".wasm": "file" },
+      loader: { ".zst": "file" },
       plugins: [executablePlugin({ root, workerEntries, duckdbFolder: dirname(library), work })],
       compile: {
         target: target.bunTarget,

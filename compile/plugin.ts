@@ -44,12 +44,6 @@ export function executablePlugin(
         loader: "ts",
         contents: withWorkerPaths(path, root, workerEntries),
       }));
-      // Its builds for Node and for bundlers look for the WASM beside themselves when they are loaded.
-      build.onLoad({ filter: /parquet-wasm\/(node|bundler)\/parquet_wasm\.js$/ }, ({ path }) => {
-        throw new OpenWitError("unsupported", `${path} cannot find its WASM inside an executable`, {
-          hint: 'import "parquet-wasm/esm" and give initSync the bytes',
-        });
-      });
     },
   };
 }

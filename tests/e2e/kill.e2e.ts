@@ -46,5 +46,6 @@ test("kill -9 under load loses and doubles no acknowledged record", async () => 
   expect(offline.stdout.trim().split("\n").at(-1)).toBe(String(found));
 }, 300_000);
 
-/** Small flushes and WAL files, so that kills fall into them too. */
-const smallFiles = "processing:\n  flush_size: 256KiB\n  flush_age: 1s\nwal:\n  file_size: 64KiB\n";
+/** Small flushes and WAL files and frequent merges, so that kills fall into them too. */
+const smallFiles =
+  "processing:\n  flush_size: 256KiB\n  flush_age: 1s\n  compaction_interval: 300ms\nwal:\n  file_size: 64KiB\n";

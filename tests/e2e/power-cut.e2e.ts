@@ -56,7 +56,8 @@ test.if(whyNot === undefined)("power cuts under load lose and double no acknowle
   );
 }, 600_000);
 
-const smallFiles = "processing:\n  flush_size: 256KiB\n  flush_age: 1s\nwal:\n  file_size: 64KiB\n";
+const smallFiles =
+  "processing:\n  flush_size: 256KiB\n  flush_age: 1s\n  compaction_interval: 300ms\nwal:\n  file_size: 64KiB\n";
 
 /** Makes the file system; returns why it cannot be. */
 function prepare(): string | undefined {

@@ -249,7 +249,9 @@ export class DiskBudget implements StoreGuard {
         await store.retired.retire(plan.map(({ segment }) => segment));
         break;
       } catch (thrown) {
-        if (toOpenWitError(thrown).code !== "disk_full" || await this.#giveReserve() === 0) throw thrown;
+        const { code } = toOpenWitError(thrown);
+        if (code === "conflict") return []; // a merge was first: the next round plans with what it left
+        if (code !== "disk_full" || await this.#giveReserve() === 0) throw thrown;
       }
     }
     this.#count(plan);

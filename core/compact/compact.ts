@@ -89,6 +89,7 @@ export class Compactor {
         signal.throwIfAborted();
         const error = toOpenWitError(thrown);
         if (error.code === "io" || error.code === "disk_full") throw error;
+        if (error.code === "conflict") continue; // its segments were evicted meanwhile
         log("error", "a merge failed; its segments are left as they are for an hour", {
           segments: unit.inputs.map(({ id }) => id),
           error,
@@ -186,7 +187,8 @@ export class Compactor {
     try {
       await this.store.retired.retire(unit.inputs, { add: [output] });
     } catch (error) {
-      this.#rejected.add(output.path);
+      // An edit that was tried may come back after a crash: its file stays until a later one has succeeded.
+      if (toOpenWitError(error).code !== "conflict") this.#rejected.add(output.path);
       throw error;
     }
     this.store.env.metrics.add("openwit_compaction_read_bytes_total", bytesOf(unit.inputs), {

@@ -7,6 +7,7 @@
  */
 import type { Clock } from "../env/clock.ts";
 import { type Disk, folderOf } from "../env/disk.ts";
+import { OpenWitError } from "../error.ts";
 import type { Manifest, ManifestEdit, SegmentMeta } from "../manifest/manifest.ts";
 
 /** Time that readers in other processes have to open a file which they were told of. */
@@ -16,6 +17,8 @@ const keyPrefix = "retired/";
 
 export class RetiredSegments {
   readonly #pins = new Map<string, number>();
+  /** Ids in edits under way. */
+  readonly #going = new Set<string>();
   /** Monotonic time of retirement, by id; those of an earlier process are due at once. */
   readonly #retiredMs = new Map<string, number>();
 
@@ -44,26 +47,31 @@ export class RetiredSegments {
 
   /**
    * Takes segments out of the data, and puts others in, in one edit; the files go later (`sweep`).
-   * @throws OpenWitError `io`, `disk_full`: then nothing has changed
+   * @throws OpenWitError `io`, `disk_full`; `conflict` when one of them is gone or going already, by an eviction or a
+   *   merge that came first: a merge that went on would bring its rows back. Then nothing has changed.
    */
   async retire(
     segments: readonly SegmentMeta[],
     edit: ManifestEdit = {},
     onVisible?: () => void,
   ): Promise<void> {
+    const ids = segments.map(({ id }) => id);
+    const gone = ids.find((id) => !this.manifest.state.segments.has(id) || this.#going.has(id));
+    if (gone !== undefined) throw new OpenWitError("conflict", `segment ${gone} is retired already`);
+    for (const id of ids) this.#going.add(id);
     const set = Object.fromEntries(segments.map(({ id, path }) => [keyPrefix + id, path]));
-    await this.manifest.commit(
-      {
-        ...edit,
-        remove: [...edit.remove ?? [], ...segments.map(({ id }) => id)],
-        set: { ...edit.set, ...set },
-      },
-      () => {
-        for (const { id } of segments) this.#retiredMs.set(id, this.clock.monotonicMs());
-        this.onRetired(segments.map(({ id }) => id), edit.add ?? []);
-        onVisible?.();
-      },
-    );
+    try {
+      await this.manifest.commit(
+        { ...edit, remove: [...edit.remove ?? [], ...ids], set: { ...edit.set, ...set } },
+        () => {
+          for (const id of ids) this.#retiredMs.set(id, this.clock.monotonicMs());
+          this.onRetired(ids, edit.add ?? []);
+          onVisible?.();
+        },
+      );
+    } finally {
+      for (const id of ids) this.#going.delete(id);
+    }
   }
 
   /** Whether a segment that was retired has not been removed yet. */

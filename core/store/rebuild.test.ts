@@ -59,3 +59,11 @@ test("a newer flush that lacks a file does not count beside merges of older ones
 test("of two tries of one flush the one that reaches further counts", () => {
   expect(idsOf([found("a", [1, 5]), found("b", [1, 7])])).toEqual(["b"]);
 });
+
+test("it counts when the WAL has let go of its requests: the file that is gone was evicted", () => {
+  const rest = found("a", [1, 5], { flushIds: ["a", "gone"] });
+  const counted = (walFrom: number) => planRebuild([rest], new Set(), walFrom).segments.map(({ id }) => id);
+  expect(counted(6)).toEqual(["a"]);
+  expect(counted(Infinity)).toEqual(["a"]);
+  expect(counted(5)).toEqual([]);
+});

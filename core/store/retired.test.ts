@@ -29,7 +29,9 @@ const segment: SegmentMeta = {
 async function openRetired(): Promise<{ disk: SimDisk; clock: SimClock; retired: RetiredSegments }> {
   const disk = new SimDisk(1);
   const clock = new SimClock();
-  const manifest = await Manifest.open({ disk, random: seededRandom(1), log: silentLog }, { readOnly: false });
+  const manifest = await Manifest.open({ disk, random: seededRandom(1), log: silentLog }, {
+    readOnly: false,
+  });
   await disk.makeDir("parquet");
   await (await disk.open(segment.path, "create")).close();
   await manifest.commit({ add: [segment] });
@@ -39,7 +41,9 @@ async function openRetired(): Promise<{ disk: SimDisk; clock: SimClock; retired:
 test("of an eviction and a merge of the same segment only the first goes through", async () => {
   const { retired } = await openRetired();
   const eviction = retired.retire([segment]);
-  const merge = retired.retire([segment], { add: [{ ...segment, id: "b", path: "parquet/b", replaces: ["a"] }] });
+  const merge = retired.retire([segment], {
+    add: [{ ...segment, id: "b", path: "parquet/b", replaces: ["a"] }],
+  });
   await expect(merge).rejects.toMatchObject({ code: "conflict" });
   await eviction;
   expect([...retired.manifest.state.segments.keys()]).toEqual([]);

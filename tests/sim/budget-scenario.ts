@@ -20,7 +20,7 @@ import type { Utf8Vector } from "../../core/model/vector.ts";
 import { openStore } from "../../core/store/open.ts";
 import { defaultStoreOptions, type Store } from "../../core/store/store.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
-import { loadParquetWasm } from "../../edge/parquet/wasm.ts";
+import { loadParquetWasm } from "./parquet-wasm.ts";
 import { SimClock } from "./clock.ts";
 import { SimDisk } from "./disk.ts";
 

@@ -15,7 +15,7 @@ import { repairFolder } from "../../core/verify/repair.ts";
 import type { SegmentScan } from "../../core/verify/segment.ts";
 import { verifyFolder } from "../../core/verify/verify.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
-import { loadParquetWasm } from "../../edge/parquet/wasm.ts";
+import { loadParquetWasm } from "./parquet-wasm.ts";
 import { SimClock } from "./clock.ts";
 import { SimDisk } from "./disk.ts";
 

@@ -239,23 +239,23 @@ export class DiskBudget implements StoreGuard {
     const isPolicyDue = isForced || clock.monotonicMs() >= this.#policyDueMs;
     if (excess <= 0 && !isPolicyDue) return [];
     if (isPolicyDue) this.#policyDueMs = clock.monotonicMs() + policyEveryMs;
-    const { segments, newestIngestNs } = store.manifest.state;
-    const ns = clock.nowNs();
-    const now = { ns, isSynced: isTimeSynced(ns, newestIngestNs) };
-    const plan = planEviction(segments.values(), excess, this.options, now);
-    if (plan.length === 0) return plan;
     for (;;) {
+      const { segments, newestIngestNs } = store.manifest.state;
+      const ns = clock.nowNs();
+      const now = { ns, isSynced: isTimeSynced(ns, newestIngestNs) };
+      const plan = planEviction(segments.values(), excess, this.options, now);
+      if (plan.length === 0) return plan;
       try {
         await store.retired.retire(plan.map(({ segment }) => segment));
-        break;
+        this.#count(plan);
+        return plan;
       } catch (thrown) {
         const { code } = toOpenWitError(thrown);
         if (code === "conflict") return []; // a merge was first: the next round plans with what it left
+        // With some of the reserve it is planned anew: a flush may have brought older hours meanwhile.
         if (code !== "disk_full" || await this.#giveReserve() === 0) throw thrown;
       }
     }
-    this.#count(plan);
-    return plan;
   }
 
   /** What is retired already goes by itself: nothing more is evicted because a query still holds it. */

@@ -184,6 +184,11 @@ async function settle(
     throw new Error(`${usedBytes} bytes are used of a budget of ${budgetBytes}`);
   }
   if (whenFull === "refuse") return;
+  // With no segment to evict, and a WAL that a flush finds no room beside, nothing can give way: to refuse is right.
+  // It takes a disk of a few WAL files, on which others had left no room for any flush.
+  const isWalAlone = store.manifest.state.segments.size === 0 &&
+    budget.usage.freeBytes < store.wal.stats.bytes;
+  if (isWalAlone) return;
   const random = seededRandom(requests.size);
   const request = newRequest(requests, clock, random);
   await send(store, request, { refused: 0 });

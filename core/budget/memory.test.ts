@@ -29,7 +29,7 @@ function ceiling() {
 
 test("requests are refused over the hard mark until memory has fallen somewhat below it", () => {
   const { at, memory } = ceiling();
-  expect([100, 899, 900, 870, 849, 870].map(at)).toEqual([
+  expect([100, 849, 850, 820, 799, 820].map(at)).toEqual([
     "taken",
     "taken",
     "overloaded",
@@ -52,11 +52,11 @@ test("a process that is over the mark by itself takes records a little at a time
 
 test("over the soft mark memory is given back once a second, and sooner when it grows fast", () => {
   const { at, world } = ceiling();
-  expect(at(699)).toBe("taken");
+  expect(at(649)).toBe("taken");
   expect(world.relieved).toBe(0);
-  for (let round = 0; round < 15; round++) at(750);
+  for (let round = 0; round < 15; round++) at(700);
   expect(world.relieved).toBe(2);
-  for (let round = 0; round < 3; round++) at(870);
+  for (let round = 0; round < 3; round++) at(820);
   expect(world.relieved).toBe(3);
 });
 

@@ -93,8 +93,8 @@ const sampleEveryMs = 10;
 const relieveEveryMs = 1_000;
 const relieveLeastMs = 250;
 const growthShare = 0.1;
-const softShare = 0.7;
+const softShare = 0.65;
 /** Requests under way still grow: up to 15% of the limit were seen. */
-const hardShare = 0.9;
-const resumeShare = 0.85;
+const hardShare = 0.85;
+const resumeShare = 0.8;
 const heldShareMin = 0.05;

@@ -43,7 +43,7 @@ export interface StoreScenarioResult {
 const tenants = ["alpha", "beta"];
 const hourMs = 3_600_000;
 
-interface Request {
+export interface Request {
   readonly name: string;
   readonly tenant: string;
   readonly rows: number;
@@ -102,7 +102,7 @@ function arm(disk: SimDisk, random: Random, { failures }: StoreScenario): void {
   if (failures) disk.failOften(10 + randomBelow(random, 60), randomBelow(random, 2) ? "io" : "disk_full");
 }
 
-async function open(
+export async function open(
   disk: Disk,
   clock: SimClock,
   random: Random,
@@ -155,7 +155,7 @@ async function live(
   for (const end of readers) end();
 }
 
-async function send(
+export async function send(
   store: Store,
   clock: SimClock,
   request: Request,
@@ -180,7 +180,7 @@ async function send(
   }
 }
 
-function newRequest(requests: Request[], clock: SimClock, random: Random): Request {
+export function newRequest(requests: Request[], clock: SimClock, random: Random): Request {
   const name = `request-${requests.length}`;
   const rows = 1 + randomBelow(random, 4);
   // Two hours and the late lane, so that a flush writes several files.
@@ -214,7 +214,12 @@ async function end(store: Store, disk: SimDisk, random: Random): Promise<void> {
 }
 
 /** Holds what the store shows against what was sent; returns the rows. */
-async function check(store: Store, disk: Disk, requests: readonly Request[], sim: SimDisk): Promise<number> {
+export async function check(
+  store: Store,
+  disk: Disk,
+  requests: readonly Request[],
+  sim: SimDisk,
+): Promise<number> {
   if (store.damaged.size > 0) throw new Error(`damaged: ${[...store.damaged.values()].join("; ")}`);
   const found = new Map<string, Set<string>>();
   let rows = 0;

@@ -1,0 +1,62 @@
+/**
+ * One life of a store, in which each operation of the disk in turn fails or loses the power: taking requests, flushing
+ * them into several files, freeing the WAL, closing. Afterwards a sound start finds what was acknowledged, once.
+ */
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { seededRandom } from "../../core/env/random.ts";
+import { Metrics } from "../../core/metrics/metrics.ts";
+import { SimClock } from "./clock.ts";
+import { SimDisk } from "./disk.ts";
+import { loadParquetWasm } from "./parquet-wasm.ts";
+import { check, newRequest, open, type Request, send } from "./store-scenario.ts";
+
+setDefaultTimeout(120_000);
+loadParquetWasm();
+
+type Fault = "io" | "disk_full" | "cut";
+
+/** Runs the life with a fault at operation `at`; returns how many operations there were, and how many requests held. */
+async function runLife(fault: Fault, at: number): Promise<{ operations: number; acknowledged: number }> {
+  const disk = new SimDisk(at);
+  const clock = new SimClock();
+  const random = seededRandom(7);
+  const requests: Request[] = [];
+  const counts = { refused: 0, duplicates: 0 };
+  disk.restart();
+  if (fault === "cut") disk.cutAt(at);
+  else disk.failAt(at, fault);
+  const store = await open(disk.process(), clock, random, new Metrics());
+  if (store !== undefined) {
+    for (let round = 0; round < 3; round++) {
+      const sent = [0, 1, 2].map(() => newRequest(requests, clock, random));
+      await Promise.all(sent.map((request) => send(store, clock, request, counts)));
+      await store.flush().catch(() => {}); // that is what fails: what it must not lose is checked below
+    }
+    for (const request of requests) await send(store, clock, request, counts); // as a client that was not answered
+    await store.close().catch(() => {}); // as above
+  }
+  const { operations } = disk;
+  disk.cut();
+  disk.restart();
+  const process = disk.process();
+  const again = await open(process, clock, random, new Metrics());
+  expect(again).toBeDefined();
+  await check(again!, process, requests, disk);
+  return { operations, acknowledged: requests.filter(({ state }) => state === "acknowledged").length };
+}
+
+for (const fault of ["io", "disk_full", "cut"] as const) {
+  test(`a store in which operation n meets ${fault === "cut" ? "a power cut" : fault}, for every n, loses and doubles nothing`, async () => {
+    const { operations } = await runLife(fault, Infinity);
+    expect(operations).toBeGreaterThan(100);
+    let acknowledged = 0;
+    for (let at = 1; at <= operations; at++) {
+      try {
+        acknowledged += (await runLife(fault, at)).acknowledged;
+      } catch (cause) {
+        throw new Error(`operation ${at}: ${(cause as Error).message}`, { cause });
+      }
+    }
+    expect(acknowledged).toBeGreaterThan(operations);
+  });
+}

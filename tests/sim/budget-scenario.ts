@@ -78,7 +78,7 @@ export async function runBudgetScenario(
     }
     await check(node.store, process, requests, disk);
     if (isQuiet) {
-      await settle(node, scenario, clock, requests);
+      await settle(node, scenario, disk, clock, requests);
       break;
     }
     await live(node, disk, clock, random, requests, result, scenario);
@@ -167,16 +167,12 @@ async function live(
 async function settle(
   { store, budget }: Node,
   { whenFull }: BudgetScenario,
+  disk: SimDisk,
   clock: SimClock,
   requests: Map<string, Request>,
 ): Promise<void> {
   await clock.advance(3_600_000); // hashes of re-sent bodies have had their time
-  for (let round = 0; round < 3; round++) {
-    await budget.run();
-    await store.flush().catch(expected); // there may be no room for it before a round has made some
-    await budget.run();
-    await clock.advance(10_000);
-  }
+  await runRounds(store, budget, clock);
   const { usedBytes, budgetBytes } = budget.usage;
   // What refuses keeps room for a flush, but hardly for the footers of six files of a record each.
   const slack = whenFull === "refuse" ? 6 * 8_192 : 0;
@@ -184,15 +180,28 @@ async function settle(
     throw new Error(`${usedBytes} bytes are used of a budget of ${budgetBytes}`);
   }
   if (whenFull === "refuse") return;
-  // With no segment to evict, and a WAL that a flush finds no room beside, nothing can give way: to refuse is right.
-  // It takes a disk of a few WAL files, on which others had left no room for any flush.
+  const request = newRequest(requests, clock, seededRandom(requests.size));
+  await send(store, request, { refused: 0 });
+  if (request.isAcknowledged) return;
+  // Only where nothing can give way is it right to refuse: no segment to evict, and a WAL that a flush finds no room
+  // beside, on a disk of a few WAL files that others had filled. Room on the disk must then mend it by itself.
   const isWalAlone = store.manifest.state.segments.size === 0 &&
     budget.usage.freeBytes < store.wal.stats.bytes;
-  if (isWalAlone) return;
-  const random = seededRandom(requests.size);
-  const request = newRequest(requests, clock, random);
+  if (!isWalAlone) throw new Error(`refused with room: ${budget.refusal}`);
+  disk.capacityBytes *= 2;
+  await runRounds(store, budget, clock);
   await send(store, request, { refused: 0 });
-  if (!request.isAcknowledged) throw new Error(`refused with room: ${budget.refusal}`);
+  if (!request.isAcknowledged) throw new Error(`refused although room has come: ${budget.refusal}`);
+}
+
+/** Rounds of the budget with flushes between them, as the node's own loops make them. */
+async function runRounds(store: Store, budget: DiskBudget, clock: SimClock): Promise<void> {
+  for (let round = 0; round < 3; round++) {
+    await budget.run();
+    await store.flush().catch(expected); // there may be no room for it before a round has made some
+    await budget.run();
+    await clock.advance(10_000);
+  }
 }
 
 async function send(store: Store, request: Request, result: { refused: number }): Promise<void> {

@@ -1,0 +1,64 @@
+/**
+ * What an index can be asked: a condition that every row of an answer must meet.
+ *
+ * A predicate is necessary and not sufficient: it may let through too much, never too little. So what cannot be
+ * told by an index, a negation above all, is "all".
+ */
+
+export type IndexPredicate =
+  | { readonly kind: "all" }
+  | { readonly kind: "none" }
+  | { readonly kind: "and" | "or"; readonly of: readonly IndexPredicate[] }
+  | EqualPredicate
+  | WordPredicate
+  | PartPredicate;
+
+/**
+ * A column, or a key of a map or JSON column, has this text as its value: `trace_id`, `service_name`,
+ * `severity_number` (in decimal digits), `attributes.http.route`, `resource_attributes.k8s.pod.name`.
+ */
+export interface EqualPredicate {
+  readonly kind: "equal";
+  readonly field: string;
+  readonly value: string;
+}
+
+/** A text column holds this word, folded (core/text/word.ts). */
+export interface WordPredicate {
+  readonly kind: "word";
+  readonly column: TextColumn;
+  readonly word: string;
+}
+
+/** A text column holds a word that contains this folded text; at the word's start, at its end, where said. */
+export interface PartPredicate {
+  readonly kind: "part";
+  readonly column: TextColumn;
+  readonly text: string;
+  readonly atStart: boolean;
+  readonly atEnd: boolean;
+}
+
+/** Columns whose words are indexed: the body of a log record, the name of a span. */
+export type TextColumn = "body" | "name";
+
+export const all: IndexPredicate = { kind: "all" };
+export const none: IndexPredicate = { kind: "none" };
+
+/** Rows that meet every one; `all` of nothing. */
+export function and(predicates: readonly IndexPredicate[]): IndexPredicate {
+  const of = predicates.flatMap((each) => each.kind === "and" ? each.of : [each]).filter(({ kind }) =>
+    kind !== "all"
+  );
+  if (of.some(({ kind }) => kind === "none")) return none;
+  return of.length === 0 ? all : of.length === 1 ? of[0] : { kind: "and", of };
+}
+
+/** Rows that meet at least one; `none` of nothing. */
+export function or(predicates: readonly IndexPredicate[]): IndexPredicate {
+  const of = predicates.flatMap((each) => each.kind === "or" ? each.of : [each]).filter(({ kind }) =>
+    kind !== "none"
+  );
+  if (of.some(({ kind }) => kind === "all")) return all;
+  return of.length === 0 ? none : of.length === 1 ? of[0] : { kind: "or", of };
+}

@@ -6,21 +6,17 @@
  * `POST /api/search` takes the original OpenWit's `{query, limit, client_id}` and answers JSON.
  *
  * A partial answer (rows cut off by a limit, segments that cannot be read) says so in `X-OpenWit-Partial` and, in
- * JSON, in `partial` and `warnings`.
+ * JSON, in `coverage`, `partial` and `warnings`.
  */
 import { type Context, Hono } from "hono";
 import { systemClock } from "../../core/env/clock.ts";
 import { OpenWitError } from "../../core/error.ts";
 import { parseTenant } from "../../core/tenant.ts";
-import type { Signal } from "../../core/model/columns.ts";
-import { signals } from "../../core/model/columns.ts";
-import { type QueryResult, runQuery } from "../../core/query/query.ts";
-import type { QuerySources, TableSource } from "../../core/query/sources.ts";
-import type { Store } from "../../core/store/store.ts";
-import { systemTable } from "../../core/system/tables.ts";
+import { parseInstant } from "../config/instant.ts";
 import { nearestWord } from "../config/parse.ts";
 import type { QueryHost } from "./host.ts";
 import { answer, type ResultFormat, resultFormats } from "./result.ts";
+import { startStatement } from "./statement.ts";
 
 interface QueryBody {
   readonly sql: string;
@@ -35,9 +31,6 @@ type QueryParameter = string | number | boolean | null;
 
 /** Rows of a JSON answer, which a client holds whole, when its request names no limit. */
 const defaultLimit = 10_000;
-
-/** Bytes of values of one answer. */
-const answerBytesMax = 256 * 1024 * 1024;
 
 export function queryRoutes(host: QueryHost): Hono {
   const app = new Hono();
@@ -71,53 +64,15 @@ async function respond(
   format: ResultFormat,
   signal: AbortSignal,
 ): Promise<Response> {
-  const started = systemClock.monotonicMs();
-  const store = host.store();
-  const finish = (outcome: string) => {
-    host.metrics.add("openwit_queries_total", 1, { outcome });
-    host.metrics.observe("openwit_query_seconds", (systemClock.monotonicMs() - started) / 1_000);
-  };
-  let result: QueryResult;
-  try {
-    result = await runQuery({
-      sql: body.sql,
-      params: body.params,
-      timeoutMs: Math.min(body.timeoutMs ?? host.searchTimeoutMs, host.searchTimeoutMs),
-      limit: Math.min(body.limit ?? (format === "json" ? defaultLimit : Infinity), host.searchRowsMax),
-      bytesMax: answerBytesMax,
-      window: { minNs: body.sinceNs, maxNs: body.untilNs === undefined ? undefined : body.untilNs - 1n },
-      sources: () => pinSources(store, tenant),
-      systemTables: (names) =>
-        [...names].map((name) => systemTable(name, { store, taskRuns: host.taskRuns?.() ?? [] }, tenant)),
-      signal,
-    }, { engine: host.engine(), clock: systemClock });
-  } catch (error) {
-    finish(error instanceof OpenWitError ? error.code : "internal");
-    throw error;
-  }
-  return await answer(result, format, damageOf(store, tenant), body.limit === undefined, finish);
-}
-
-/** What a tenant's statement sees, pinned in this one turn. */
-function pinSources(store: Store, tenant: string): QuerySources {
-  const pins = signals.map((signal) => ({ signal, ...store.pin(tenant, signal) }));
-  const sources = pins.map(({ signal, segments, chunks }): [Signal, TableSource] => [
+  const statement = await startStatement(host, tenant, {
+    sql: body.sql,
+    params: body.params,
+    timeoutMs: body.timeoutMs,
+    limit: body.limit ?? (format === "json" ? defaultLimit : Infinity),
+    window: { minNs: body.sinceNs, maxNs: body.untilNs === undefined ? undefined : body.untilNs - 1n },
     signal,
-    { signal, files: segments, chunks },
-  ]);
-  return {
-    ...Object.fromEntries(sources) as Record<Signal, TableSource>,
-    release: () => pins.forEach(({ release }) => release()),
-  };
-}
-
-/** What is missing of a tenant's segments, in words. */
-function damageOf(store: Store, tenant: string): string[] {
-  return [...store.damaged].flatMap(([id, why]) =>
-    store.manifest.state.segments.get(id)?.tenant === tenant
-      ? [`a segment is missing from this answer: ${why}`]
-      : []
-  );
+  });
+  return await answer(statement, format, body.limit === undefined);
 }
 
 /** The best format that `Accept` names; JSON when it names none or anything. @throws OpenWitError `invalid_argument` */
@@ -190,9 +145,8 @@ function parseParams(params: unknown): QueryBody["params"] {
 
 function parseTime(field: string, value: unknown): bigint | undefined {
   if (value === undefined || value === null) return undefined;
-  const ms = typeof value === "string" ? Date.parse(value) : NaN;
-  if (Number.isNaN(ms)) throw wrongField(field, "an ISO 8601 time such as 2026-11-23T20:00:00Z");
-  return BigInt(ms) * 1_000_000n;
+  if (typeof value !== "string") throw wrongField(field, "a time such as 2026-11-23T20:00:00Z, or 15m");
+  return parseInstant(value, field, systemClock.nowNs());
 }
 
 function asRecord(value: unknown): Record<string, unknown> {

@@ -2,7 +2,9 @@
 import { OpenWitError, toOpenWitError } from "../../core/error.ts";
 import { toArrow } from "../../core/query/arrow.ts";
 import { toCsv, toJson, toNdjson } from "../../core/query/format.ts";
+import { coverageJson, coverageWarnings } from "../../core/query/coverage.ts";
 import type { QueryResult } from "../../core/query/query.ts";
+import type { Statement } from "./statement.ts";
 
 type Pieces = AsyncGenerator<string | Uint8Array, void, undefined>;
 
@@ -20,20 +22,17 @@ export type ResultFormat = keyof typeof resultFormats;
 
 /**
  * The answer. An error before the first row is thrown, to be an answer of its own.
- * @param warnings what the answer could not see
- * @param cutIsError whether rows cut off by a limit that nobody asked for end the stream with an error; JSON says it
- *   in `truncated` instead
- * @param finish told once how it ended: "ok" or an error's code
+ * @param cutIsError whether nobody asked for the limit: rows cut off by it end the stream with an error; JSON says
+ *   in `truncated` and a warning that it is partial
  */
 export async function answer(
-  result: QueryResult,
+  statement: Statement,
   format: ResultFormat,
-  warnings: readonly string[],
   cutIsError: boolean,
-  finish: (outcome: string) => void,
 ): Promise<Response> {
+  const { finish } = statement;
   const { type, pieces } = resultFormats[format];
-  const iterator = withWarnings(pieces(result), result, format, warnings, cutIsError);
+  const iterator = withCoverage(pieces(statement.result), statement, format, cutIsError);
   let first: IteratorResult<string | Uint8Array, void>;
   try {
     first = await iterator.next();
@@ -43,27 +42,44 @@ export async function answer(
   }
   const headers: Record<string, string> = {
     "Content-Type": type === "text/csv" ? `${type}; charset=utf-8` : type,
+    ...partialHeader(coverageWarnings(statement.coverage)),
   };
-  if (warnings.length > 0) headers["X-OpenWit-Partial"] = warnings.join("; ").slice(0, 1_000);
   return new Response(streamOf(first, iterator, finish), { headers });
 }
 
-/** Adds what the answer could not see to its end, where the format has a place for it. */
-async function* withWarnings(
+/** `X-OpenWit-Partial` where there is something to warn of; a header holds printable ASCII alone. */
+export function partialHeader(warnings: readonly string[]): Record<string, string> {
+  if (warnings.length === 0) return {};
+  return { "X-OpenWit-Partial": warnings.join("; ").replaceAll(/[^ -~]/g, "?").slice(0, 1_000) };
+}
+
+/** Adds what the answer could see to its end, where the format has a place for it. */
+async function* withCoverage(
   pieces: Pieces,
-  result: QueryResult,
+  { result, coverage }: Statement,
   format: ResultFormat,
-  warnings: readonly string[],
   cutIsError: boolean,
 ): Pieces {
   if (format === "json") {
-    // The last piece ends the object: the warnings go before its brace.
+    // The last piece ends the object: the coverage goes before its brace.
     let held: string | undefined;
     for await (const piece of pieces) {
       if (held !== undefined) yield held;
       held = piece as string;
     }
-    yield `${held!.slice(0, -1)},"partial":${warnings.length > 0},"warnings":${JSON.stringify(warnings)}}`;
+    const { truncated, rows } = result.stats;
+    const warnings = [
+      ...coverageWarnings(coverage),
+      ...(cutIsError && truncated !== undefined
+        ? [`${truncated} were cut off: this answer has ${rows} rows`]
+        : []),
+    ];
+    const tail = {
+      coverage: coverageJson(coverage, result.stats.truncated),
+      partial: warnings.length > 0,
+      warnings,
+    };
+    yield `${held!.slice(0, -1)},${JSON.stringify(tail).slice(1)}`;
     return;
   }
   yield* pieces;

@@ -2,12 +2,14 @@
 import process from "node:process";
 import { text } from "node:stream/consumers";
 import { OpenWitError } from "../../core/error.ts";
+import { systemClock } from "../../core/env/clock.ts";
+import { isoTimestamp } from "../../core/model/row.ts";
+import { parseInstant } from "../config/instant.ts";
 import { parseDuration } from "../config/parse.ts";
 import { parseFlags } from "./flags.ts";
 import type { Command } from "./main.ts";
 import { renderTable } from "./table.ts";
 import { expectOk, findTarget, targetFlags, targetUsage } from "./target.ts";
-import { parseInstant } from "./time.ts";
 
 const acceptOf: Readonly<Record<string, string>> = {
   table: "application/json",
@@ -65,12 +67,16 @@ async function query(args: string[]): Promise<number> {
       hint: `one of ${Object.keys(acceptOf).join(", ")}`,
     });
   }
-  const now = Date.now();
+  const now = systemClock.nowNs();
+  const instant = (flag: "since" | "until") =>
+    values[flag] === undefined
+      ? undefined
+      : isoTimestamp(parseInstant(String(values[flag]), `--${flag}`, now));
   const body = {
     sql: positionals[0] ?? await text(process.stdin),
     params: values.param as unknown as string[] | undefined,
-    since: values.since === undefined ? undefined : parseInstant(String(values.since), "--since", now),
-    until: values.until === undefined ? undefined : parseInstant(String(values.until), "--until", now),
+    since: instant("since"),
+    until: instant("until"),
     limit: values.limit === undefined ? undefined : parseLimit(String(values.limit)),
     timeout_ms: values.timeout === undefined ? undefined : parseDuration(String(values.timeout), "--timeout"),
   };
@@ -93,14 +99,13 @@ async function query(args: string[]): Promise<number> {
         signal: interrupted.signal,
       }),
     );
-    return await print(response, format, values.limit !== undefined);
+    return await print(response, format);
   } finally {
     await target.close();
   }
 }
 
-/** @param limited whether the person named a limit: rows beyond it are not missed */
-async function print(response: Response, format: string, limited: boolean): Promise<number> {
+async function print(response: Response, format: string): Promise<number> {
   const partial = response.headers.get("X-OpenWit-Partial");
   if (format === "table") {
     const result = await response.json();
@@ -109,10 +114,7 @@ async function print(response: Response, format: string, limited: boolean): Prom
       `${result.row_count} ${result.row_count === 1 ? "row" : "rows"} in ${result.elapsed_ms} ms\n`,
     );
     for (const warning of result.warnings) process.stderr.write(`openwit: ${warning}\n`);
-    if (result.truncated && !limited) {
-      process.stderr.write(`openwit: rows were cut off at ${result.row_count}; see --limit\n`);
-    }
-    return result.partial || result.truncated && !limited ? 3 : 0;
+    return result.partial ? 3 : 0;
   }
   let tail = "";
   for await (const bytes of response.body!) {

@@ -1,0 +1,131 @@
+/**
+ * Runs a statement for a tenant: what every route that answers from SQL shares.
+ *
+ * The tenant's data is pinned when the statement is known to be sound, and the answer says what it could see of it.
+ */
+import { systemClock } from "../../core/env/clock.ts";
+import { OpenWitError, toOpenWitError } from "../../core/error.ts";
+import { type Signal, signals } from "../../core/model/columns.ts";
+import type { TimeRange } from "../../core/query/bounds.ts";
+import { type Coverage, coverageOf, type MissingSegment } from "../../core/query/coverage.ts";
+import { type Json, rowsOf, uniqueNames } from "../../core/query/format.ts";
+import { type QueryResult, runQuery } from "../../core/query/query.ts";
+import type { Parameters } from "../../core/query/rewrite.ts";
+import type { QuerySources, TableSource } from "../../core/query/sources.ts";
+import type { Store } from "../../core/store/store.ts";
+import { systemTable } from "../../core/system/tables.ts";
+import type { QueryHost } from "./host.ts";
+
+/** Bytes of values of one answer. */
+const answerBytesMax = 256 * 1024 * 1024;
+
+export interface StatementRequest {
+  readonly sql: string;
+  readonly params?: Parameters;
+  readonly window?: TimeRange;
+  /** Most rows. */
+  readonly limit: number;
+  /** Most bytes of values, when fewer than an answer may have. */
+  readonly bytesMax?: number;
+  readonly timeoutMs?: number;
+  /** The client has gone. */
+  readonly signal: AbortSignal;
+}
+
+export interface Statement {
+  readonly result: QueryResult;
+  readonly coverage: Coverage;
+  /** To be told once how it ended: "ok" or an error's code. */
+  finish(outcome: string): void;
+}
+
+export type JsonRow = { readonly [column: string]: Json };
+
+/** All rows of a statement, for answers that are made of them. */
+export interface GatheredRows {
+  readonly rows: readonly JsonRow[];
+  readonly coverage: Coverage;
+  readonly truncated?: "rows" | "bytes";
+}
+
+/** @throws OpenWitError */
+export async function startStatement(
+  host: QueryHost,
+  tenant: string,
+  request: StatementRequest,
+): Promise<Statement> {
+  const started = systemClock.monotonicMs();
+  const store = host.store();
+  const finish = (outcome: string) => {
+    host.metrics.add("openwit_queries_total", 1, { outcome });
+    host.metrics.observe("openwit_query_seconds", (systemClock.monotonicMs() - started) / 1_000);
+  };
+  const window = request.window ?? {};
+  let coverage = coverageOf([], window, []);
+  try {
+    const result = await runQuery({
+      sql: request.sql,
+      params: request.params,
+      timeoutMs: Math.min(request.timeoutMs ?? host.searchTimeoutMs, host.searchTimeoutMs),
+      limit: Math.min(request.limit, host.searchRowsMax),
+      bytesMax: Math.min(request.bytesMax ?? answerBytesMax, answerBytesMax),
+      window,
+      sources: (tables) => {
+        const sources = pinSources(store, tenant);
+        coverage = coverageOf([...tables].map((each) => sources[each]), window, missingOf(store, tenant));
+        return sources;
+      },
+      systemTables: (names) =>
+        [...names].map((name) => systemTable(name, { store, taskRuns: host.taskRuns?.() ?? [] }, tenant)),
+      signal: request.signal,
+    }, { engine: host.engine(), clock: systemClock });
+    return { result, coverage, finish };
+  } catch (error) {
+    finish(error instanceof OpenWitError ? error.code : "internal");
+    throw error;
+  }
+}
+
+/** @throws OpenWitError */
+export async function gatherRows(
+  host: QueryHost,
+  tenant: string,
+  request: StatementRequest,
+): Promise<GatheredRows> {
+  const { result, coverage, finish } = await startStatement(host, tenant, request);
+  const names = uniqueNames(result.columns);
+  const rows: JsonRow[] = [];
+  try {
+    for await (const batch of result.batches) {
+      for (const row of rowsOf(batch, result.columns)) {
+        rows.push(Object.fromEntries(row.map((value, at) => [names[at], value])));
+      }
+    }
+  } catch (error) {
+    finish(toOpenWitError(error).code);
+    throw error;
+  }
+  finish("ok");
+  return { rows, coverage, truncated: result.stats.truncated };
+}
+
+/** What a tenant's statement sees, pinned in this one turn. */
+function pinSources(store: Store, tenant: string): QuerySources {
+  const pins = signals.map((signal) => ({ signal, ...store.pin(tenant, signal) }));
+  const sources = pins.map(({ signal, segments, chunks }): [Signal, TableSource] => [
+    signal,
+    { signal, files: segments, chunks },
+  ]);
+  return {
+    ...Object.fromEntries(sources) as Record<Signal, TableSource>,
+    release: () => pins.forEach(({ release }) => release()),
+  };
+}
+
+/** Segments of a tenant that are in the manifest and cannot be read. */
+function missingOf(store: Store, tenant: string): MissingSegment[] {
+  return [...store.damaged].flatMap(([id, why]) => {
+    const segment = store.manifest.state.segments.get(id);
+    return segment?.tenant === tenant ? [{ ...segment, why }] : [];
+  });
+}

@@ -75,6 +75,12 @@ export const metricTable = {
     help: "Things that could not be read and were put aside, by kind.",
   },
   openwit_queries_total: { type: "counter", help: "Queries answered, by outcome." },
+  openwit_queries_running: { type: "gauge", help: "Statements that use the engine now." },
+  openwit_queries_waiting: { type: "gauge", help: "Statements that wait for their turn." },
+  openwit_queries_refused_total: {
+    type: "gauge",
+    help: "Statements refused because too many waited, by reason: tenant (of one tenant), all.",
+  },
   openwit_query_seconds: { type: "histogram", help: "Time of a query from text to its last row." },
   openwit_disk_free_bytes: { type: "gauge", help: "Free bytes of the volume that holds the data." },
   openwit_disk_budget_bytes: { type: "gauge", help: "Bytes that the data folder may take (storage.budget)." },

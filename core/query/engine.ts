@@ -28,10 +28,21 @@ export interface SqlEngine {
   run(request: EngineRequest): Promise<EngineResult>;
   /** Interrupts what runs, waits for it, and lets go of all memory. The engine opens again when next used. */
   close(): Promise<void>;
+  /** Statements that run and wait now, and refusals since start. */
+  readonly load?: EngineLoad;
+}
+
+export interface EngineLoad {
+  readonly running: number;
+  readonly waiting: number;
+  /** Statements refused because too many waited, of their tenant or in all. */
+  readonly refused: { readonly tenant: number; readonly all: number };
 }
 
 export interface EngineRequest {
   readonly sql: string;
+  /** Whose statement it is: tenants take turns. */
+  readonly tenant: string;
   /** One for each table that the statement names. */
   readonly tables: readonly EngineTable[];
   /** The same for tables of schema `system`. */

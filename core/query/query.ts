@@ -28,6 +28,8 @@ import {
 
 export interface QueryRequest {
   readonly sql: string;
+  /** Whose statement it is: tenants take turns. */
+  readonly tenant: string;
   readonly params?: Parameters;
   /** Wall-clock budget of the whole statement, waiting and reading included. */
   readonly timeoutMs: number;
@@ -123,6 +125,7 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
     });
     const running = result = await engine.run({
       sql: prepared.sql,
+      tenant: request.tenant,
       tables,
       systemTables: systemTablesOf(request, prepared.systemTables),
       rowsMax: prepared.rowsMax,

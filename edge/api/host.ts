@@ -9,6 +9,9 @@ export interface QueryHost {
   readonly metrics: Metrics;
   readonly searchTimeoutMs: number;
   readonly searchRowsMax: number;
+  readonly searchBytesMax: number;
+  /** Most bytes of a statement's text. */
+  readonly sqlBytesMax: number;
   /** @throws OpenWitError `unavailable` while it is not ready */
   store(): Store;
   engine(): SqlEngine;

@@ -16,16 +16,13 @@ import type { Store } from "../../core/store/store.ts";
 import { systemTable } from "../../core/system/tables.ts";
 import type { QueryHost } from "./host.ts";
 
-/** Bytes of values of one answer. */
-const answerBytesMax = 256 * 1024 * 1024;
-
 export interface StatementRequest {
   readonly sql: string;
   readonly params?: Parameters;
   readonly window?: TimeRange;
   /** Most rows. */
   readonly limit: number;
-  /** Most bytes of values, when fewer than an answer may have. */
+  /** Most bytes of values, when fewer than search.result_max. */
   readonly bytesMax?: number;
   readonly timeoutMs?: number;
   /** The client has gone. */
@@ -63,12 +60,14 @@ export async function startStatement(
   const window = request.window ?? {};
   let coverage = coverageOf([], window, []);
   try {
+    checkLength(request.sql, host.sqlBytesMax);
     const result = await runQuery({
       sql: request.sql,
+      tenant,
       params: request.params,
       timeoutMs: Math.min(request.timeoutMs ?? host.searchTimeoutMs, host.searchTimeoutMs),
       limit: Math.min(request.limit, host.searchRowsMax),
-      bytesMax: Math.min(request.bytesMax ?? answerBytesMax, answerBytesMax),
+      bytesMax: Math.min(request.bytesMax ?? host.searchBytesMax, host.searchBytesMax),
       window,
       sources: (tables) => {
         const sources = pinSources(store, tenant);
@@ -107,6 +106,19 @@ export async function gatherRows(
   }
   finish("ok");
   return { rows, coverage, truncated: result.stats.truncated };
+}
+
+/** The engine parses a text whole and at once, so it must not be long. */
+function checkLength(sql: string, bytesMax: number): void {
+  const bytes = Buffer.byteLength(sql);
+  if (bytes <= bytesMax) return;
+  throw new OpenWitError(
+    "too_large",
+    `the statement has ${bytes} bytes, more than the limit of ${bytesMax}`,
+    {
+      hint: "send a long list as one parameter of JSON text; search.sql_max sets the limit",
+    },
+  );
 }
 
 /** What a tenant's statement sees, pinned in this one turn. */

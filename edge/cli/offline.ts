@@ -23,6 +23,8 @@ import type { Target } from "./target.ts";
 /** Statements of a person at a terminal may take their time. */
 const timeoutMs = 600_000;
 
+const sqlBytesMax = 1024 * 1024;
+
 /** @throws OpenWitError when the folder cannot be read */
 export async function openOffline(dataDir: string): Promise<Target> {
   const folder = resolve(dataDir);
@@ -63,6 +65,8 @@ export async function openOffline(dataDir: string): Promise<Target> {
         metrics,
         searchTimeoutMs: timeoutMs,
         searchRowsMax: Number.MAX_SAFE_INTEGER,
+        searchBytesMax: Number.MAX_SAFE_INTEGER,
+        sqlBytesMax,
         store: () => store,
         engine: () => engine,
       }),

@@ -31,7 +31,13 @@ export interface Config {
   readonly memoryBytesMax: number;
   readonly searchTimeoutMs: number;
   readonly searchRowsMax: number;
+  readonly searchBytesMax: number;
+  readonly sqlBytesMax: number;
+  readonly searchConcurrency: number;
+  readonly searchQueueMax: number;
+  readonly searchTenantQueueMax: number;
   readonly searchThreads: number;
+  readonly searchMemory: { readonly bytes: number } | { readonly percent: number };
   readonly spillBytesMax: number;
 }
 
@@ -91,7 +97,13 @@ export async function loadConfig(inputs: ConfigInputs): Promise<Config> {
     memoryBytesMax: read("memory.limit", parseSize),
     searchTimeoutMs: read("search.timeout", parseDuration),
     searchRowsMax: read("search.rows_max", parseInteger),
-    searchThreads: read("search.threads", parseInteger),
+    searchBytesMax: read("search.result_max", parseSize),
+    sqlBytesMax: read("search.sql_max", parseSize),
+    searchConcurrency: read("search.concurrency", atLeastOne),
+    searchQueueMax: read("search.queue_max", parseInteger),
+    searchTenantQueueMax: read("search.queue_tenant_max", parseInteger),
+    searchThreads: read("search.threads", atLeastOne),
+    searchMemory: read("search.memory_max", parseShare),
     spillBytesMax: read("search.spill_max", parseSize),
   };
   checkExposure(config);
@@ -166,6 +178,12 @@ function oneOf<const Words extends readonly string[]>(
       `${name} is ${JSON.stringify(text)}; expected ${words.join(", ")}`,
     );
   };
+}
+
+function atLeastOne(text: string, name: string): number {
+  const number = parseInteger(text, name);
+  if (number > 0) return number;
+  throw new OpenWitError("invalid_argument", `${name} is ${JSON.stringify(text)}; expected at least 1`);
 }
 
 function unknownKey(what: string, key: string, known: readonly string[]): OpenWitError {

@@ -125,7 +125,32 @@ export const configKeys = {
   },
   "search.timeout": { type: "duration", default: "60s", doc: "Longest that one statement may run." },
   "search.rows_max": { type: "integer", default: "1000000", doc: "Most rows that one statement may return." },
+  "search.result_max": {
+    type: "size",
+    default: "256MiB",
+    doc:
+      "Most bytes of values that one statement may return; what goes beyond is cut off, and the answer says so.",
+  },
+  "search.sql_max": { type: "size", default: "256KiB", doc: "Longest text of a statement." },
+  "search.concurrency": {
+    type: "integer",
+    default: "8",
+    doc: "Statements that run at once, at most half of the runtime's threads (UV_THREADPOOL_SIZE, 16 by " +
+      "default); one tenant has at most all but one of them.",
+  },
+  "search.queue_max": {
+    type: "integer",
+    default: "64",
+    doc: "Statements that may wait for their turn; beyond it they are refused, retryable.",
+  },
+  "search.queue_tenant_max": { type: "integer", default: "32", doc: "The same of one tenant." },
   "search.threads": { type: "integer", default: "2", doc: "Threads of the SQL engine." },
+  "search.memory_max": {
+    type: "share",
+    default: "35%",
+    doc: "Memory that all statements together may take, in bytes or as a share of memory.limit; " +
+      "what does not fit spills to disk.",
+  },
   "search.spill_max": { type: "size", default: "1GiB", doc: "Most disk space that one engine may spill to." },
 } as const satisfies Record<string, ConfigKey>;
 

@@ -50,8 +50,9 @@ export interface DuckDBEngineOptions {
   readonly threads: number;
   /** Statements that run at once; others wait. See `statementsAtOnce`. */
   readonly concurrency: number;
-  /** Statements that may wait before one is refused as `overloaded`. */
+  /** Statements that may wait before one is refused as `overloaded`, of all tenants and of one. */
   readonly waitingMax: number;
+  readonly tenantWaitingMax: number;
 }
 
 export const defaultEngineOptions = {
@@ -60,11 +61,12 @@ export const defaultEngineOptions = {
   threads: 2,
   concurrency: statementsAtOnce(process.env.UV_THREADPOOL_SIZE, availableParallelism()),
   waitingMax: 64,
+  tenantWaitingMax: 32,
 } as const;
 
 /** An engine that loads DuckDB when it is first used. */
 export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
-  const slots = openSlots(options.concurrency);
+  const slots = openSlots({ ...options, count: options.concurrency });
   const running = new Set<EngineResult>();
   const starting = new Set<Promise<unknown>>();
   let opened: Promise<Opened> | undefined;
@@ -82,6 +84,10 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
   };
 
   return {
+    get load() {
+      return slots.stats;
+    },
+
     async parse(sql) {
       const { parser } = await use();
       const reader = await parser.runAndReadAll(
@@ -112,7 +118,7 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
 
     async run(request) {
       const signal = AbortSignal.any([request.signal, closing.signal]);
-      const slot = await slots.take(signal, options.waitingMax);
+      const slot = await slots.take(request.tenant, signal);
       const begun = use().then((engine) =>
         start(engine, options.dataDir, { ...request, signal }, slots, forgetIfFatal)
       );
@@ -253,7 +259,7 @@ async function start(
         if (isClosed) {
           throw new OpenWitError("cancelled", "the statement was closed while its rows were read");
         }
-        const slot = await slots.take(signal);
+        const slot = await slots.take(request.tenant, signal, true);
         try {
           const chunk = await step(() => rows.result.fetchChunk());
           if (chunk !== null && chunk.rowCount > 0) {

@@ -23,7 +23,8 @@ const codes: Readonly<Record<string, { readonly code: ErrorCode; readonly hint?:
   "Permission Error": { code: "forbidden" },
   "Out of Memory Error": {
     code: "overloaded",
-    hint: "narrow the time range or select fewer columns; memory.query_limit bounds what queries may take",
+    hint:
+      "narrow the time range or select fewer columns; search.memory_max and search.spill_max set the limits",
   },
 };
 
@@ -45,7 +46,7 @@ export function fromDuckDB(error: unknown): OpenWitError {
   const known = codes[kind];
   if (known === undefined) return new OpenWitError("internal", text, { cause: error });
   const hint = known.hint ?? hintIn(message);
-  return new OpenWitError(known.code, withoutHint(message), {
+  return new OpenWitError(known.code, withoutHint(withoutAdvice(message)), {
     ...(hint === undefined ? {} : { hint }),
     ...(position === undefined ? {} : { position }),
     cause: error,
@@ -70,6 +71,11 @@ function hintIn(message: string): string | undefined {
     /\n?(Did you mean "[^"]*"[^\n]*|Candidate (?:bindings|functions):[^]*|Candidate Entries:[^]*)$/i
       .exec(message);
   return found?.[1].replaceAll(/\s+/g, " ").trim();
+}
+
+/** Its advice is to change settings, which no statement can. */
+function withoutAdvice(message: string): string {
+  return message.replace(/\n+Possible solutions:[^]*$/, "");
 }
 
 function withoutHint(message: string): string {

@@ -1,13 +1,30 @@
 import { expect, test } from "bun:test";
-import { openSlots, statementsAtOnce } from "./slots.ts";
+import { openSlots, type SlotLimits, type Slots, statementsAtOnce } from "./slots.ts";
 
-test("slots are given in the order in which they were asked for", async () => {
-  const slots = openSlots(1);
-  const { signal } = new AbortController();
+const forever = new AbortController().signal;
+
+function slotsOf(count: number, limits: Partial<SlotLimits> = {}): Slots {
+  return openSlots({ count, waitingMax: 100, tenantWaitingMax: 100, ...limits });
+}
+
+/** Queues one statement a name and says in which order they get the slot, each giving it back at once. */
+function orderOf(slots: Slots, tenants: readonly string[], isContinuing = false): string[] {
+  const order: string[] = [];
+  for (const tenant of tenants) {
+    slots.take(tenant, forever, isContinuing).then((done) => {
+      order.push(tenant);
+      done();
+    });
+  }
+  return order;
+}
+
+test("slots are given in the order in which a tenant asked for them", async () => {
+  const slots = slotsOf(1);
   const order: number[] = [];
-  const release = await slots.take(signal);
+  const release = await slots.take("a", forever);
   const waiting = [1, 2, 3].map(async (each) => {
-    const done = await slots.take(signal);
+    const done = await slots.take("a", forever);
     order.push(each);
     done();
   });
@@ -15,25 +32,77 @@ test("slots are given in the order in which they were asked for", async () => {
   release(); // a second time gives nothing back
   await Promise.all(waiting);
   expect(order).toEqual([1, 2, 3]);
+  expect(slots.stats).toMatchObject({ running: 0, waiting: 0 });
+});
+
+test("tenants take turns, however many statements one of them sent before", async () => {
+  const slots = slotsOf(1);
+  const release = await slots.take("a", forever);
+  const order = orderOf(slots, ["a", "a", "a", "b", "b", "c"]);
+  expect(slots.stats).toMatchObject({ running: 1, waiting: 6 });
+  release();
+  await Bun.sleep(0);
+  expect(order.join("")).toBe("abcaba");
+});
+
+test("a tenant never holds every slot while there is more than one", async () => {
+  const slots = slotsOf(3);
+  const first = await slots.take("a", forever);
+  await slots.take("a", forever);
+  let isThird = false;
+  const third = slots.take("a", forever).then(() => isThird = true);
+  const other = await slots.take("b", forever); // at once, for one was kept
+  await Bun.sleep(0);
+  expect(isThird).toBe(false);
+  other();
+  await Bun.sleep(0);
+  expect(isThird).toBe(false);
+  first();
+  await third;
+});
+
+test("reading the rows of a statement goes before beginning another of the tenant", async () => {
+  const slots = slotsOf(1, { tenantWaitingMax: 1 });
+  const release = await slots.take("a", forever);
+  const order: string[] = [];
+  const note = (name: string, isContinuing: boolean) =>
+    slots.take("a", forever, isContinuing).then((done) => (order.push(name), done()));
+  const all = [note("begin", false), note("read", true), note("read again", true)];
+  release();
+  await Promise.all(all);
+  expect(order).toEqual(["read", "read again", "begin"]);
 });
 
 test("who stops waiting takes no slot", async () => {
-  const slots = openSlots(1);
+  const slots = slotsOf(1);
   const abort = new AbortController();
-  const release = await slots.take(new AbortController().signal);
-  const gone = slots.take(abort.signal);
+  const release = await slots.take("a", forever);
+  const gone = slots.take("b", abort.signal);
   abort.abort(new Error("gone"));
   await expect(gone).rejects.toThrow("gone");
+  expect(slots.stats.waiting).toBe(0);
   release();
-  (await slots.take(new AbortController().signal))();
+  (await slots.take("b", forever))();
 });
 
-test("who would wait behind too many is refused", async () => {
-  const slots = openSlots(1);
-  const { signal } = new AbortController();
-  const release = await slots.take(signal, 0);
-  await expect(slots.take(signal, 0)).rejects.toMatchObject({ code: "overloaded" });
-  release();
+test("who would wait behind too many is refused with the bound that was met, and counted", async () => {
+  const slots = slotsOf(1, { waitingMax: 3, tenantWaitingMax: 2 });
+  await slots.take("a", forever);
+  orderOf(slots, ["a", "a"]);
+  await expect(slots.take("a", forever)).rejects.toMatchObject({
+    code: "overloaded",
+    retryable: true,
+    retryAfterMs: 1_000,
+    message: expect.stringContaining("of this tenant"),
+  });
+  orderOf(slots, ["b"]);
+  await expect(slots.take("c", forever)).rejects.toMatchObject({
+    code: "overloaded",
+    message: expect.not.stringContaining("of this tenant"),
+  });
+  expect(slots.stats.refused).toEqual({ tenant: 1, all: 1 });
+  orderOf(slots, ["a"], true); // what has begun is never refused
+  expect(slots.stats.waiting).toBe(4);
 });
 
 test.each(

@@ -1,60 +1,138 @@
-/** How many statements use the engine at once; the others wait in order. */
+/**
+ * How many statements use the engine at once, and in what order the others follow.
+ *
+ * Each tenant has a queue of its own and the tenants take turns, so that one who sends a hundred statements delays
+ * the single one of another by one place. The last slot is never given to a tenant that holds all others: somebody
+ * else's statement may come, and a running one cannot be put aside for it.
+ *
+ * Invariants: (1) a slot that is free while somebody waits who may have it is given at once. (2) Reading the rows of
+ * a statement that has run goes before starting another one of the same tenant, for it ends and gives memory back.
+ * (3) A refusal says which bound it met, and is retryable.
+ */
 import { OpenWitError } from "../../core/error.ts";
 
 export interface Slots {
   /**
    * Waits for a slot; call what it resolves with to give the slot back.
-   * @param waitingMax how many may wait already.
-   * @throws OpenWitError `overloaded` when more wait; the signal's reason when it aborts.
+   * @param isContinuing whether what it is for has begun: it is then never refused.
+   * @throws OpenWitError `overloaded` when too many wait; the signal's reason when it aborts.
    */
-  take(signal: AbortSignal, waitingMax?: number): Promise<() => void>;
+  take(tenant: string, signal: AbortSignal, isContinuing?: boolean): Promise<() => void>;
+  readonly stats: SlotStats;
 }
 
-export function openSlots(count: number): Slots {
-  const waiting: (() => void)[] = [];
+export interface SlotLimits {
+  /** Slots. */
+  readonly count: number;
+  /** Statements of all tenants that may wait to begin. */
+  readonly waitingMax: number;
+  /** The same of one tenant. */
+  readonly tenantWaitingMax: number;
+}
+
+export interface SlotStats {
+  readonly running: number;
+  readonly waiting: number;
+  /** How often one was refused because too many waited, of its tenant or in all. */
+  readonly refused: { readonly tenant: number; readonly all: number };
+}
+
+interface Waiter {
+  readonly start: () => void;
+  readonly isContinuing: boolean;
+}
+
+export function openSlots({ count, waitingMax, tenantWaitingMax }: SlotLimits): Slots {
+  /** Tenants with waiters, in the order of their turns. */
+  const queues = new Map<string, Waiter[]>();
+  const held = new Map<string, number>();
+  const heldMax = Math.max(1, count - 1);
+  const refused = { tenant: 0, all: 0 };
   let free = count;
-  const release = () => {
-    const next = waiting.shift();
-    if (next === undefined) free++;
-    else next();
+  /** Waiters that have not begun; only they count against the bounds. */
+  let starting = 0;
+
+  const heldBy = (tenant: string) => held.get(tenant) ?? 0;
+  const leave = (tenant: string, waiter: Waiter) => {
+    const queue = queues.get(tenant)!;
+    queue.splice(queue.indexOf(waiter), 1);
+    if (queue.length === 0) queues.delete(tenant);
+    if (!waiter.isContinuing) starting--;
   };
-  const once = () => {
+  const occupy = (tenant: string): () => void => {
+    free--;
+    held.set(tenant, heldBy(tenant) + 1);
     let isHeld = true;
     return () => {
-      if (isHeld) release();
+      if (!isHeld) return;
       isHeld = false;
+      free++;
+      if (heldBy(tenant) === 1) held.delete(tenant);
+      else held.set(tenant, heldBy(tenant) - 1);
+      serve();
     };
   };
+  /** Gives free slots away, a turn a tenant. */
+  const serve = () => {
+    while (free > 0) {
+      const next = [...queues].find(([tenant]) => heldBy(tenant) < heldMax);
+      if (next === undefined) return;
+      const [tenant, queue] = next;
+      const waiter = queue[0];
+      leave(tenant, waiter);
+      if (queues.delete(tenant)) queues.set(tenant, queue); // to the end of the turns
+      waiter.start();
+    }
+  };
+  const refuse = (bound: keyof typeof refused, message: string): OpenWitError => {
+    refused[bound]++;
+    return new OpenWitError("overloaded", message, {
+      hint: "send it again shortly; search.concurrency and search.queue_max set how many run and wait",
+      retryAfterMs: 1_000,
+    });
+  };
+
   return {
-    take(signal, waitingMax = Infinity) {
+    take(tenant, signal, isContinuing = false) {
       if (signal.aborted) return Promise.reject(signal.reason);
-      if (free > 0) {
-        free--;
-        return Promise.resolve(once());
-      }
-      if (waiting.length >= waitingMax) {
-        return Promise.reject(
-          new OpenWitError(
-            "overloaded",
-            `${count} statements run and ${waiting.length} wait, which is the limit`,
-            {
-              hint: "try again shortly",
-            },
-          ),
-        );
+      const queue = queues.get(tenant) ?? [];
+      if (free > 0 && heldBy(tenant) < heldMax && queue.length === 0) return Promise.resolve(occupy(tenant));
+      if (!isContinuing) {
+        const own = queue.filter((each) => !each.isContinuing).length;
+        if (own >= tenantWaitingMax) {
+          return Promise.reject(
+            refuse("tenant", `${own} statements of this tenant wait already, which is its limit`),
+          );
+        }
+        if (starting >= waitingMax) {
+          return Promise.reject(
+            refuse("all", `${count - free} statements run and ${starting} wait, which is the limit`),
+          );
+        }
       }
       return new Promise((resolve, reject) => {
         const onAbort = () => {
-          waiting.splice(waiting.indexOf(start), 1);
+          leave(tenant, waiter);
           reject(signal.reason);
         };
-        const start = () => {
-          signal.removeEventListener("abort", onAbort);
-          resolve(once());
+        const waiter: Waiter = {
+          isContinuing,
+          start: () => {
+            signal.removeEventListener("abort", onAbort);
+            resolve(occupy(tenant));
+          },
         };
         signal.addEventListener("abort", onAbort, { once: true });
-        waiting.push(start);
+        const before = isContinuing ? queue.findIndex((each) => !each.isContinuing) : -1;
+        queue.splice(before < 0 ? queue.length : before, 0, waiter);
+        queues.set(tenant, queue);
+        if (!isContinuing) starting++;
       });
+    },
+    get stats() {
+      let waiting = 0;
+      for (const queue of queues.values()) waiting += queue.length;
+      return { running: count - free, waiting, refused: { ...refused } };
     },
   };
 }

@@ -47,7 +47,6 @@ const drainMsMax = 10_000;
 
 /** Share of the memory limit that memtables and requests may take; the rest is the encoder's and the engine's. */
 const memtableShare = 0.35;
-const engineShare = 0.35;
 /** A request takes several times its bytes on its way: as it came, decompressed, and as the WAL writes it. */
 const receiverShare = 0.07;
 
@@ -153,6 +152,19 @@ export class Node implements QueryHost {
     return this.config.searchRowsMax;
   }
 
+  get searchBytesMax(): number {
+    return this.config.searchBytesMax;
+  }
+
+  get sqlBytesMax(): number {
+    return this.config.sqlBytesMax;
+  }
+
+  #engineBytesMax(): number {
+    const { searchMemory: memory } = this.config;
+    return "bytes" in memory ? memory.bytes : this.memoryBytesMax * memory.percent / 100;
+  }
+
   uptimeSeconds(): number {
     return (systemClock.monotonicMs() - this.#startedMs) / 1_000;
   }
@@ -191,8 +203,11 @@ export class Node implements QueryHost {
         ...defaultEngineOptions,
         dataDir: this.dataDir,
         threads: this.config.searchThreads,
-        memoryBytes: this.memoryBytesMax * engineShare,
+        memoryBytes: this.#engineBytesMax(),
         spillBytes: this.config.spillBytesMax,
+        concurrency: Math.min(this.config.searchConcurrency, defaultEngineOptions.concurrency),
+        waitingMax: this.config.searchQueueMax,
+        tenantWaitingMax: this.config.searchTenantQueueMax,
       });
       this.#budget.attach(this.#store);
       this.#store.guards.push(this.memory);
@@ -363,6 +378,16 @@ export class Node implements QueryHost {
     metrics.gauge("openwit_segments", bySignal(() => 1));
     metrics.gauge("openwit_segment_bytes", bySignal(({ bytes }) => bytes));
     metrics.gauge("openwit_segment_rows", bySignal(({ rows }) => rows));
+    metrics.gauge("openwit_queries_running", () => this.#engine?.load?.running ?? 0);
+    metrics.gauge("openwit_queries_waiting", () => this.#engine?.load?.waiting ?? 0);
+    metrics.gauge(
+      "openwit_queries_refused_total",
+      () =>
+        Object.entries(this.#engine?.load?.refused ?? {}).map(([reason, value]) => ({
+          labels: { reason },
+          value,
+        })),
+    );
     metrics.gauge("openwit_disk_budget_bytes", () => budget.usage.budgetBytes);
     metrics.gauge("openwit_disk_used_bytes", () => budget.usage.usedBytes);
     metrics.gauge("openwit_disk_free_bytes", () => budget.usage.freeBytes);

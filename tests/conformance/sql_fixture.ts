@@ -73,7 +73,14 @@ export async function openFixture(
     },
     start: (sql, request = {}) =>
       runQuery(
-        { sql, ...defaultQueryLimits, sources: fixture.sources, systemTables: noRows, ...request },
+        {
+          sql,
+          tenant: "default",
+          ...defaultQueryLimits,
+          sources: fixture.sources,
+          systemTables: noRows,
+          ...request,
+        },
         { engine, clock },
       ),
     async rows(sql, request) {

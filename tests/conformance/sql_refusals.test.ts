@@ -215,7 +215,13 @@ test.each([
   "SET memory_limit = '100GB'",
   "SET enable_external_access = true",
 ])("the engine itself refuses %s", async (sql) => {
-  const run = fixture.engine.run({ sql, tables: [], rowsMax: 10, signal: new AbortController().signal });
+  const run = fixture.engine.run({
+    sql,
+    tenant: "default",
+    tables: [],
+    rowsMax: 10,
+    signal: new AbortController().signal,
+  });
   const error = await run.then(async (result) => {
     const batch = await result.next();
     await result.close();

@@ -34,12 +34,14 @@ export function sqlType(type: ColumnType): string {
   }
 }
 
-/** The columns of a signal as a select list in which each has exactly its declared type. */
-export function typedSelectList(signal: Signal): string {
-  return columnsOf[signal].map(({ name, type }: Column) => {
-    const quoted = quoteIdentifier(name);
-    return `CAST(${quoted} AS ${sqlType(type)}) AS ${quoted}`;
-  }).join(", ");
+/** Columns of a signal, all or only some, as a select list in which each has exactly its declared type. */
+export function typedSelectList(signal: Signal, only?: ReadonlySet<string>): string {
+  return columnsOf[signal].filter(({ name }) => only === undefined || only.has(name)).map(
+    ({ name, type }: Column) => {
+      const quoted = quoteIdentifier(name);
+      return `CAST(${quoted} AS ${sqlType(type)}) AS ${quoted}`;
+    },
+  ).join(", ");
 }
 
 export function quoteIdentifier(name: string): string {

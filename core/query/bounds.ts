@@ -1,15 +1,23 @@
 /**
- * The time range outside of which a statement cannot read rows of a table, and the files that it leaves.
+ * The time range outside of which a statement cannot read rows of a mention, and the files that it leaves.
  *
- * A bound is taken only from a condition that every row of the table must meet to count: a member of the ANDs at
- * the top of the WHERE of a query whose FROM is that table alone, or joins it by INNER or CROSS. Where the table is
- * named twice, the widest of both ranges holds; one mention without a bound leaves that side open. When in doubt
- * there is no bound: a range too wide costs time, one too narrow would lose rows.
+ * A bound is a comparison of the table's time column with a constant, among the conditions that count for the
+ * mention (mentions.ts). A range too wide costs time, one too narrow would lose rows.
  */
-import { type Signal, timeColumnOf } from "../model/columns.ts";
-import { tableNames } from "./check.ts";
+import { timeColumnOf } from "../model/columns.ts";
+import { equalColumnOf, type Mention } from "./mentions.ts";
 import type { SourceFile } from "./sources.ts";
-import { columnNames, isNode, nodesIn, type SqlNode, type SqlTree, type SqlValue, textOf } from "./tree.ts";
+import {
+  call,
+  castTo,
+  constantText,
+  integerConstant,
+  isNode,
+  nodesIn,
+  type SqlNode,
+  type SqlValue,
+  textOf,
+} from "./tree.ts";
 
 /** Nanoseconds since 1970, both ends included; absent is unbounded. */
 export interface TimeRange {
@@ -17,48 +25,38 @@ export interface TimeRange {
   readonly maxNs?: bigint;
 }
 
-/** One mention of a table in a statement, and the conditions on its time. */
-export interface TableMention {
-  readonly signal: Signal;
-  readonly bounds: readonly { readonly side: "min" | "max"; readonly value: SqlNode }[];
+/** One end of a range, as an expression that is still to be evaluated. */
+export interface TimeBound {
+  readonly side: "min" | "max";
+  readonly value: SqlNode;
+  /** Added to the value, which bounds something that lies near the time: a date begins up to a day before it. */
+  readonly plusNs?: bigint;
 }
 
-/** Mentions of tables with their bounds, as expressions that are still to be evaluated, in order. */
-export function timeRanges(tree: SqlTree): TableMention[] {
-  const mentions: TableMention[] = [];
-  visit(tree.statements, mentions);
-  return mentions;
+export function timeBounds(mention: Mention): TimeBound[] {
+  return mention.conditions.flatMap((condition) => boundsIn(condition, mention));
 }
 
-/**
- * The range of each table.
- * @param times values of all bounds of all mentions in order; `undefined` where there was none.
- */
-export function boundedTimes(
-  mentions: readonly TableMention[],
-  times: readonly (bigint | undefined)[],
-): Map<Signal, TimeRange> {
-  const ranges = new Map<Signal, TimeRange>();
-  let at = 0;
-  for (const { signal, bounds } of mentions) {
-    let minNs: bigint | undefined, maxNs: bigint | undefined;
-    for (const { side } of bounds) {
-      const time = times[at++];
-      if (time === undefined) continue;
-      if (side === "min" && (minNs === undefined || time > minNs)) minNs = time;
-      if (side === "max" && (maxNs === undefined || time < maxNs)) maxNs = time;
-    }
-    const before = ranges.get(signal);
-    if (before !== undefined) {
-      minNs = minNs === undefined || before.minNs === undefined ? undefined : least(minNs, before.minNs);
-      maxNs = maxNs === undefined || before.maxNs === undefined ? undefined : greatest(maxNs, before.maxNs);
-    }
-    ranges.set(signal, {
-      ...(minNs === undefined ? {} : { minNs }),
-      ...(maxNs === undefined ? {} : { maxNs }),
-    });
+/** The range of bounds. @param times their values; `undefined` for one that is no time */
+export function rangeOf(bounds: readonly TimeBound[], times: readonly (bigint | undefined)[]): TimeRange {
+  let range: TimeRange = {};
+  for (const [at, { side, plusNs = 0n }] of bounds.entries()) {
+    const time = times[at];
+    if (time === undefined) continue;
+    range = intersection(range, side === "min" ? { minNs: time + plusNs } : { maxNs: time + plusNs });
   }
-  return ranges;
+  return range;
+}
+
+/** Times in both ranges. */
+export function intersection(one: TimeRange, other: TimeRange = {}): TimeRange {
+  const minNs = one.minNs === undefined || other.minNs !== undefined && other.minNs > one.minNs
+    ? other.minNs
+    : one.minNs;
+  const maxNs = one.maxNs === undefined || other.maxNs !== undefined && other.maxNs < one.maxNs
+    ? other.maxNs
+    : one.maxNs;
+  return { ...(minNs === undefined ? {} : { minNs }), ...(maxNs === undefined ? {} : { maxNs }) };
 }
 
 /** The files that may hold rows in the range. */
@@ -69,117 +67,107 @@ export function pruneFiles(files: readonly SourceFile[], range: TimeRange = {}):
   );
 }
 
-/** A common table expression of a table's name counts as a mention too, which can only widen the range. */
-function visit(value: SqlValue | undefined, mentions: TableMention[]): void {
-  if (Array.isArray(value)) {
-    for (const each of value) visit(each, mentions);
-    return;
-  }
-  if (!isNode(value)) return;
-  if (value.type === "SELECT_NODE" && isNode(value.from_table)) {
-    const { from_table: from, ...others } = value;
-    visitTables(from as SqlNode, conjuncts(value.where_clause), [], mentions);
-    visit(Object.values(others), mentions);
-    return;
-  }
-  if (value.type === "BASE_TABLE") addMention(value, [], [], mentions);
-  visit(Object.values(value), mentions);
-}
-
-/** @param others names of the other tables of the FROM; an unqualified column could be theirs. */
-function visitTables(
-  table: SqlNode,
-  conditions: readonly SqlNode[],
-  others: readonly string[],
-  mentions: TableMention[],
-): void {
-  if (table.type === "BASE_TABLE") return addMention(table, conditions, others, mentions);
-  const isInner = table.type === "JOIN" && table.join_type === "INNER" &&
-    (table.ref_type === "REGULAR" || table.ref_type === "CROSS");
-  if (!isInner || !isNode(table.left) || !isNode(table.right)) {
-    visit(table, mentions);
-    return;
-  }
-  const sides = [table.left, table.right];
-  for (const [index, side] of sides.entries()) {
-    visitTables(side, conditions, [...others, ...namesIn(sides[1 - index])], mentions);
-  }
-  visit(table.condition, mentions);
-}
-
-function namesIn(table: SqlNode): string[] {
-  if (table.type === "JOIN" && isNode(table.left) && isNode(table.right)) {
-    return [...namesIn(table.left), ...namesIn(table.right)];
-  }
-  return [textOf(table.alias) || textOf(table.table_name) || "?"];
-}
-
-function addMention(
-  table: SqlNode,
-  conditions: readonly SqlNode[],
-  others: readonly string[],
-  mentions: TableMention[],
-): void {
-  const name = textOf(table.table_name).toLowerCase();
-  if (!Object.hasOwn(tableNames, name)) return;
-  const signal = tableNames[name];
-  const alias = (textOf(table.alias) || name).toLowerCase();
-  const aliases = Array.isArray(table.column_name_alias) ? table.column_name_alias : [];
-  // Renamed columns, sampling, and a name that two tables share are too doubtful to look at.
-  const isPlain = aliases.length === 0 && !isNode(table.sample) &&
-    !others.some((other) => other.toLowerCase() === alias);
-  const isTimeColumn = (node: SqlNode) => {
-    if (node.class !== "COLUMN_REF") return false;
-    const names = columnNames(node).map((part) => part.toLowerCase());
-    if (names.at(-1) !== timeColumnOf[signal]) return false;
-    return names.length === 1 ? others.length === 0 : names.length === 2 && names[0] === alias;
-  };
-  mentions.push({
-    signal,
-    bounds: isPlain ? conditions.flatMap((each) => boundsIn(each, isTimeColumn)) : [],
-  });
-}
-
-function conjuncts(where: SqlValue | undefined): SqlNode[] {
-  if (!isNode(where)) return [];
-  if (where.class === "CONJUNCTION" && where.type === "CONJUNCTION_AND") {
-    return nodesIn(where.children).flatMap(conjuncts);
-  }
-  return [where];
-}
-
-function boundsIn(
-  condition: SqlNode,
-  isTimeColumn: (node: SqlNode) => boolean,
-): { side: "min" | "max"; value: SqlNode }[] {
+function boundsIn(condition: SqlNode, mention: Mention): TimeBound[] {
   if (condition.class === "BETWEEN" && condition.type === "COMPARE_BETWEEN") {
     const { input, lower, upper } = condition;
-    if (!isNode(input) || !isTimeColumn(input)) return [];
-    return [
-      ...(isConstant(lower) ? [{ side: "min" as const, value: lower }] : []),
-      ...(isConstant(upper) ? [{ side: "max" as const, value: upper }] : []),
-    ];
+    return [...comparison(input, "min", lower, mention), ...comparison(input, "max", upper, mention)];
   }
+  if (condition.class !== "COMPARISON") return [];
   const { left, right } = condition;
-  if (condition.class !== "COMPARISON" || !isNode(left) || !isNode(right)) return [];
   const sides = Object.hasOwn(comparisonSides, textOf(condition.type))
     ? comparisonSides[textOf(condition.type)]
     : [];
-  if (isTimeColumn(left) && isConstant(right)) return sides.map((side) => ({ side, value: right }));
-  if (isTimeColumn(right) && isConstant(left)) {
-    return sides.map((side) => ({ side: side === "min" ? "max" : "min", value: left }));
-  }
-  return [];
+  return sides.flatMap((side) => [
+    ...comparison(left, side, right, mention),
+    ...comparison(right, side === "min" ? "max" : "min", left, mention),
+  ]);
 }
 
 /** Which sides `time OP constant` bounds; ends are included, which is never too narrow. */
 const comparisonSides: Readonly<Record<string, readonly ("min" | "max")[]>> = {
   COMPARE_EQUAL: ["min", "max"],
+  COMPARE_NOT_DISTINCT_FROM: ["min", "max"],
   COMPARE_GREATERTHAN: ["min"],
   COMPARE_GREATERTHANOREQUALTO: ["min"],
   COMPARE_LESSTHAN: ["max"],
   COMPARE_LESSTHANOREQUALTO: ["max"],
 };
+
+/** The bound that `input` on this side of a constant sets, where input is the time column or made from it. */
+function comparison(
+  input: SqlValue | undefined,
+  side: "min" | "max",
+  value: SqlValue | undefined,
+  mention: Mention,
+): TimeBound[] {
+  if (!isNode(input) || !isConstant(value)) return [];
+  if (isTimeColumn(input, mention)) return [{ side, value }];
+  const near = nearTime(input, mention);
+  if (near === undefined) return [];
+  const { stepNs, unitNs } = near;
+  const plusNs = side === "min" ? -stepNs : stepNs;
+  return [{ side, value: unitNs === undefined ? value : timeOfUnits(value, unitNs), plusNs }];
+}
+
+function isTimeColumn(node: SqlNode, mention: Mention): boolean {
+  return equalColumnOf(mention, node) === timeColumnOf[mention.signal];
+}
+
+/**
+ * How far at most an expression, and the constant as it is compared with it, lie from the time column: a cast,
+ * `date_trunc`, or its number of units since 1970. `undefined` for anything else.
+ */
+function nearTime(
+  node: SqlNode,
+  mention: Mention,
+): { readonly stepNs: bigint; readonly unitNs?: bigint } | undefined {
+  if (node.class === "CAST") {
+    const type = isNode(node.cast_type) ? textOf(node.cast_type.id) : "";
+    if (!isNode(node.child) || !isTimeColumn(node.child, mention) || !Object.hasOwn(castSteps, type)) {
+      return undefined;
+    }
+    return { stepNs: castSteps[type] };
+  }
+  if (node.class !== "FUNCTION") return undefined;
+  const name = textOf(node.function_name).toLowerCase();
+  const children = nodesIn(node.children);
+  const column = children.at(-1);
+  if (column === undefined || !isTimeColumn(column, mention)) return undefined;
+  if (children.length === 1 && Object.hasOwn(epochUnits, name)) {
+    return { stepNs: epochUnits[name], unitNs: epochUnits[name] };
+  }
+  if (children.length !== 2 || name !== "date_trunc" && name !== "datetrunc") return undefined;
+  const unit = constantText(children[0])?.toLowerCase() ?? "";
+  return Object.hasOwn(truncSteps, unit) ? { stepNs: truncSteps[unit] } : undefined;
+}
+
+const secondNs = 1_000_000_000n, dayNs = 86_400n * secondNs;
+
+const castSteps: Readonly<Record<string, bigint>> = { TIMESTAMP_NS: 0n, TIMESTAMP: 1_000n, DATE: dayNs };
+
+const epochUnits: Readonly<Record<string, bigint>> = {
+  epoch_ns: 1n,
+  epoch_us: 1_000n,
+  epoch_ms: 1_000_000n,
+  epoch: secondNs,
+};
+
+const truncSteps: Readonly<Record<string, bigint>> = {
+  second: secondNs,
+  minute: 60n * secondNs,
+  hour: 3_600n * secondNs,
+  day: dayNs,
+  week: 7n * dayNs,
+  month: 31n * dayNs,
+  quarter: 92n * dayNs,
+  year: 366n * dayNs,
+};
+
+/** A number of units since 1970 as a time; the fraction that the first cast rounds off is less than a step. */
+function timeOfUnits(value: SqlNode, unitNs: bigint): SqlNode {
+  const ns = call("*", [castTo(value, "HUGEINT"), integerConstant(unitNs)], true);
+  return call("make_timestamp_ns", [castTo(ns, "BIGINT")]);
+}
 
 /** Functions of constants that bounds are made with; all of them give the same for the same. */
 const constantFunctions: ReadonlySet<string> = new Set(
@@ -194,12 +182,4 @@ function isConstant(node: SqlValue | undefined): node is SqlNode {
   if (node.class === "CAST") return isConstant(node.child);
   return node.class === "FUNCTION" && constantFunctions.has(textOf(node.function_name).toLowerCase()) &&
     nodesIn(node.children).every(isConstant);
-}
-
-function least(left: bigint, right: bigint): bigint {
-  return left < right ? left : right;
-}
-
-function greatest(left: bigint, right: bigint): bigint {
-  return left > right ? left : right;
 }

@@ -26,6 +26,7 @@ import {
   queries,
   tables,
 } from "./grammar.ts";
+import { parseMentionName } from "./mentions.ts";
 import { type SystemTableName, systemTableNames } from "../system/tables.ts";
 import { parseSystemViewName, systemSchema, systemTableOf } from "./system.ts";
 import { isNode, nodesIn, positionOf, type SqlNode, type SqlTree, type SqlValue, textOf } from "./tree.ts";
@@ -48,7 +49,7 @@ export const tableNames: Readonly<Record<string, Signal>> = {
 };
 
 /**
- * @param isRewritten whether rewrite.ts made the tree: it gives system tables the names that the engine knows
+ * @param isRewritten whether rewrite.ts made the tree: it gives tables the names that the engine knows
  * @throws OpenWitError `forbidden` or `invalid_argument`, with the position of what is refused.
  */
 export function checkStatement(tree: SqlTree, isRewritten = false): CheckedStatement {
@@ -251,7 +252,11 @@ class Checker {
       );
     }
     if (scope.has(name.toLowerCase())) return;
-    const signal = Object.hasOwn(tableNames, name.toLowerCase()) ? tableNames[name.toLowerCase()] : undefined;
+    const signal = this.isRewritten
+      ? parseMentionName(name)
+      : Object.hasOwn(tableNames, name.toLowerCase())
+      ? tableNames[name.toLowerCase()]
+      : undefined;
     if (signal !== undefined) {
       this.signals.add(signal);
       return;

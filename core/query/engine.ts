@@ -22,7 +22,7 @@ export interface SqlEngine {
   /** Constant expressions as nanoseconds since 1970 UTC; `undefined` for one that is not a time. */
   evaluateTimes(expressions: readonly SqlNode[]): Promise<(bigint | undefined)[]>;
   /**
-   * Runs one checked SELECT whose tables are the signals' names.
+   * Runs one checked SELECT that reads the tables by their names (mentions.ts).
    * Resolves when its rows can be fetched; what can fail has failed by then. @throws OpenWitError
    */
   run(request: EngineRequest): Promise<EngineResult>;
@@ -43,7 +43,7 @@ export interface EngineRequest {
   readonly sql: string;
   /** Whose statement it is: tenants take turns. */
   readonly tenant: string;
-  /** One for each table that the statement names. */
+  /** One for each name of ours that the statement reads. */
   readonly tables: readonly EngineTable[];
   /** The same for tables of schema `system`. */
   readonly systemTables?: readonly SystemTable[];
@@ -53,14 +53,36 @@ export interface EngineRequest {
   readonly signal: AbortSignal;
 }
 
+/** What one mention of a table reads. */
 export interface EngineTable {
+  /** By which the statement reads it. */
+  readonly name: string;
   readonly signal: Signal;
-  /** Parquet files, absolute or relative to the data folder. */
-  readonly files: readonly string[];
+  readonly files: readonly FileRead[];
   /** Memtable rows; their buffers are read until the result is closed. */
   readonly chunks: readonly SourceChunk[];
   /** Only rows whose time is within it. */
   readonly window?: TimeRange;
+  /** The columns that the statement can need; absent is every one. */
+  readonly columns?: ReadonlySet<string>;
+  /** Adds where each row lies, as `rowPlaceColumns`: the file's position in `files` (-1 is memory), and its row. */
+  readonly withPlaces?: boolean;
+}
+
+export const rowPlaceColumns = { file: "openwit_file", row: "openwit_row" } as const;
+
+/** A Parquet file, or some rows of it. */
+export interface FileRead {
+  /** Absolute, or relative to the data folder. */
+  readonly path: string;
+  /** Rows by their number in the file, ascending; absent is all of them. */
+  readonly rows?: readonly RowRange[];
+}
+
+/** The end is excluded. */
+export interface RowRange {
+  readonly from: number;
+  readonly end: number;
 }
 
 export interface EngineResult {

@@ -8,10 +8,11 @@
 import type { Clock } from "../env/clock.ts";
 import { OpenWitError } from "../error.ts";
 import { type Signal, signals } from "../model/columns.ts";
-import { boundedTimes, pruneFiles, type TimeRange, timeRanges } from "./bounds.ts";
+import { intersection, pruneFiles, rangeOf, timeBounds, type TimeRange } from "./bounds.ts";
 import { checkStatement } from "./check.ts";
 import type { EngineResult, SqlEngine } from "./engine.ts";
 import { withLocation } from "./locate.ts";
+import { type Mention, mentionsOf } from "./mentions.ts";
 import type { ResultBatch, ResultColumn, ResultValue } from "./result.ts";
 import { type Parameters, rewriteStatement, type Rewritten } from "./rewrite.ts";
 import type { QuerySources } from "./sources.ts";
@@ -114,14 +115,16 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
     abort.signal.throwIfAborted();
     const sources = pinned = request.sources(prepared.signals);
     const stats: QueryStats = { rows: 0, elapsedMs: 0, filesConsidered: 0, filesPruned: 0, memtableRows: 0 };
-    const tables = [...prepared.signals].map((signal) => {
-      const source = sources[signal];
+    for (const signal of prepared.signals) {
+      stats.memtableRows += sources[signal].chunks.reduce((sum, { rows }) => sum + rows, 0);
+    }
+    const tables = prepared.mentions.map(({ mention: { name, signal }, range }) => {
+      const { files, chunks } = sources[signal];
       const { window } = request;
-      const files = pruneFiles(pruneFiles(source.files, prepared.ranges.get(signal)), window);
-      stats.filesConsidered += source.files.length;
-      stats.filesPruned += source.files.length - files.length;
-      stats.memtableRows += source.chunks.reduce((sum, { rows }) => sum + rows, 0);
-      return { signal, files: files.map(({ path }) => path), chunks: source.chunks, window };
+      const kept = pruneFiles(files, intersection(range, window));
+      stats.filesConsidered += files.length;
+      stats.filesPruned += files.length - kept.length;
+      return { name, signal, files: kept.map(({ path }) => ({ path })), chunks, window };
     });
     const running = result = await engine.run({
       sql: prepared.sql,
@@ -148,7 +151,7 @@ interface Prepared {
   readonly original: SqlTree;
   readonly signals: ReadonlySet<Signal>;
   readonly systemTables: ReadonlySet<SystemTableName>;
-  readonly ranges: ReadonlyMap<Signal, TimeRange>;
+  readonly mentions: readonly { readonly mention: Mention; readonly range: TimeRange }[];
 }
 
 async function prepareStatement(engine: SqlEngine, request: QueryRequest, nowNs: bigint): Promise<Prepared> {
@@ -161,10 +164,22 @@ async function prepareStatement(engine: SqlEngine, request: QueryRequest, nowNs:
   const sql = await engine.print(rewritten.tree);
   // What is printed is what runs: were printing to change its meaning, this would see it.
   checkStatement(await engine.parse(sql), true);
-  const bounds = timeRanges(rewritten.tree);
-  const times = await engine.evaluateTimes(bounds.flatMap(({ bounds }) => bounds.map(({ value }) => value)));
+  const mentions = await boundedMentions(engine, rewritten.tree);
   const { signals, systemTables } = checked;
-  return { sql, rowsMax, original, signals, systemTables, ranges: boundedTimes(bounds, times) };
+  return { sql, rowsMax, original, signals, systemTables, mentions };
+}
+
+/** The mentions of a rewritten tree, each with the time range outside of which it reads nothing. */
+async function boundedMentions(engine: SqlEngine, tree: SqlTree): Promise<Prepared["mentions"]> {
+  const mentions = mentionsOf(tree).map((mention) => ({ mention, bounds: timeBounds(mention) }));
+  const times = await engine.evaluateTimes(
+    mentions.flatMap(({ bounds }) => bounds.map(({ value }) => value)),
+  );
+  let at = 0;
+  return mentions.map(({ mention, bounds }) => ({
+    mention,
+    range: rangeOf(bounds, times.slice(at, at += bounds.length)),
+  }));
 }
 
 function systemTablesOf(request: QueryRequest, names: ReadonlySet<SystemTableName>): readonly SystemTable[] {

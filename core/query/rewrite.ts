@@ -6,12 +6,14 @@
  *   sums with an interval keep the digits below a microsecond.
  * - The present is one instant in the whole statement.
  * - Parameters become constants, so that `timestamp > $1` compares times and not text.
- * - `traces` is `spans`; `resource_attributes['k']` reads a key of the JSON text.
+ * - Each mention of a table reads a view of its own (mentions.ts); `traces` is `spans`.
+ * - `resource_attributes['k']` reads a key of the JSON text.
  */
 import { OpenWitError } from "../error.ts";
 import { columnsOf, signals } from "../model/columns.ts";
 import { isoTimestamp } from "../model/row.ts";
 import { tableNames } from "./check.ts";
+import { mentionName } from "./mentions.ts";
 import { systemTableOf, systemViewName } from "./system.ts";
 import {
   call,
@@ -59,6 +61,7 @@ class Rewriter {
   readonly unnamed: { item: SqlNode; original: SqlNode }[] = [];
   /** Names of columns and aliases that hold nanoseconds. */
   readonly #times = new Set(timeColumnNames);
+  #mentions = 0;
 
   constructor(readonly nowNs: bigint, readonly parameters: Parameters) {}
 
@@ -120,7 +123,7 @@ class Rewriter {
   #replace(node: SqlNode, context: Context): SqlNode {
     const kind = textOf(node.class);
     const keepAlias = (changed: SqlNode): SqlNode => ({ ...changed, alias: textOf(node.alias) });
-    if (node.type === "BASE_TABLE") return renameTable(node, context);
+    if (node.type === "BASE_TABLE") return this.#renameTable(node, context);
     if (kind === "PARAMETER") return keepAlias(this.#parameter(node));
     if (kind === "COLUMN_REF") {
       const names = columnNames(node);
@@ -131,6 +134,21 @@ class Rewriter {
     if (kind === "OPERATOR" && node.type === "ARRAY_EXTRACT") return keepAlias(jsonKey(node));
     if (kind === "FUNCTION") return keepAlias(this.#function(node, context));
     return node;
+  }
+
+  #renameTable(node: SqlNode, context: Context): SqlNode {
+    const alias = textOf(node.alias) || textOf(node.table_name);
+    const system = systemTableOf(
+      textOf(node.catalog_name),
+      textOf(node.schema_name),
+      textOf(node.table_name),
+    );
+    if (system !== undefined) {
+      return { ...node, schema_name: "", table_name: systemViewName(system), alias };
+    }
+    const name = textOf(node.table_name).toLowerCase();
+    if (context.ctes.has(name) || !Object.hasOwn(tableNames, name)) return node;
+    return { ...node, table_name: mentionName(tableNames[name], ++this.#mentions), alias };
   }
 
   #parameter(node: SqlNode): SqlNode {
@@ -284,19 +302,6 @@ const intervalMakers: ReadonlySet<string> = new Set(
 
 function order(name: string): number {
   return name === "cte_map" ? 0 : name === "from_table" ? 1 : name === "select_list" ? 2 : 3;
-}
-
-function renameTable(node: SqlNode, context: Context): SqlNode {
-  const system = systemTableOf(textOf(node.catalog_name), textOf(node.schema_name), textOf(node.table_name));
-  if (system !== undefined) {
-    const alias = textOf(node.alias) || textOf(node.table_name);
-    return { ...node, schema_name: "", table_name: systemViewName(system), alias };
-  }
-  const name = textOf(node.table_name).toLowerCase();
-  if (context.ctes.has(name) || !Object.hasOwn(tableNames, name)) return node;
-  const signal = tableNames[name];
-  if (signal === name) return node;
-  return { ...node, table_name: signal, alias: textOf(node.alias) || textOf(node.table_name) };
 }
 
 /** `resource_attributes['k']` as text; NULL when there is no such key. */

@@ -7,6 +7,8 @@ import type { Signal } from "../model/columns.ts";
 
 /** A Parquet file. Without both times it is never pruned. */
 export interface SourceFile {
+  /** Of the segment, by which its index is found; absent where it has none. */
+  readonly id?: string;
   /** Absolute, or relative to the data folder. */
   readonly path: string;
   /** Least and greatest value of the signal's time column, in nanoseconds since 1970. */

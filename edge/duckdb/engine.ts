@@ -2,7 +2,7 @@
  * The SQL engine (core/query/engine.ts) on DuckDB 1.5: one in-memory instance, opened at the first query and
  * fenced: no file but Parquet below the parquet folder, no extension, no setting that a statement could change.
  *
- * A statement gets a connection of its own with one temporary view a table, named for the signal: an explicit
+ * A statement gets a connection of its own with a temporary view for each mention of a table (view.ts): an explicit
  * projection of the Parquet files, UNION ALL the pinned memtable rows.
  *
  * Invariants: (1) no call here runs a statement synchronously, for the memtable's callbacks need this thread.
@@ -19,22 +19,17 @@ import type {
   DuckDBResult,
 } from "@duckdb/node-api";
 import { OpenWitError } from "../../core/error.ts";
-import { timeColumnOf } from "../../core/model/columns.ts";
-import { quoteText, typedSelectList } from "../../core/model/sql.ts";
-import type { EngineRequest, EngineResult, EngineTable, SqlEngine } from "../../core/query/engine.ts";
+import { quoteText } from "../../core/model/sql.ts";
+import type { EngineRequest, EngineResult, SqlEngine } from "../../core/query/engine.ts";
 import type { ResultBatch } from "../../core/query/result.ts";
 import { readTree, type SqlNode, type SqlTree, textOf, writeTree } from "../../core/query/tree.ts";
 import { fromDuckDB, isFatal } from "./error.ts";
 import { type DuckDB, loadDuckDB } from "./load.ts";
-import {
-  memtableFunctionName,
-  type MemtableFunctions,
-  type MemtablePin,
-  registerMemtable,
-} from "./memtable.ts";
+import { type MemtableFunctions, type MemtablePin, registerMemtable } from "./memtable.ts";
 import { columnReader, readBatch } from "./result.ts";
 import { createSystemTable } from "./system.ts";
 import { openSlots, type Slots, statementsAtOnce } from "./slots.ts";
+import { viewSql } from "./view.ts";
 
 export interface DuckDBEngineOptions {
   /** Absolute path of the data folder. */
@@ -110,10 +105,13 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
     },
 
     async evaluateTimes(expressions) {
+      if (expressions.length === 0) return [];
       const { parser } = await use();
-      const times: (bigint | undefined)[] = [];
-      for (const expression of expressions) times.push(await evaluateTime(parser, expression));
-      return times;
+      const times = await evaluateAll(parser, expressions);
+      if (times !== undefined || expressions.length === 1) return times ?? [undefined];
+      const each: (bigint | undefined)[] = [];
+      for (const expression of expressions) each.push((await evaluateAll(parser, [expression]))?.[0]);
+      return each;
     },
 
     async run(request) {
@@ -240,7 +238,7 @@ async function start(
     for (const table of request.tables) {
       const pin = engine.memtable.pin(table.chunks);
       pins.push(pin);
-      await step(() => connection.run(viewOf(table, dataDir, pin)));
+      await step(() => connection.run(viewSql(table, dataDir, pin.id)));
     }
     for (const table of request.systemTables ?? []) await step(() => createSystemTable(connection, table));
     const prepared = await step(() => connection.prepare(request.sql));
@@ -310,44 +308,32 @@ async function execute(
   return { result, count: Number(counted.getRows()[0][0]) };
 }
 
-function viewOf(table: EngineTable, dataDir: string, pin: MemtablePin): string {
-  const columns = typedSelectList(table.signal);
-  const files = table.files.map((path) => quoteText(resolve(dataDir, path)));
-  const memtable = `SELECT ${columns} FROM ${memtableFunctionName(table.signal)}(${pin.id})`;
-  const parquet = `SELECT ${columns} FROM read_parquet([${files.join(", ")}], hive_partitioning = false)`;
-  const parts = files.length === 0 ? [memtable] : table.chunks.length === 0 ? [parquet] : [parquet, memtable];
-  const where = windowCondition(table);
-  return `CREATE TEMP VIEW ${table.signal} AS ${parts.map((part) => part + where).join(" UNION ALL ")}`;
-}
-
-function windowCondition({ signal, window }: EngineTable): string {
-  const time = timeColumnOf[signal];
-  const conditions: string[] = [];
-  if (window?.minNs !== undefined) conditions.push(`${time} >= make_timestamp_ns(${window.minNs})`);
-  if (window?.maxNs !== undefined) conditions.push(`${time} <= make_timestamp_ns(${window.maxNs})`);
-  return conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
-}
-
-async function evaluateTime(parser: DuckDBConnection, expression: SqlNode): Promise<bigint | undefined> {
+/** All in one statement, which fails when one of them is no time. */
+async function evaluateAll(
+  parser: DuckDBConnection,
+  expressions: readonly SqlNode[],
+): Promise<(bigint | undefined)[] | undefined> {
   try {
-    const tree = { error: false, statements: [selectOf(expression)] };
+    const tree = { error: false, statements: [selectOf(expressions)] };
     const printed = await parser.runAndReadAll("SELECT json_deserialize_sql($1::JSON)", [writeTree(tree)]);
-    const select = String(printed.getRows()[0][0]);
-    const reader = await parser.runAndReadAll(`SELECT epoch_ns(CAST((${select}) AS TIMESTAMP_NS))`);
-    const value = reader.getRows()[0][0];
-    return typeof value === "bigint" ? value : undefined;
+    const names = expressions.map((_, index) => `t${index}`);
+    const times = names.map((name) => `epoch_ns(CAST(${name} AS TIMESTAMP_NS))`).join(", ");
+    const reader = await parser.runAndReadAll(
+      `SELECT ${times} FROM (${printed.getRows()[0][0]}) AS bounds(${names.join(", ")})`,
+    );
+    return reader.getRows()[0].map((value) => typeof value === "bigint" ? value : undefined);
   } catch {
     return undefined; // it bounds nothing; the statement itself will tell what is wrong with it
   }
 }
 
-function selectOf(expression: SqlNode): SqlNode {
+function selectOf(expressions: readonly SqlNode[]): SqlNode {
   return {
     node: {
       type: "SELECT_NODE",
       modifiers: [],
       cte_map: { map: [] },
-      select_list: [expression],
+      select_list: [...expressions],
       from_table: { type: "EMPTY", alias: "", sample: null },
       where_clause: null,
       group_expressions: [],

@@ -109,6 +109,11 @@ export class DiskBudget implements StoreGuard {
     };
   }
 
+  /** Bytes that may be written without anything having to go. */
+  get spareBytes(): number {
+    return Math.max(0, this.#room() - this.#margin());
+  }
+
   /** Why requests are refused now; `undefined` while they are taken. */
   get refusal(): string | undefined {
     return this.#refusal;

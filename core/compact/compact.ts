@@ -234,6 +234,7 @@ export class Compactor {
       maxIngestNs: greatest(inputs.map(({ maxIngestNs }) => maxIngestNs)),
       lsnFrom: Math.min(...inputs.map(({ lsnFrom }) => lsnFrom)),
       lsnTo: Math.max(...inputs.map(({ lsnTo }) => lsnTo)),
+      ...mergedOrigin(inputs),
       hour,
       late,
       schemaVersion,
@@ -307,6 +308,15 @@ async function seal(
 
 function bytesOf(segments: readonly SegmentMeta[]): number {
   return segments.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** The inputs are all this node's own, or all of one other node. */
+function mergedOrigin(inputs: readonly SegmentMeta[]): Pick<SegmentMeta, "origin"> {
+  const origins = inputs.flatMap(({ origin }) => origin ?? []);
+  if (origins.length === 0) return {};
+  const lsnFrom = Math.min(...origins.map((each) => each.lsnFrom));
+  const lsnTo = Math.max(...origins.map((each) => each.lsnTo));
+  return { origin: { nodeId: origins[0].nodeId, lsnFrom, lsnTo } };
 }
 
 function least(values: readonly bigint[]): bigint {

@@ -162,7 +162,7 @@ const cases: readonly Case[] = [
     expected: ["1>2 closed", "1>2 closed"],
   },
   {
-    promise: "hours, tenants, signals, lanes and schemas do not mix",
+    promise: "hours, tenants, signals, lanes, schemas and nodes do not mix",
     segments: [
       ...many(3),
       ...many(1, { tenant: "u" }),
@@ -170,6 +170,7 @@ const cases: readonly Case[] = [
       ...many(1, { hour: hour + 1 }),
       ...many(1, { late: true }),
       ...many(1, { schemaVersion: 2 }),
+      ...many(1, { origin: { nodeId: "other", lsnFrom: 1, lsnTo: 1 } }),
     ],
     expected: [],
   },

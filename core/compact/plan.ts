@@ -1,7 +1,8 @@
 /**
  * Plans which segments merge into which. Pure; run.ts does it.
  *
- * A **lane** is what may share a file: one stream and event hour, or, for late rows, one stream and ingest day.
+ * A **lane** is what may share a file: one stream and event hour, or, for late rows, one stream and ingest day; what
+ * was imported shares files only with what came from the same node (core/archive/reconcile.ts says why).
  *
  *   L0  a flush's file, unsorted        many gather in an open lane ─▶ L1 `_active`
  *   L1  sorted, its lane still open     the lane closes, or they fill a whole segment ─▶ L2 `_stable`
@@ -75,9 +76,9 @@ export function planCompaction(
 const hoursOfDay = 24;
 const hourNs = 3_600_000_000_000n;
 
-function laneOf({ tenant, signal, schemaVersion, late, hour }: SegmentMeta): string {
+function laneOf({ tenant, signal, schemaVersion, late, hour, origin }: SegmentMeta): string {
   const lane = late ? `late ${Math.floor(hour / hoursOfDay)}` : hour;
-  return `${tenant}/${signal}/${schemaVersion}/${lane}`;
+  return `${tenant}/${signal}/${schemaVersion}/${lane}/${origin?.nodeId ?? ""}`;
 }
 
 function planLane(
@@ -180,7 +181,7 @@ function unit(
 }
 
 function compareOldest(a: SegmentMeta, b: SegmentMeta): number {
-  return a.lsnFrom - b.lsnFrom || (a.id < b.id ? -1 : 1);
+  return (a.origin ?? a).lsnFrom - (b.origin ?? b).lsnFrom || (a.id < b.id ? -1 : 1);
 }
 
 function nsOf(ms: number): bigint {

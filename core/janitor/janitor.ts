@@ -101,6 +101,12 @@ export class Janitor {
     return done;
   }
 
+  /** Runs work that is on no schedule as soon as nothing else runs. @throws what it throws */
+  async runOnce(name: string, run: MaintenanceTask["run"]): Promise<void> {
+    const done = await this.#enqueue({ task: { name, everyMs: 0, run }, dueMs: 0, last: undefined }, run);
+    if (done.error !== undefined) throw done.error;
+  }
+
   /** The last runs that did something or failed, oldest first. */
   runs(): readonly TaskRun[] {
     return [...this.#runs];

@@ -24,6 +24,14 @@ import { OpenWitError } from "../error.ts";
 import type { Signal } from "../model/columns.ts";
 import { crc32c } from "../wal/crc32c.ts";
 
+/** Where the rows of an imported segment came from: another node, whose requests have numbers of their own. */
+export interface SegmentOrigin {
+  readonly nodeId: string;
+  /** That node's requests, both inclusive. */
+  readonly lsnFrom: number;
+  readonly lsnTo: number;
+}
+
 /** One immutable Parquet file with its index. */
 export interface SegmentMeta {
   readonly id: string;
@@ -40,9 +48,11 @@ export interface SegmentMeta {
   readonly maxTimeNs: bigint;
   readonly minIngestNs: bigint;
   readonly maxIngestNs: bigint;
-  /** Requests whose rows it holds, both inclusive; other segments may hold rows of them too. */
+  /** Requests whose rows it holds, both inclusive; other segments may hold rows of them too. 0 when imported. */
   readonly lsnFrom: number;
   readonly lsnTo: number;
+  /** Of an imported segment, and of what imported ones were merged into. */
+  readonly origin?: SegmentOrigin;
   /** Whether its hour was long over when the rows came: its retention counts from ingest. */
   readonly late: boolean;
   /** Version of the tables of columns (model/columns.ts). */

@@ -27,7 +27,7 @@ import {
 import { type ManifestReport, readManifest } from "./reader.ts";
 import { LiveState, type ManifestState } from "./state.ts";
 
-export type { ManifestEdit, SegmentMeta } from "./format.ts";
+export type { ManifestEdit, SegmentMeta, SegmentOrigin } from "./format.ts";
 export type { ManifestState } from "./state.ts";
 export type { ManifestReport } from "./reader.ts";
 

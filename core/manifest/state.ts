@@ -49,7 +49,9 @@ export class LiveState implements ManifestState {
     for (const segment of added) {
       if (this.segments.has(segment.id)) continue; // an edit twice is an edit once
       this.segments.set(segment.id, segment);
-      if (segment.maxIngestNs > this.newestIngestNs) this.newestIngestNs = segment.maxIngestNs;
+      // Another node's clock says nothing of this one's.
+      const isOwn = segment.origin === undefined;
+      if (isOwn && segment.maxIngestNs > this.newestIngestNs) this.newestIngestNs = segment.maxIngestNs;
       const stream = `${segment.tenant}/${segment.signal}`;
       let segments = grown.get(stream);
       if (segments === undefined) {

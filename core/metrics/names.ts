@@ -90,6 +90,12 @@ export const metricTable = {
     type: "counter",
     help: "Segments that were evicted, by reason: age, stream_bytes, budget.",
   },
+  openwit_exported_bytes_total: { type: "counter", help: "Bytes of segments that went out in archives." },
+  openwit_imported_rows_total: { type: "counter", help: "Rows that came in archives, by signal." },
+  openwit_imported_bytes_total: {
+    type: "counter",
+    help: "Bytes of the segments that came in archives, by signal.",
+  },
   openwit_evicted_rows_total: { type: "counter", help: "Rows in them." },
   openwit_evicted_bytes_total: { type: "counter", help: "Bytes of their files." },
   openwit_memory_limit_bytes: {

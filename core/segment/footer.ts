@@ -6,6 +6,7 @@
  * format is refused, because it may mean something that this build would get wrong; unknown keys are ignored.
  */
 import { OpenWitError } from "../error.ts";
+import type { SegmentOrigin } from "../manifest/format.ts";
 import { type Signal, signals } from "../model/columns.ts";
 import { isSegmentId } from "./path.ts";
 
@@ -33,9 +34,10 @@ export interface SegmentFooter {
   readonly maxTimeNs: bigint;
   readonly minIngestNs: bigint;
   readonly maxIngestNs: bigint;
-  /** The WAL records whose rows it holds, both ends included. */
+  /** The WAL records whose rows it holds, both ends included; 0 when it was imported. */
   readonly lsnFrom: number;
   readonly lsnTo: number;
+  readonly origin?: SegmentOrigin;
   /** Hours since 1970 UTC: of the events; of the earliest ingest when `late`. */
   readonly hour: number;
   readonly late: boolean;
@@ -75,6 +77,7 @@ export function buildFooter(segment: SegmentFooter, origin: FooterOrigin): Recor
     "openwit.node_id": origin.nodeId,
     "openwit.flush_ids": JSON.stringify(origin.flushIds),
     "openwit.sources": JSON.stringify(origin.sources ?? []),
+    ...(segment.origin === undefined ? {} : { "openwit.origin": JSON.stringify(segment.origin) }),
   };
 }
 
@@ -119,7 +122,16 @@ export function parseFooter(
     nodeId: text(keyValues, "openwit.node_id"),
     flushIds: list(keyValues, "openwit.flush_ids", "segment ids", isText),
     sources: list(keyValues, "openwit.sources", "source positions", isSourcePosition),
+    ...(Object.hasOwn(keyValues, "openwit.origin") ? { origin: originOf(keyValues) } : {}),
   };
+}
+
+/** `{"nodeId", "lsnFrom", "lsnTo"}`: only what was imported has it. */
+function originOf(keyValues: Readonly<Record<string, string>>): SegmentOrigin {
+  const key = "openwit.origin";
+  const origin = json(keyValues, key, "an origin");
+  if (!isOrigin(origin)) throw wrong(key, keyValues[key], "an origin");
+  return { nodeId: origin.nodeId, lsnFrom: origin.lsnFrom, lsnTo: origin.lsnTo };
 }
 
 function text(keyValues: Readonly<Record<string, string>>, key: string): string {
@@ -151,15 +163,20 @@ function list<Item>(
   expected: string,
   isItem: (item: unknown) => item is Item,
 ): readonly Item[] {
-  const value = text(keyValues, key);
-  let items: unknown;
-  try {
-    items = JSON.parse(value);
-  } catch (cause) {
-    throw wrong(key, value, `a JSON list of ${expected}`, cause);
+  const items = json(keyValues, key, `a JSON list of ${expected}`);
+  if (!Array.isArray(items) || !items.every(isItem)) {
+    throw wrong(key, keyValues[key], `a JSON list of ${expected}`);
   }
-  if (!Array.isArray(items) || !items.every(isItem)) throw wrong(key, value, `a JSON list of ${expected}`);
   return items;
+}
+
+function json(keyValues: Readonly<Record<string, string>>, key: string, expected: string): unknown {
+  const value = text(keyValues, key);
+  try {
+    return JSON.parse(value);
+  } catch (cause) {
+    throw wrong(key, value, expected, cause);
+  }
 }
 
 function isText(item: unknown): item is string {
@@ -168,6 +185,13 @@ function isText(item: unknown): item is string {
 
 function isSignal(value: string): value is Signal {
   return (signals as readonly string[]).includes(value);
+}
+
+function isOrigin(item: unknown): item is SegmentOrigin {
+  if (typeof item !== "object" || item === null) return false;
+  const { nodeId, lsnFrom, lsnTo } = item as Record<string, unknown>;
+  return typeof nodeId === "string" &&
+    [lsnFrom, lsnTo].every((lsn) => Number.isSafeInteger(lsn) && Number(lsn) >= 0);
 }
 
 function isSourcePosition(item: unknown): item is SourcePosition {

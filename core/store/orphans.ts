@@ -5,6 +5,8 @@
  * - A segment that the manifest does not name was written by a flush whose edit did not come: its rows are still
  *   in the WAL, and it is removed. So is one whose rows are in a segment that replaces it, and one of a merge whose
  *   edit did not come. One whose rows are nowhere else is put into the quarantine instead.
+ * - A segment of an import whose edit did not come is removed: the archive has its rows, and nobody was told that
+ *   they are here.
  * - A segment that the manifest names and that is missing or of another size is left out of queries and reported.
  */
 import { folderOf, temporarySuffix } from "../env/disk.ts";
@@ -94,11 +96,12 @@ async function whyKeep(
   path: string,
 ): Promise<string | undefined> {
   try {
-    const { id, tenant, signal, lsnFrom, replaces } = parseFooter(
+    const { id, tenant, signal, lsnFrom, replaces, origin } = parseFooter(
       (await readParquetFooter(disk, path)).keyValues,
     );
     const isElsewhere = (each: string) => manifest.state.segments.has(each) || replaced.has(each);
     if (replaced.has(id) || replaces.length > 0 && replaces.every(isElsewhere)) return undefined;
+    if (origin !== undefined && replaces.length === 0) return undefined;
     const watermark = manifest.state.watermarks.get(streamKey(tenant, signal)) ?? 0;
     return lsnFrom > watermark && lsnFrom >= walFrom
       ? undefined

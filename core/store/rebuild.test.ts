@@ -67,3 +67,19 @@ test("it counts when the WAL has let go of its requests: the file that is gone w
   expect(counted(Infinity)).toEqual(["a"]);
   expect(counted(5)).toEqual([]);
 });
+
+test("what was imported counts, and says nothing of this node's requests", () => {
+  const imported = (id: string, lsns: [number, number]) =>
+    found(id, [0, 0], { origin: { nodeId: "other", lsnFrom: lsns[0], lsnTo: lsns[1] } });
+  const own = found("a", [4, 5]);
+  const { segments, watermarks } = planRebuild([imported("x", [1, 900]), own, imported("y", [1, 900])]);
+  expect(segments.map(({ id }) => id).sort()).toEqual(["a", "x", "y"]);
+  expect(watermarks).toEqual({ "t/logs": 5 });
+  expect(planRebuild([imported("x", [1, 900])]).watermarks).toEqual({});
+});
+
+test("of what was imported twice only that counts which took the other's place", () => {
+  const origin = { nodeId: "other", lsnFrom: 1, lsnTo: 9 };
+  const later = found("m", [0, 0], { origin, level: 2, replaces: ["x"] });
+  expect(idsOf([found("x", [0, 0], { origin }), later])).toEqual(["m"]);
+});

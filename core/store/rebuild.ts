@@ -5,6 +5,7 @@
  * durable before any counts, so a flush that lacks one never counted, and its rows are in the WAL. When the WAL has
  * let go of them it did count, and the missing one was evicted since. Of two flushes
  * of the same requests the one that reaches further is kept: it is the second try after an edit that failed.
+ * What was imported says nothing of this node's requests: it counts, and moves no watermark.
  */
 import { toOpenWitError } from "../error.ts";
 import type { ManifestState, SegmentMeta } from "../manifest/manifest.ts";
@@ -81,7 +82,8 @@ export function planRebuild(
     flushIds.every((each) => ids.has(each) || replaced.has(each));
   const counted = withoutFirstTries(found.filter((segment) => !replaced.has(segment.id) && isWhole(segment)));
   const watermarks: Record<string, number> = {};
-  for (const { tenant, signal, lsnTo } of counted) {
+  for (const { tenant, signal, lsnTo, origin } of counted) {
+    if (origin !== undefined) continue;
     const key = streamKey(tenant, signal);
     watermarks[key] = Math.max(watermarks[key] ?? 0, lsnTo);
   }
@@ -94,9 +96,9 @@ function withoutFirstTries(segments: readonly FoundSegment[]): FoundSegment[] {
   const ordered = segments.toSorted((a, b) => b.lsnTo - a.lsnTo || (a.flushIds[0] < b.flushIds[0] ? 1 : -1));
   const kept: FoundSegment[] = [];
   for (const segment of ordered) {
-    const isFirstTry = segment.level === 0 &&
+    const isFirstTry = segment.level === 0 && segment.origin === undefined &&
       kept.some((other) =>
-        other.level === 0 && other.flushIds[0] !== segment.flushIds[0] &&
+        other.level === 0 && other.origin === undefined && other.flushIds[0] !== segment.flushIds[0] &&
         other.tenant === segment.tenant && other.signal === segment.signal &&
         other.lsnFrom <= segment.lsnTo && segment.lsnFrom <= other.lsnTo
       );

@@ -104,7 +104,7 @@ export class Store {
   #replayIsFull = false;
   readonly #spares: SpareChunks;
   /** Segments in the scratch folder of a store that was opened to read. */
-  readonly #spilled: SegmentMeta[] = [];
+  readonly spilled: SegmentMeta[] = [];
 
   /** Made by open.ts, which recovers what the disk holds. With a scratch folder the data folder is only read. */
   constructor(
@@ -127,7 +127,7 @@ export class Store {
   /** What a flush changes: durable first, unless the data folder is only read. */
   #commit = async (edit: ManifestEdit, onVisible: () => void): Promise<void> => {
     if (!this.manifest.readOnly) return await this.manifest.commit(edit, onVisible);
-    this.#spilled.push(...edit.add ?? []);
+    this.spilled.push(...edit.add ?? []);
     onVisible();
   };
 
@@ -168,7 +168,7 @@ export class Store {
     for (const each of chunks) each.pins++;
     const segments = [
       ...this.manifest.segmentsOf(tenant, signal).filter((segment) => !this.damaged.has(segment.id)),
-      ...this.#spilled.filter((segment) => segment.tenant === tenant && segment.signal === signal),
+      ...this.spilled.filter((segment) => segment.tenant === tenant && segment.signal === signal),
     ];
     return {
       segments,
@@ -186,10 +186,11 @@ export class Store {
     return () => listeners.delete(listener);
   }
 
-  /** Flushes every stream that has durable rows, and frees the WAL files behind them. */
+  /** Flushes every stream that has durable rows, into the scratch folder of a store that only reads, and frees the WAL. */
   async flush(): Promise<void> {
     if (!this.manifest.readOnly) await this.endReplay();
     for (const memtable of this.#memtables.values()) await this.#flushStream(memtable);
+    if (this.manifest.readOnly) return;
     await this.wal.seal();
     await this.#freeWal();
   }

@@ -57,8 +57,9 @@ export const systemColumns: Readonly<Record<SystemTableName, readonly SystemColu
     time("max_ingest_timestamp", "When the last of them came."),
     time("hour", "The hour of its rows; of the earliest ingest when late."),
     flag("late", "Whether the hour was long over when the rows came."),
-    integer("lsn_from", "First request with rows in it."),
+    integer("lsn_from", "First request with rows in it; 0 when it was imported."),
     integer("lsn_to", "Last request with rows in it."),
+    text("origin", "Node that it was imported from; NULL when its rows came to this one."),
     integer("schema_version", "Version of its columns."),
     { name: "replaces", type: "VARCHAR[]", doc: "Ids of the segments whose rows it took over." },
     text("damage", "Why it is left out of answers; NULL when it is not."),
@@ -140,8 +141,9 @@ function segmentsOf(store: Store, tenant: string): SegmentMeta[] {
 }
 
 function segmentRow(store: Store, segment: SegmentMeta): SystemRow {
-  const { minTimeNs, maxTimeNs, minIngestNs, maxIngestNs, lsnFrom, lsnTo, schemaVersion, hour, ...rest } =
+  const { minTimeNs, maxTimeNs, minIngestNs, maxIngestNs, lsnFrom, lsnTo, schemaVersion, hour, ...others } =
     segment;
+  const { origin, ...rest } = others;
   return {
     ...rest,
     min_timestamp: minTimeNs,
@@ -151,6 +153,7 @@ function segmentRow(store: Store, segment: SegmentMeta): SystemRow {
     hour: BigInt(hour) * 3_600_000_000_000n,
     lsn_from: lsnFrom,
     lsn_to: lsnTo,
+    origin: origin?.nodeId,
     schema_version: schemaVersion,
     damage: store.damaged.get(segment.id),
   };
@@ -224,6 +227,7 @@ function earlierBatches(store: Store, tenant: string, known: readonly BatchRecor
   }
   const groups = new Map<string, SegmentMeta[]>();
   for (const segment of segmentsOf(store, tenant)) {
+    if (segment.origin !== undefined) continue; // its batches were another node's
     if (segment.lsnTo >= (since.get(segment.signal) ?? Infinity)) continue;
     const key = `${segment.signal}/${segment.lsnFrom}/${segment.lsnTo}`;
     groups.set(key, [...groups.get(key) ?? [], segment]);

@@ -26,13 +26,22 @@ export interface DeepCheck {
   readonly onBytes: (bytes: number) => void;
 }
 
-/** What is wrong with a segment; empty when nothing is. @throws OpenWitError `io` */
-export async function checkSegment(disk: Disk, meta: SegmentMeta, deep?: DeepCheck): Promise<Finding[]> {
+/**
+ * What is wrong with a segment; empty when nothing is.
+ * @param file where its bytes are, when not yet at its path
+ * @throws OpenWitError `io`
+ */
+export async function checkSegment(
+  disk: Disk,
+  meta: SegmentMeta,
+  deep?: DeepCheck,
+  file: string = meta.path,
+): Promise<Finding[]> {
   const { id, path } = meta;
   const wrong = (kind: FindingKind, found: string, expected: string) => [
     finding(kind, path, found, expected, id),
   ];
-  const stat = await disk.stat(path);
+  const stat = await disk.stat(file);
   if (stat === undefined) {
     return wrong("segment_missing", "no file", `${meta.rows} ${meta.signal} in ${meta.bytes} bytes`);
   }
@@ -40,11 +49,11 @@ export async function checkSegment(disk: Disk, meta: SegmentMeta, deep?: DeepChe
   let footer: ParquetFooter;
   let mismatches: Mismatch[];
   try {
-    footer = await readParquetFooter(disk, path);
+    footer = await readParquetFooter(disk, file);
     mismatches = [...compareFooter(meta, footer), ...comparePath(meta), ...compareColumns(meta, footer)];
   } catch (thrown) {
     const error = toOpenWitError(thrown);
-    if (error.code === "io") throw error;
+    if (error.code === "io" || error.code === "disk_full") throw error;
     const kind = error.code === "unsupported" ? "newer_version" : "segment_footer";
     return wrong(kind, error.message, "the footer of a segment");
   }
@@ -52,7 +61,7 @@ export async function checkSegment(disk: Disk, meta: SegmentMeta, deep?: DeepChe
     const list = (side: keyof Mismatch) => mismatches.map((each) => `${each.what} ${each[side]}`).join(", ");
     return wrong("segment_mismatch", list("found"), list("expected"));
   }
-  return deep === undefined ? [] : await checkContent(disk, meta, deep, wrong);
+  return deep === undefined ? [] : await checkContent(disk, meta, file, deep, wrong);
 }
 
 interface Mismatch {
@@ -66,16 +75,17 @@ type Wrong = (kind: FindingKind, found: string, expected: string) => Finding[];
 async function checkContent(
   disk: Disk,
   meta: SegmentMeta,
+  file: string,
   deep: DeepCheck,
   wrong: Wrong,
 ): Promise<Finding[]> {
-  const checksum = await checksumOf(disk, meta.path, deep.onBytes);
+  const checksum = await checksumOf(disk, file, deep.onBytes);
   if (meta.checksum !== undefined && checksum !== meta.checksum) {
     return wrong("segment_checksum", `checksum ${hex(checksum)}`, `checksum ${hex(meta.checksum)}`);
   }
   let scanned;
   try {
-    scanned = await deep.scan(meta.path, meta.signal);
+    scanned = await deep.scan(file, meta.signal);
   } catch (thrown) {
     const error: OpenWitError = toOpenWitError(thrown);
     if (["cancelled", "overloaded", "unavailable", "deadline_exceeded"].includes(error.code)) throw error;
@@ -112,9 +122,14 @@ function compareFooter(meta: SegmentMeta, footer: ParquetFooter): Mismatch[] {
   ] as const;
   return [
     ...fields.flatMap((field) => differs(field, own[field], meta[field])),
+    ...differs("origin", originText(own), originText(meta)),
     ...differs("rows of the file", footer.rows, meta.rows),
     ...differs("rows of its row groups", groupRows, meta.rows),
   ];
+}
+
+function originText({ origin }: Pick<SegmentMeta, "origin">): string {
+  return origin === undefined ? "none" : `${origin.nodeId} ${origin.lsnFrom} to ${origin.lsnTo}`;
 }
 
 function comparePath(meta: SegmentMeta): Mismatch[] {

@@ -177,9 +177,10 @@ async function whyCovered(
   wal: WalCheck,
 ): Promise<string | undefined> {
   const footer = parseFooter((await readParquetFooter(disk, path)).keyValues);
-  const { id, tenant, signal, lsnFrom, lsnTo } = footer;
+  const { id, tenant, signal, lsnFrom, lsnTo, origin, replaces } = footer;
   const successor = [...state.segments.values()].find((segment) => segment.replaces.includes(id));
   if (successor !== undefined) return `its rows are in ${successor.path}`;
+  if (origin !== undefined && replaces.length === 0) return "it is of an import that did not end";
   const watermark = state.watermarks.get(streamKey(tenant, signal)) ?? 0;
   const isInWal = lsnFrom > watermark && lsnTo <= wal.lsnMax &&
     !wal.gaps.some((gap) => gap.lsnFrom <= lsnTo && lsnFrom < Math.max(gap.lsnEnd, gap.lsnFrom + 1));

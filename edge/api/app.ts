@@ -5,17 +5,31 @@
  *   POST /api/search      SQL, the original's form  GET /ready    would it answer now, and if not why
  *   GET  /api/v1/tail     records as they arrive    GET /metrics  Prometheus text
  *   GET  /api/v1/status   how the node is           POST /api/v1/admin/flush, /api/v1/admin/compact
+ *   GET  /api/v1/admin/export, POST /api/v1/admin/import   archives
  */
 import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { errorMappings, OpenWitError, toOpenWitError } from "../../core/error.ts";
 import type { Node } from "../server/node.ts";
+import { exportRoutes, importPath, importRoutes } from "./archive.ts";
 import { queryRoutes } from "./query.ts";
 import { statusOf } from "./status.ts";
 import { tailRoutes } from "./tail.ts";
 
+/** SQL is short; only an archive is not. */
+const bodyBytesMax = 4 * 1024 * 1024;
+
+function tooLong(): OpenWitError {
+  return new OpenWitError("too_large", `the body is larger than ${bodyBytesMax} bytes`);
+}
+
 export function apiApp(node: Node): Hono {
   const app = new Hono();
+  const isShort = bodyLimit({ maxSize: bodyBytesMax, onError: () => errorResponse(tooLong()) });
+  app.use((context, next) => context.req.path === importPath ? next() : isShort(context, next));
+  app.route("/", exportRoutes(node));
+  app.route("/", importRoutes(node));
   app.route("/", queryRoutes(node));
   app.route("/", tailRoutes(node));
   app.get("/health", (context) => context.json({ status: "ok", phase: node.phase }));

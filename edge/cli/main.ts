@@ -61,6 +61,14 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "have the running server merge its segments now",
     load: async () => (await import("./compact.ts")).compactCommand,
   },
+  export: {
+    summary: "write all data, or some of it, into a portable archive",
+    load: async () => (await import("./export.ts")).exportCommand,
+  },
+  import: {
+    summary: "check an archive of openwit export, and add what is in it",
+    load: async () => (await import("./import.ts")).importCommand,
+  },
   demo: {
     summary: "send believable telemetry of a web shop",
     load: async () => (await import("../demo/command.ts")).demoCommand,

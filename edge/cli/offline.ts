@@ -14,6 +14,7 @@ import { Metrics } from "../../core/metrics/metrics.ts";
 import { openStoreReadOnly } from "../../core/store/open.ts";
 import { defaultStoreOptions } from "../../core/store/store.ts";
 import { errorResponse } from "../api/app.ts";
+import { exportRoutes } from "../api/archive.ts";
 import { queryRoutes } from "../api/query.ts";
 import { NodeDisk } from "../disk/disk.ts";
 import { defaultEngineOptions, duckDBEngine } from "../duckdb/engine.ts";
@@ -29,6 +30,7 @@ const sqlBytesMax = 1024 * 1024;
 export async function openOffline(dataDir: string): Promise<Target> {
   const folder = resolve(dataDir);
   const scratch = await mkdtemp(join(tmpdir(), "openwit-"));
+  const scratchDisk = new NodeDisk(scratch);
   const remove = () => rm(scratch, { recursive: true, force: true });
   try {
     const metrics = new Metrics();
@@ -48,7 +50,7 @@ export async function openOffline(dataDir: string): Promise<Target> {
         metrics,
       },
       defaultStoreOptions,
-      { disk: new NodeDisk(scratch), path: scratch },
+      { disk: scratchDisk, path: scratch },
     );
     const engine = duckDBEngine({
       ...defaultEngineOptions,
@@ -58,6 +60,7 @@ export async function openOffline(dataDir: string): Promise<Target> {
     });
     const app = new Hono();
     app.onError((error) => errorResponse(toOpenWitError(error)));
+    app.route("/", exportRoutes({ store: () => store, scratch: { disk: scratchDisk, path: scratch } }));
     app.route(
       "/",
       queryRoutes({

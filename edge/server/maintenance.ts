@@ -26,6 +26,12 @@ export interface Maintenance {
   readonly janitor: Janitor;
   /** Merges what is due, and what need not wait, as soon as nothing else runs. @throws OpenWitError */
   compact(): Promise<CompactionReport>;
+  /** Runs work of another kind while no task runs, and tells of it as of one. @throws what it throws */
+  exclusively<Result>(
+    name: string,
+    work: () => Promise<Result>,
+    describe: (result: Result) => string,
+  ): Promise<Result>;
 }
 
 /** Share of the memory limit that the engine of a merge may take: docs/decisions/004-compaction.md. */
@@ -74,6 +80,15 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
         return describeCompaction(report);
       });
       return report!;
+    },
+    async exclusively<Result>(
+      name: string,
+      work: () => Promise<Result>,
+      describe: (result: Result) => string,
+    ) {
+      let result: Result | undefined;
+      await janitor.runOnce(name, async () => describe(result = await work()));
+      return result!;
     },
   };
 }

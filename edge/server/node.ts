@@ -36,6 +36,7 @@ import { otlpHttp } from "../otlp/http.ts";
 import type { ReceiverDeps, RequestOutcome } from "../otlp/receiver.ts";
 import { type WorkerEncoder, workerEncoder } from "../parquet/worker-encoder.ts";
 import { version } from "../version.ts";
+import { type ArchiveImporter, describeImport, importerOf } from "./importer.ts";
 import { type Maintenance, maintenanceOf } from "./maintenance.ts";
 import { memoryLimit } from "./memory.ts";
 import { publishEndpoints, withdrawEndpoints } from "./discovery.ts";
@@ -58,8 +59,11 @@ const requestTimeoutMs = 30_000;
 /** Time for one API request, a long query and its rows included: the most that Bun.serve allows. */
 const queryTimeoutMs = 255_000;
 
-/** SQL is short. */
-const apiBytesMax = 4 * 1024 * 1024;
+/** The app bounds what it takes; an archive has no bound but the disk's. */
+const apiBytesMax = Number.MAX_SAFE_INTEGER;
+
+/** Of the engine that checks an archive, beside that of the queries and that of the merges. */
+const importScanning = { threads: 1, memoryBytes: 128 * 1024 * 1024 };
 
 export interface Endpoints {
   readonly http: string;
@@ -87,6 +91,7 @@ export class Node implements QueryHost {
   #store: Store | undefined;
   #engine: SqlEngine | undefined;
   #maintenance: Maintenance | undefined;
+  #importer: ArchiveImporter | undefined;
   #listeners: Listener[] = [];
   #encoder: WorkerEncoder | undefined;
   #budget: DiskBudget | undefined;
@@ -133,6 +138,12 @@ export class Node implements QueryHost {
   maintenance(): Maintenance {
     this.store();
     return this.#maintenance!;
+  }
+
+  /** @throws OpenWitError `unavailable` while the node is not ready */
+  importer(): ArchiveImporter {
+    this.store();
+    return this.#importer!;
   }
 
   taskRuns(): readonly TaskRun[] {
@@ -224,6 +235,12 @@ export class Node implements QueryHost {
         tasks: [{ name: "retention", everyMs: retentionEveryMs, run: () => this.#budget!.run() }],
       });
       this.#maintenance.janitor.start();
+      this.#importer = importerOf(this.#store, {
+        dataDir: this.dataDir,
+        roomBytes: () => this.#budget!.spareBytes,
+        exclusively: (work) => this.#maintenance!.exclusively("import", work, describeImport),
+        scanning: importScanning,
+      });
       this.#memoryWatch = setInterval(() => this.memory.look(), 1_000);
       await publishEndpoints(this.dataDir, this.endpoints!).catch((error) => {
         // A full disk must not stop a start: commands then have to be told where the server listens.

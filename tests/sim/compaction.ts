@@ -74,7 +74,10 @@ export function simCompaction(store: Store, disk: Disk): SimCompaction {
 }
 
 /** The bodies of all rows of these segments. */
-export async function segmentBodies(segments: readonly SegmentMeta[], disk: Disk): Promise<string[]> {
+export async function segmentBodies(
+  segments: readonly Pick<SegmentMeta, "path">[],
+  disk: Disk,
+): Promise<string[]> {
   const bodies: string[] = [];
   for (const { path } of segments) {
     const table = tableFromIPC(readParquet(await readFile(disk, path)).intoIPCStream());

@@ -8,7 +8,6 @@
  */
 import { OpenWitError } from "../error.ts";
 import { type Signal, signals } from "../model/columns.ts";
-import { boundsOf } from "./cost.ts";
 import {
   allowedFunctions,
   allowedTableFunctions,
@@ -183,10 +182,7 @@ class Checker {
 
   #expression(node: SqlNode, scope: Scope): void {
     const kind = textOf(node.class);
-    if (kind === "FUNCTION" || kind === "WINDOW") {
-      checkFunction(node, allowedFunctions);
-      boundsOf(node);
-    }
+    if (kind === "FUNCTION" || kind === "WINDOW") checkFunction(node, allowedFunctions);
     if (kind === "PARAMETER") this.parameters.add(textOf(node.identifier));
     this.#listed(node, expressions, "expression", kind, scope);
   }

@@ -11,6 +11,7 @@ import { type Signal, signals } from "../model/columns.ts";
 import { intersection, pruneFiles, rangeOf, timeBounds, type TimeRange } from "./bounds.ts";
 import { checkStatement } from "./check.ts";
 import type { EngineResult, SqlEngine } from "./engine.ts";
+import { boundGrowth } from "./growth.ts";
 import { withLocation } from "./locate.ts";
 import { type Mention, mentionsOf } from "./mentions.ts";
 import type { ResultBatch, ResultColumn, ResultValue } from "./result.ts";
@@ -159,6 +160,7 @@ async function prepareStatement(engine: SqlEngine, request: QueryRequest, nowNs:
   const original = isShowTables(parsed) ? await engine.parse(showTablesSql) : parsed;
   const checked = checkStatement(original);
   const rewritten = rewriteStatement(original, nowNs, request.params);
+  boundGrowth(rewritten.tree);
   await nameColumns(engine, rewritten);
   const rowsMax = limitRows(rewritten.tree, request.limit);
   const sql = await engine.print(rewritten.tree);

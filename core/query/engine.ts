@@ -13,6 +13,11 @@ import type { SqlNode, SqlTree } from "./tree.ts";
 
 export interface SqlEngine {
   /**
+   * Waits for the tenant's turn to have a statement parsed; call what it resolves with when that is done.
+   * @throws OpenWitError `overloaded`, or the signal's reason
+   */
+  enter(tenant: string, signal: AbortSignal): Promise<() => void>;
+  /**
    * The tree of the statements in a text.
    * @throws OpenWitError `invalid_argument` with a position when it does not parse, or is not a SELECT.
    */

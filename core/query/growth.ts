@@ -6,7 +6,6 @@
  * stored texts) is bounded while the statement runs: by time-out, memory limit, spill and the watch of resident memory.
  */
 import { columnsOf, type ColumnType, type Signal, signals } from "../model/columns.ts";
-import { tableNames } from "./check.ts";
 import {
   callExtent,
   elementBytes,
@@ -18,6 +17,7 @@ import {
   refused,
   textExtent,
 } from "./extent.ts";
+import { parseMentionName } from "./mentions.ts";
 import {
   columnNames,
   isNode,
@@ -35,8 +35,8 @@ export const growthLimits = {
   nodes: 20_000,
   /** Columns of one query. */
   columns: 2_000,
-  /** Tables that are read. */
-  tables: 100,
+  /** Tables that are read; a query without one counts as one. */
+  tables: 256,
   /** Calls of a lambda's body a row. */
   calls: 65_536,
   /** Rows of a sample, which is kept in memory. */
@@ -176,7 +176,7 @@ class Growth {
     for (const [name, value] of Object.entries(node)) {
       if (!["select_list", "from_table", "cte_map"].includes(name)) this.#inside(value, inner);
     }
-    const tables = sumOf(from, ({ tables }) => tables) + this.#read;
+    const tables = Math.max(1, sumOf(from, ({ tables }) => tables)) + this.#read;
     this.#read = outerRead;
     return this.#bounded({ width, tables, columns, others }, node);
   }
@@ -241,7 +241,8 @@ class Growth {
     const name = textOf(node.table_name).toLowerCase();
     const cte = textOf(node.schema_name) === "" ? scope.ctes.get(name) : undefined;
     if (cte !== undefined) return cte;
-    return Object.hasOwn(tableNames, name) ? stored[tableNames[name]] : unknownTable;
+    const signal = parseMentionName(name);
+    return signal === undefined ? systemTable : stored[signal];
   }
 
   /** Looks at the expressions in a value, for their own sake. */
@@ -419,7 +420,7 @@ const hint = "docs/query.md says how far a statement may grow";
 const growthProbe = 2;
 
 const nothing: Relation = { width: 0, tables: 0, columns: new Map() };
-const unknownTable: Relation = { width: 40, tables: 1, columns: new Map(), others: textExtent };
+const systemTable: Relation = { width: 40, tables: 1, columns: new Map(), others: textExtent };
 
 function constantBytes(node: SqlNode): number {
   const value = isNode(node.value) ? node.value.value : undefined;

@@ -14,7 +14,7 @@ import type { EngineResult, SqlEngine } from "./engine.ts";
 import { boundGrowth } from "./growth.ts";
 import { withLocation } from "./locate.ts";
 import { type Mention, mentionsOf } from "./mentions.ts";
-import type { ResultBatch, ResultColumn, ResultValue } from "./result.ts";
+import { type ResultBatch, type ResultColumn, valueBytes } from "./result.ts";
 import { type Parameters, rewriteStatement, type Rewritten } from "./rewrite.ts";
 import type { QuerySources } from "./sources.ts";
 import { type SystemTable, type SystemTableName, systemTableNames } from "../system/tables.ts";
@@ -112,7 +112,8 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
   };
 
   try {
-    const prepared = await prepareStatement(engine, request, clock.nowNs());
+    const leave = await engine.enter(request.tenant, abort.signal);
+    const prepared = await prepareStatement(engine, request, clock.nowNs()).finally(leave);
     abort.signal.throwIfAborted();
     const sources = pinned = request.sources(prepared.signals);
     const stats: QueryStats = { rows: 0, elapsedMs: 0, filesConsidered: 0, filesPruned: 0, memtableRows: 0 };
@@ -277,12 +278,6 @@ async function* limited(
     stats.elapsedMs = elapsedMs();
     await close();
   }
-}
-
-function valueBytes(value: ResultValue): number {
-  if (typeof value === "string") return value.length;
-  if (value instanceof Uint8Array) return value.length;
-  return Array.isArray(value) ? value.reduce((sum: number, each) => sum + valueBytes(each), 16) : 8;
 }
 
 function timedOut(timeoutMs: number): OpenWitError {

@@ -51,3 +51,10 @@ export interface ResultBatch {
   readonly rows: number;
   readonly columns: readonly (readonly ResultValue[])[];
 }
+
+/** About how many bytes a value takes in memory. */
+export function valueBytes(value: ResultValue): number {
+  if (typeof value === "string") return value.length;
+  if (value instanceof Uint8Array) return value.length;
+  return Array.isArray(value) ? value.reduce((sum: number, each) => sum + valueBytes(each), 16) : 8;
+}

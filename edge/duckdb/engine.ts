@@ -26,9 +26,10 @@ import { readTree, type SqlNode, type SqlTree, textOf, writeTree } from "../../c
 import { fromDuckDB, isFatal } from "./error.ts";
 import { type DuckDB, loadDuckDB } from "./load.ts";
 import { type MemtableFunctions, type MemtablePin, registerMemtable } from "./memtable.ts";
-import { columnReader, readBatch } from "./result.ts";
+import { ChunkReader, columnReader } from "./result.ts";
 import { createSystemTable } from "./system.ts";
 import { openSlots, type Slots, statementsAtOnce } from "./slots.ts";
+import { MemoryWatch, type WatchEnv } from "./watch.ts";
 import { viewSql } from "./view.ts";
 
 export interface DuckDBEngineOptions {
@@ -48,6 +49,8 @@ export interface DuckDBEngineOptions {
   /** Statements that may wait before one is refused as `overloaded`, of all tenants and of one. */
   readonly waitingMax: number;
   readonly tenantWaitingMax: number;
+  /** Resident memory of the process over which statements are ended. */
+  readonly residentBytesMax: number;
 }
 
 export const defaultEngineOptions = {
@@ -57,11 +60,14 @@ export const defaultEngineOptions = {
   concurrency: statementsAtOnce(process.env.UV_THREADPOOL_SIZE, availableParallelism()),
   waitingMax: 64,
   tenantWaitingMax: 32,
+  residentBytesMax: Infinity,
 } as const;
 
 /** An engine that loads DuckDB when it is first used. */
 export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
   const slots = openSlots({ ...options, count: options.concurrency });
+  const preparing = openSlots({ ...options, count: preparingMax });
+  const watch = new MemoryWatch(watchEnv, options.residentBytesMax);
   const running = new Set<EngineResult>();
   const starting = new Set<Promise<unknown>>();
   let opened: Promise<Opened> | undefined;
@@ -83,12 +89,17 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
       return slots.stats;
     },
 
+    enter: (tenant, signal) => preparing.take(tenant, signal),
+
     async parse(sql) {
       const { parser } = await use();
       const reader = await parser.runAndReadAll(
         "SELECT json_serialize_sql($1::VARCHAR, skip_default := false, skip_empty := false, skip_null := false)",
         [sql],
-      );
+      ).catch((error) => {
+        forgetIfFatal(error);
+        throw fromDuckDB(error);
+      });
       const tree = readTree(String(reader.getRows()[0][0]));
       if (tree.error === true) throw parseError(tree, sql);
       return tree as SqlTree;
@@ -118,7 +129,7 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
       const signal = AbortSignal.any([request.signal, closing.signal]);
       const slot = await slots.take(request.tenant, signal);
       const begun = use().then((engine) =>
-        start(engine, options.dataDir, { ...request, signal }, slots, forgetIfFatal)
+        start(engine, options.dataDir, { ...request, signal }, { slots, watch, onError: forgetIfFatal })
       );
       starting.add(begun);
       try {
@@ -188,15 +199,34 @@ async function open(options: DuckDBEngineOptions): Promise<Opened> {
   return { duckdb, instance, parser, memtable: registerMemtable(duckdb, parser) };
 }
 
+/** What bounds a statement from outside. */
+interface Guards {
+  readonly slots: Slots;
+  readonly watch: MemoryWatch;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Statements that are parsed and checked at once: they share one connection, and each holds a thread that waits. */
+const preparingMax = 2;
+
+const watchEnv: WatchEnv = {
+  residentBytes: () => process.memoryUsage.rss(),
+  monotonicMs: () => performance.now(),
+};
+
 /** Runs the statement up to where rows can be fetched. */
 async function start(
   engine: Opened,
   dataDir: string,
   request: EngineRequest,
-  slots: Slots,
-  onError: (error: unknown) => void,
+  { slots, watch, onError }: Guards,
 ): Promise<EngineResult> {
-  const { signal } = request;
+  const overgrown = new AbortController();
+  const signal = AbortSignal.any([request.signal, overgrown.signal]);
+  const watched = {
+    startedMs: watchEnv.monotonicMs(),
+    stop: (reason: OpenWitError) => overgrown.abort(reason),
+  };
   signal.throwIfAborted();
   const connection = await engine.instance.connect();
   const pins: MemtablePin[] = [];
@@ -213,6 +243,7 @@ async function start(
       timer = setInterval(interrupt, interruptEveryMs);
     };
     signal.addEventListener("abort", onAbort, { once: true });
+    const leave = watch.enter(watched);
     const running = run();
     work = running.catch(() => {}); // for `close`, which only waits; the caller gets the error
     try {
@@ -221,6 +252,7 @@ async function start(
       onError(error);
       throw signal.aborted ? signal.reason : fromDuckDB(error);
     } finally {
+      leave();
       clearInterval(timer);
       signal.removeEventListener("abort", onAbort);
     }
@@ -251,18 +283,24 @@ async function start(
     }));
     const rows = await execute(connection, prepared, request, step);
     let fetched = 0;
+    let pending: ChunkReader | undefined;
     return {
       columns,
       async next(): Promise<ResultBatch | undefined> {
         if (isClosed) {
           throw new OpenWitError("cancelled", "the statement was closed while its rows were read");
         }
+        signal.throwIfAborted();
+        const rest = pending?.next();
+        if (rest !== undefined) return rest;
+        pending = undefined;
         const slot = await slots.take(request.tenant, signal, true);
         try {
           const chunk = await step(() => rows.result.fetchChunk());
           if (chunk !== null && chunk.rowCount > 0) {
             fetched += chunk.rowCount;
-            return readBatch(chunk, readers);
+            pending = new ChunkReader(chunk, readers);
+            return pending.next();
           }
         } finally {
           slot();

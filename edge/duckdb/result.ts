@@ -2,7 +2,7 @@
  * DuckDB's result chunks as the exact values of core/query/result.ts.
  */
 import type { DuckDBDataChunk, DuckDBType, DuckDBValue, DuckDBVector } from "@duckdb/node-api";
-import type { ResultBatch, ResultType, ResultValue } from "../../core/query/result.ts";
+import { type ResultBatch, type ResultType, type ResultValue, valueBytes } from "../../core/query/result.ts";
 import type { DuckDB } from "./load.ts";
 
 /** How to read the values of one column. */
@@ -11,19 +11,48 @@ export interface ColumnReader {
   read(value: DuckDBValue): ResultValue;
 }
 
-export function readBatch(chunk: DuckDBDataChunk, readers: readonly ColumnReader[]): ResultBatch {
-  const rows = chunk.rowCount;
-  const columns = readers.map((reader, column) => {
-    const vector: DuckDBVector = chunk.getColumnVector(column);
-    const values = new Array<ResultValue>(rows);
-    for (let row = 0; row < rows; row++) {
-      const value = vector.getItem(row);
-      values[row] = value === null ? null : reader.read(value);
+/**
+ * Reads a chunk in batches of about `batchBytes`: a chunk of 2,048 long texts, which may be one text that stands in
+ * each row, would take gigabytes as values.
+ */
+export class ChunkReader {
+  readonly #rows: number;
+  readonly #vectors: readonly DuckDBVector[];
+  #next = 0;
+  #rowBytes = batchBytes; // of the last batch, on average; none is known yet, so begin with one row
+
+  constructor(chunk: DuckDBDataChunk, readonly readers: readonly ColumnReader[]) {
+    this.#rows = chunk.rowCount;
+    this.#vectors = readers.map((_, column) => chunk.getColumnVector(column));
+  }
+
+  /** The next rows; `undefined` when there are no more. */
+  next(): ResultBatch | undefined {
+    if (this.#next === this.#rows) return undefined;
+    const columns = this.readers.map((): ResultValue[] => []);
+    let rows = 0, bytes = 0;
+    while (this.#next < this.#rows && bytes < batchBytes) {
+      const more = Math.min(
+        this.#rows - this.#next,
+        Math.max(1, Math.min(rows * 8 || this.#rows, Math.floor((batchBytes - bytes) / this.#rowBytes))),
+      );
+      for (const [column, vector] of this.#vectors.entries()) {
+        for (let row = this.#next; row < this.#next + more; row++) {
+          const item = vector.getItem(row);
+          const value = item === null ? null : this.readers[column].read(item);
+          columns[column].push(value);
+          bytes += valueBytes(value);
+        }
+      }
+      rows += more;
+      this.#next += more;
+      this.#rowBytes = Math.max(1, bytes / rows);
     }
-    return values;
-  });
-  return { rows, columns };
+    return { rows, columns };
+  }
 }
+
+const batchBytes = 1024 * 1024;
 
 // deno-lint-ignore no-explicit-any -- values and types of the binding are a union that is told apart by typeId
 type Any = any;

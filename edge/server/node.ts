@@ -217,6 +217,7 @@ export class Node implements QueryHost {
         memoryBytes: this.#engineBytesMax(),
         spillBytes: this.config.spillBytesMax,
         concurrency: Math.min(this.config.searchConcurrency, defaultEngineOptions.concurrency),
+        residentBytesMax: this.memoryBytesMax,
         waitingMax: this.config.searchQueueMax,
         tenantWaitingMax: this.config.searchTenantQueueMax,
       });

@@ -1,0 +1,41 @@
+import { expect, test } from "bun:test";
+import type { OpenWitError } from "../../core/error.ts";
+import { MemoryWatch } from "./watch.ts";
+
+function newWatch() {
+  const env = { bytes: 0, nowMs: 0, residentBytes: () => env.bytes, monotonicMs: () => env.nowMs };
+  const watch = new MemoryWatch(env, 100);
+  const reasons: Record<string, OpenWitError> = {};
+  const run = (name: string) =>
+    watch.enter({ startedMs: env.nowMs, stop: (reason) => void (reasons[name] = reason) });
+  const at = (nowMs: number, bytes: number) => {
+    env.nowMs = nowMs;
+    env.bytes = bytes;
+    watch.look();
+    return Object.keys(reasons).join(" ");
+  };
+  return { run, at, reasons };
+}
+
+test("over the ceiling the statement that has run longest ends, retryable, and no other before it has ended", () => {
+  const { run, at, reasons } = newWatch();
+  const endFirst = run("first");
+  expect(at(60, 99)).toBe("");
+  const endSecond = run("second");
+  expect(at(200, 150)).toBe("first");
+  expect(reasons.first).toMatchObject({ code: "overloaded", retryable: true });
+  expect(at(300, 150)).toBe("first");
+  endFirst();
+  expect(at(350, 150)).toBe("first"); // its memory is being given back
+  expect(at(450, 99)).toBe("first");
+  expect(at(460, 150)).toBe("first second");
+  endSecond();
+});
+
+test("a statement that has only begun is left alone", () => {
+  const { run, at } = newWatch();
+  const end = run("short");
+  expect(at(40, 500)).toBe("");
+  end();
+  expect(at(90, 500)).toBe("");
+});

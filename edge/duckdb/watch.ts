@@ -1,0 +1,80 @@
+/**
+ * Ends statements before the process grows beyond its ceiling.
+ *
+ * The engine counts sorted, joined and grouped rows against its memory limit, but neither the states of some
+ * aggregates (a median of 10^9 rows took 2 GB) nor the values within a vector. Both grow over many vectors, between
+ * which a statement can be interrupted: so resident memory is looked at while statements run, and over the ceiling
+ * the one that has run longest ends, for growing takes time and a short one is hardly the cause.
+ */
+import { OpenWitError } from "../../core/error.ts";
+
+export interface WatchEnv {
+  /** Resident memory of the process now. */
+  residentBytes(): number;
+  monotonicMs(): number;
+}
+
+/** A statement while the engine works for it. */
+export interface Watched {
+  readonly startedMs: number;
+  /** Interrupts it; the reason becomes its error. */
+  stop(reason: OpenWitError): void;
+}
+
+export class MemoryWatch {
+  readonly #running = new Set<Watched>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #stopped: Watched | undefined;
+  #restUntilMs = -Infinity;
+
+  constructor(readonly env: WatchEnv, readonly bytesMax: number) {}
+
+  /** Watches a statement until what it returns is called. */
+  enter(statement: Watched): () => void {
+    this.#running.add(statement);
+    this.#timer ??= setInterval(() => this.look(), lookEveryMs);
+    return () => {
+      this.#running.delete(statement);
+      if (this.#stopped === statement) {
+        this.#stopped = undefined;
+        this.#restUntilMs = this.env.monotonicMs() + restMs;
+      }
+      if (this.#running.size > 0) return;
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    };
+  }
+
+  look(): void {
+    const nowMs = this.env.monotonicMs();
+    if (this.#stopped !== undefined || nowMs < this.#restUntilMs) return;
+    const bytes = this.env.residentBytes();
+    if (bytes < this.bytesMax) return;
+    let longest: Watched | undefined;
+    for (const each of this.#running) {
+      if (nowMs - each.startedMs < runMsMin) continue;
+      if (longest === undefined || each.startedMs < longest.startedMs) longest = each;
+    }
+    if (longest === undefined) return;
+    this.#stopped = longest;
+    const mebibytes = (count: number) => `${Math.round(count / 1024 / 1024)} MiB`;
+    longest.stop(
+      new OpenWitError(
+        "overloaded",
+        `memory is used up: the process has ${mebibytes(bytes)} of ${mebibytes(this.bytesMax)}, and this ` +
+          "statement ran longest",
+        {
+          hint: "narrow the time range or aggregate less; memory.limit sets the ceiling",
+          retryAfterMs: 1_000,
+        },
+      ),
+    );
+  }
+}
+
+/** Statements were seen to grow by 1 GB a second; a look takes some 20 µs. */
+const lookEveryMs = 10;
+/** After one has ended, its memory takes a moment to be given back. */
+const restMs = 100;
+/** What ran shorter has not grown by much. */
+const runMsMin = 50;

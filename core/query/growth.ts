@@ -5,7 +5,6 @@
  * Looked at is the tree with the parameters' values in it. What it cannot tell (how many rows there are, how long the
  * stored texts) is bounded while the statement runs: by time-out, memory limit, spill and the watch of resident memory.
  */
-import { columnsOf, type ColumnType, type Signal, signals } from "../model/columns.ts";
 import {
   callExtent,
   elementBytes,
@@ -17,7 +16,20 @@ import {
   refused,
   textExtent,
 } from "./extent.ts";
-import { parseMentionName } from "./mentions.ts";
+import {
+  larger,
+  lookUp,
+  merged,
+  nothing,
+  type Relation,
+  renamed,
+  repeated,
+  scaled,
+  type Scope,
+  sumOf,
+  tableRelation,
+  widest,
+} from "./relation.ts";
 import {
   columnNames,
   isNode,
@@ -37,6 +49,8 @@ export const growthLimits = {
   columns: 2_000,
   /** Tables that are read; a query without one counts as one. */
   tables: 256,
+  /** Subqueries within subqueries of expressions: each level doubles the time that the engine plans. */
+  depth: 10,
   /** Calls of a lambda's body a row. */
   calls: 65_536,
   /** Rows of a sample, which is kept in memory. */
@@ -47,25 +61,6 @@ export const growthLimits = {
 export function boundGrowth(tree: SqlTree): void {
   const growth = new Growth();
   for (const statement of tree.statements) growth.statement(statement, { relations: [], ctes: new Map() });
-}
-
-/** What a query or a table gives. */
-interface Relation {
-  readonly width: number;
-  readonly tables: number;
-  /** By lower-case name; the greatest where one comes again. */
-  readonly columns: ReadonlyMap<string, Extent>;
-  /** Of a column that `columns` does not name; absent when it names all. */
-  readonly others?: Extent;
-}
-
-/** What an expression or a query sees. */
-interface Scope {
-  readonly relations: readonly Relation[];
-  readonly ctes: ReadonlyMap<string, Relation>;
-  readonly outer?: Scope;
-  /** How often a row this is computed: within lambdas more than once. */
-  readonly calls?: number;
 }
 
 class Growth {
@@ -79,7 +74,7 @@ class Growth {
 
   query(node: SqlNode, outer: Scope): Relation {
     const ctes = this.#withQueries(node, outer);
-    const scope: Scope = { relations: [], ctes, outer };
+    const scope: Scope = { relations: [], ctes, outer, depth: outer.depth };
     switch (node.type) {
       case "SET_OPERATION_NODE":
         return this.#united([node.left, node.right].map((each) => this.#side(each, scope)), node);
@@ -108,12 +103,8 @@ class Growth {
   #recursive(node: SqlNode, scope: Scope): Relation {
     const first = renamed(this.#side(node.left, scope), node.aliases);
     const name = textOf(node.cte_name).toLowerCase();
-    const stepOf = (own: Relation): Relation => {
-      const nodes = this.#nodes;
-      const step = this.#side(node.right, { ...scope, ctes: new Map(scope.ctes).set(name, own) });
-      if (own !== first) this.#nodes = nodes; // looked at before
-      return step;
-    };
+    const stepOf = (own: Relation): Relation =>
+      this.#side(node.right, { ...scope, ctes: new Map(scope.ctes).set(name, own) });
     const step = stepOf(first);
     const grown = stepOf(scaled(first, growthProbe));
     const names = [...first.columns.keys()];
@@ -241,8 +232,7 @@ class Growth {
     const name = textOf(node.table_name).toLowerCase();
     const cte = textOf(node.schema_name) === "" ? scope.ctes.get(name) : undefined;
     if (cte !== undefined) return cte;
-    const signal = parseMentionName(name);
-    return signal === undefined ? systemTable : stored[signal];
+    return tableRelation(name);
   }
 
   /** Looks at the expressions in a value, for their own sake. */
@@ -373,7 +363,15 @@ class Growth {
 
   #subquery(node: SqlNode, scope: Scope): Extent {
     this.#inside(node.child, scope);
-    const query: Scope = { relations: [], ctes: scope.ctes, outer: scope };
+    const depth = (scope.depth ?? 0) + 1;
+    if (depth > growthLimits.depth) {
+      throw refused(
+        node,
+        `subqueries are nested deeper than ${growthLimits.depth} levels`,
+        "join, or use WITH",
+      );
+    }
+    const query: Scope = { relations: [], ctes: scope.ctes, outer: scope, depth };
     const relation = isNode(node.subquery) ? this.statement(node.subquery, query) : nothing;
     this.#read += relation.tables;
     if (node.subquery_type !== "SCALAR") return numberExtent;
@@ -419,116 +417,14 @@ const hint = "docs/query.md says how far a statement may grow";
 /** How much longer values are taken to be, to see by how much they make others longer. */
 const growthProbe = 2;
 
-const nothing: Relation = { width: 0, tables: 0, columns: new Map() };
-const systemTable: Relation = { width: 40, tables: 1, columns: new Map(), others: textExtent };
-
 function constantBytes(node: SqlNode): number {
   const value = isNode(node.value) ? node.value.value : undefined;
   if (typeof value === "string") return value.length;
   return typeof value === "object" && value !== null ? writeTree({ value }).length : numberExtent.bytes;
 }
 
-/** The tables, as their columns are stored. */
-const stored = Object.fromEntries(signals.map((signal): [Signal, Relation] => [signal, {
-  width: columnsOf[signal].length,
-  tables: 1,
-  columns: new Map(columnsOf[signal].map(({ name, type }) => [name, storedExtent(type)])),
-}])) as Readonly<Record<Signal, Relation>>;
-
-function storedExtent(type: ColumnType): Extent {
-  switch (type.kind) {
-    case "utf8":
-    case "dictionary":
-      return textExtent;
-    case "map":
-      return { ...textExtent, types: 3 };
-    case "list":
-      return { ...textExtent, types: 1 + storedExtent(type.element).types };
-    case "struct":
-      return {
-        ...textExtent,
-        types: type.fields.reduce((sum, each) => sum + storedExtent(each.type).types, 1),
-      };
-    default:
-      return numberExtent;
-  }
-}
-
 const fixedTypes =
   /^(BOOLEAN|U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL|DATE|TIME.*|INTERVAL|UUID)$/;
-
-function larger(left: Extent, right: Extent | undefined): Extent;
-function larger(left: Extent | undefined, right: Extent | undefined): Extent;
-function larger(left: Extent | undefined, right: Extent | undefined): Extent | undefined;
-function larger(left: Extent | undefined, right: Extent | undefined): Extent | undefined {
-  if (left === undefined || right === undefined) return left ?? right;
-  const gathered = gatheredOf([left, right]);
-  return {
-    bytes: Math.max(left.bytes, right.bytes),
-    types: Math.max(left.types, right.types),
-    ...(gathered === undefined ? {} : { gathered }),
-  };
-}
-
-function widest(relation: Relation): Extent {
-  return [...relation.columns.values()].reduce(larger, relation.others ?? numberExtent);
-}
-
-function repeated(relation: Relation): Relation {
-  const again = (extent: Extent): Extent => extent.gathered ? { ...extent, gathered: "repeated" } : extent;
-  return {
-    ...relation,
-    columns: new Map([...relation.columns].map(([name, extent]) => [name, again(extent)])),
-    ...(relation.others === undefined ? {} : { others: again(relation.others) }),
-  };
-}
-
-function scaled(relation: Relation, by: number): Relation {
-  const more = (extent: Extent): Extent => ({ ...extent, bytes: extent.bytes * by });
-  return {
-    ...relation,
-    columns: new Map([...relation.columns].map(([name, extent]) => [name, more(extent)])),
-    ...(relation.others === undefined ? {} : { others: more(relation.others) }),
-  };
-}
-
-function merged(relations: readonly Relation[]): Relation {
-  const columns = new Map<string, Extent>();
-  for (const relation of relations) {
-    for (const [name, extent] of relation.columns) columns.set(name, larger(columns.get(name), extent));
-  }
-  const others = relations.reduce<Extent | undefined>((sum, each) => larger(sum, each.others), undefined);
-  return {
-    width: sumOf(relations, ({ width }) => width),
-    tables: sumOf(relations, ({ tables }) => tables),
-    columns,
-    ...(others === undefined ? {} : { others }),
-  };
-}
-
-/** The same columns by other names, in their order; the old ones may hide behind them. */
-function renamed(relation: Relation, aliases: SqlValue | undefined): Relation {
-  const names = Array.isArray(aliases) ? aliases.map((each) => String(each).toLowerCase()) : [];
-  if (names.length === 0) return relation;
-  const values = [...relation.columns.values()];
-  const all = widest(relation);
-  const columns = new Map(names.map((name, at) => [name, values.length === 0 ? all : values[at] ?? all]));
-  for (const [name, extent] of relation.columns) if (!columns.has(name)) columns.set(name, extent);
-  return { ...relation, columns };
-}
-
-function lookUp(names: readonly string[], scope: Scope): Extent {
-  const wanted = names.map((name) => name.toLowerCase());
-  for (let at: Scope | undefined = scope; at !== undefined; at = at.outer) {
-    let found: Extent | undefined;
-    for (const relation of at.relations) {
-      for (const name of wanted) found = larger(found, relation.columns.get(name));
-    }
-    for (const relation of found === undefined ? at.relations : []) found = larger(found, relation.others);
-    if (found !== undefined) return found;
-  }
-  return textExtent;
-}
 
 function nameOf(item: SqlNode, at: number): string {
   const alias = textOf(item.alias);
@@ -553,8 +449,4 @@ function pivotWidth(node: SqlNode): number {
   if (pivots.length === 0) return 0;
   const product = pivots.reduce((sum, each) => sum * Math.max(1, nodesIn(each.entries).length), 1);
   return product * Math.max(1, nodesIn(node.aggregates).length);
-}
-
-function sumOf<Item>(items: readonly Item[], of: (item: Item) => number): number {
-  return items.reduce((sum, item) => sum + of(item), 0);
 }

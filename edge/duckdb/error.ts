@@ -75,7 +75,7 @@ function hintIn(message: string): string | undefined {
 
 /** Its advice is to change settings, which no statement can. */
 function withoutAdvice(message: string): string {
-  return message.replace(/\n+Possible solutions:[^]*$/, "");
+  return message.replace(/\n+(Possible solutions:|This limit was set by)[^]*$|\.? Use "SET [^]*$/, "");
 }
 
 function withoutHint(message: string): string {

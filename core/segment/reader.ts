@@ -39,6 +39,8 @@ export interface ParquetColumnChunk {
   readonly codec: string;
   readonly bytes: number;
   readonly compressedBytes: number;
+  /** Where its pages begin in the file, a page of dictionary values first where it has one. */
+  readonly offset: number;
   readonly nullCount: number | undefined;
   /** PLAIN encoding of the least and largest value, where the writer kept them. */
   readonly min: Uint8Array | undefined;
@@ -149,6 +151,7 @@ function columnChunkOf(chunk: ThriftStruct): ParquetColumnChunk {
     codec: codecs[integerOf(metadata, 4)] ?? "unknown",
     bytes: integerOf(metadata, 6),
     compressedBytes: integerOf(metadata, 7),
+    offset: Math.min(integerOf(metadata, 9), integerOf(metadata, 11, Infinity) || Infinity),
     nullCount: statistics?.fields.has(3) ? integerOf(statistics, 3) : undefined,
     min: statistics && binaryOf(statistics, 6),
     max: statistics && binaryOf(statistics, 5),

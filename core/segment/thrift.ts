@@ -25,6 +25,13 @@ export function readThriftStruct(bytes: Uint8Array): ThriftStruct {
   return new ThriftReader(bytes).struct(0);
 }
 
+/** The same for one that begins at `from`, and where it ends. @throws OpenWitError `malformed` */
+export function readThriftStructAt(bytes: Uint8Array, from: number): { struct: ThriftStruct; end: number } {
+  const reader = new ThriftReader(bytes, from);
+  const struct = reader.struct(0);
+  return { struct, end: reader.at };
+}
+
 /** Parquet nests a dozen deep at most. */
 const depthMax = 32;
 
@@ -35,10 +42,16 @@ const typeTrue = 1, typeFalse = 2, typeByte = 3, typeI16 = 4, typeI32 = 5, typeI
 const typeBinary = 8, typeList = 9, typeSet = 10, typeMap = 11, typeStruct = 12, typeUuid = 13;
 
 class ThriftReader {
-  #at = 0;
+  #at: number;
   #values = 0;
 
-  constructor(readonly bytes: Uint8Array) {}
+  constructor(readonly bytes: Uint8Array, from = 0) {
+    this.#at = from;
+  }
+
+  get at(): number {
+    return this.#at;
+  }
 
   struct(depth: number): ThriftStruct {
     if (depth > depthMax) throw this.#malformed(`structs nest more than ${depthMax} deep`);

@@ -125,7 +125,7 @@ test.each(signals)(
           duckdb,
           `SELECT unnest(map_keys(attributes)) AS v FROM read_parquet('${join(folder, path)}')`,
         );
-        expect(keys).toEqual(expected);
+        expect(keys as unknown[]).toEqual(expected);
       }
     } finally {
       duckdb.close();

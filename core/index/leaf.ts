@@ -1,0 +1,119 @@
+/** One leaf column of one row group, ready to be walked by rows: what its pages held, joined. */
+import type { ParquetColumnChunk } from "../segment/reader.ts";
+import {
+  type LeafLevels,
+  type LeafPage,
+  readTextLeaf,
+  readWordPages,
+  type Texts,
+} from "../parquet/read/column.ts";
+import { malformedPage } from "../parquet/read/page.ts";
+
+export interface TextLeaf {
+  readonly texts: Texts;
+  /**
+   * For each place its text, -1 where it has none; absent when place i has text i. A text may stand in many places:
+   * `isShared` says that they are values of a dictionary.
+   */
+  readonly textOf: Int32Array | undefined;
+  readonly isShared: boolean;
+  /** Entries of row i are the places [rowStarts[i], rowStarts[i + 1]); absent when row i is place i. */
+  readonly rowStarts: Int32Array | undefined;
+}
+
+/** Whole numbers of 32 or 64 bits by row, NULLs as 0; one or two words each, low word first. */
+export type NumberLeaf = Int32Array;
+
+/**
+ * @param entryLevel definition level from which on a place of a repeated leaf is an entry, and not an empty list
+ * @throws OpenWitError `malformed`, `unsupported`
+ */
+export function readTexts(
+  bytes: Uint8Array,
+  chunk: ParquetColumnChunk,
+  levels: LeafLevels,
+  rows: number,
+  entryLevel = 0,
+): TextLeaf {
+  const { dictionary, pages } = readTextLeaf(bytes, chunk, levels);
+  const all = [...pages];
+  const isShared = dictionary !== undefined && all.every(({ codes }) => codes !== undefined);
+  const texts = isShared
+    ? dictionary
+    : all.length === 1 && all[0].texts
+    ? all[0].texts
+    : joined(all, dictionary);
+  const places = all.reduce((sum, page) => sum + page.places, 0);
+  if (levels.maxRepetition === 0 && places !== rows) throw malformedPage(`${places} places of ${rows} rows`);
+  const isPlain = !isShared && all.every(({ places, count }) => places === count);
+  const textOf = isPlain ? undefined : new Int32Array(places);
+  const rowStarts = levels.maxRepetition === 0 ? undefined : new Int32Array(rows + 1);
+  let place = 0, value = 0, row = 0, entries = 0;
+  for (const page of all) {
+    let own = 0;
+    for (let at = 0; at < page.places; at++, place++) {
+      const isThere = page.definition === undefined || page.definition[at] === levels.maxDefinition;
+      if (textOf !== undefined) textOf[entries] = !isThere ? -1 : isShared ? page.codes![own] : value;
+      if (isThere) {
+        own++;
+        value++;
+      }
+      if (rowStarts === undefined) {
+        entries++;
+        continue;
+      }
+      if (page.repetition![at] === 0) {
+        if (row >= rows) throw malformedPage(`more than ${rows} rows`);
+        rowStarts[row++] = entries;
+      }
+      if (page.definition === undefined || page.definition[at] >= entryLevel) entries++;
+    }
+  }
+  if (rowStarts !== undefined) {
+    if (row !== rows) throw malformedPage(`${row} of ${rows} rows`);
+    rowStarts[rows] = entries;
+  }
+  return { texts, textOf, isShared, rowStarts };
+}
+
+/** @throws OpenWitError `malformed`, `unsupported` */
+export function readNumbers(
+  bytes: Uint8Array,
+  chunk: ParquetColumnChunk,
+  levels: LeafLevels,
+  rows: number,
+  width: 1 | 2,
+): NumberLeaf {
+  const numbers = new Int32Array(rows * width);
+  let row = 0;
+  for (const { places, definition, words } of readWordPages(bytes, chunk, levels, width)) {
+    for (let at = 0, value = 0; at < places; at++, row++) {
+      if (row >= rows) throw malformedPage(`more than ${rows} rows`);
+      if (definition !== undefined && definition[at] !== levels.maxDefinition) continue;
+      numbers[row * width] = words![value * width];
+      if (width === 2) numbers[row * 2 + 1] = words![value * 2 + 1];
+      value++;
+    }
+  }
+  if (row !== rows) throw malformedPage(`${row} of ${rows} rows`);
+  return numbers;
+}
+
+/** The texts of several pages as one, those of a dictionary written out. */
+function joined(pages: readonly LeafPage[], dictionary: Texts | undefined): Texts {
+  const count = pages.reduce((sum, page) => sum + page.count, 0);
+  const offsets = new Int32Array(count + 1);
+  const parts: Uint8Array[] = [];
+  let value = 0, length = 0;
+  for (const { codes, texts, count } of pages) {
+    const from = texts ?? dictionary;
+    if (from === undefined) throw malformedPage("codes without a dictionary");
+    for (let at = 0; at < count; at++) {
+      const text = codes === undefined ? at : codes[at];
+      const part = from.bytes.subarray(from.offsets[text], from.offsets[text + 1]);
+      parts.push(part);
+      offsets[++value] = length += part.length;
+    }
+  }
+  return { count, offsets, bytes: Buffer.concat(parts) };
+}

@@ -1,0 +1,82 @@
+import { expect, test } from "bun:test";
+import { randomBelow, seededRandom } from "../env/random.ts";
+import { OpenWitError } from "../error.ts";
+import { BlockSet } from "./blocks.ts";
+import { checkBucket, encodePostings, findInBucket, placeOf, type Postings } from "./postings.ts";
+
+const keyMax = 2 ** 40;
+
+function find(postings: Postings, key: number, blockCount: number): BlockSet | undefined {
+  const { bucket, rest } = placeOf(key, postings.shape);
+  let from = 0;
+  for (let before = 0; before < bucket; before++) from += postings.lengths[before];
+  const bytes = postings.buckets.subarray(from, from + postings.lengths[bucket]);
+  return findInBucket(bytes, rest, postings.shape, blockCount);
+}
+
+test.each([[0, 1], [1, 1], [7, 3], [1_000, 120], [60_000, 120], [5_000, 19]])(
+  "%d tokens in %d blocks are found where they are, and others hardly ever",
+  (tokens, blockCount) => {
+    const random = seededRandom(tokens + blockCount);
+    const key = () => (random.uint32() % 2 ** 20) * 2 ** 20 + random.uint32() % 2 ** 20;
+    const expected = new Map<number, Set<number>>();
+    for (let token = 0; token < tokens; token++) {
+      const count = random.uint32() % 3 > 0 ? 1 : 1 + randomBelow(random, blockCount);
+      expected.set(key(), new Set(Array.from({ length: count }, () => randomBelow(random, blockCount))));
+    }
+    expected.set(0, new Set([0])).set(keyMax - 1, new Set([blockCount - 1]));
+    const entries = [...expected].flatMap(([key, blocks]) => [...blocks].map((block) => key * 128 + block));
+    const postings = encodePostings(Float64Array.from(entries), blockCount);
+    for (const [key, blocks] of expected) {
+      const found = find(postings, key, blockCount)!;
+      for (const block of blocks) expect(found.has(block)).toBe(true);
+    }
+    let at = 0, counted = 0;
+    for (const length of postings.lengths) {
+      counted += checkBucket(postings.buckets.subarray(at, at += length), postings.shape, blockCount);
+    }
+    expect(counted).toBe(postings.tokens);
+    let falsePositives = 0;
+    for (let round = 0; round < 40_000; round++) {
+      const unknown = key();
+      if (!expected.has(unknown) && find(postings, unknown, blockCount) !== undefined) falsePositives++;
+    }
+    expect(falsePositives).toBeLessThan(20); // 40,000 / 16,384 are expected at most
+  },
+);
+
+test("a token that stands in one block takes about three bytes", () => {
+  const random = seededRandom(1);
+  const entries = Float64Array.from(
+    { length: 200_000 },
+    () => (random.uint32() * 256 + random.uint32() % 256) * 128 + random.uint32() % 120,
+  );
+  const { buckets, lengths } = encodePostings(entries, 120);
+  expect((buckets.length + lengths.byteLength) / entries.length).toBeLessThan(3.3);
+});
+
+test("a bucket whose bytes have changed is refused", () => {
+  const random = seededRandom(2);
+  const entries = Float64Array.from(
+    { length: 100 },
+    () => random.uint32() * 256 * 128 + random.uint32() % 120,
+  );
+  const { buckets, shape } = encodePostings(entries, 120);
+  for (let round = 0; round < 2_000; round++) {
+    const bytes = buckets.slice();
+    bytes[randomBelow(random, bytes.length)] ^= 1 << randomBelow(random, 8);
+    try {
+      checkBucket(bytes, shape, 120);
+      throw new Error("was read");
+    } catch (error) {
+      expect(error).toBeInstanceOf(OpenWitError);
+    }
+  }
+});
+
+test("ranges of rows of a set of blocks join neighbours and end with the file", () => {
+  const blocks = new BlockSet(4);
+  for (const block of [0, 1, 3]) blocks.add(block);
+  expect(blocks.rowRanges(30_000)).toEqual([{ from: 0, end: 16_384 }, { from: 24_576, end: 30_000 }]);
+  expect(blocks.size).toBe(3);
+});

@@ -1,0 +1,300 @@
+/**
+ * Which blocks have a token: the body of an index file.
+ *
+ * Tokens are numbers of `keyBits` bits, of which the file keeps the topmost: enough that a token which a segment does
+ * not have is taken for one of its own once in 2^14 = 16,384 times (0.006%). So a look-up is also the filter of the
+ * whole segment. The topmost of the kept bits choose a bucket of about 128 tokens, which is read by itself:
+ *
+ *   u16  check: the low half of the CRC-32C of the rest
+ *   varint  tokens
+ *   bits, from the least significant of each byte on; for each token in ascending order
+ *     its difference from the last one (from -1), less one, as Golomb-Rice: the quotient by 2^rice in ones and a
+ *       zero, then the rest in `rice` bits
+ *     0, and a block in 7 bits                                              when it stands in one
+ *     1 0, a count less two in 4 bits, and that many blocks in 7 bits each   when in up to 17, and that is shorter
+ *     1 1, and a bit a block                                                else
+ *
+ * A token that stands in one block takes about 24 bits.
+ */
+import { OpenWitError } from "../error.ts";
+import { crc32c } from "../wal/crc32c.ts";
+import { BlockSet } from "./blocks.ts";
+import { keyBits } from "./token.ts";
+
+/** How an index file cut its keys. */
+export interface KeyShape {
+  /** Bits that are kept, the topmost of `keyBits`. */
+  readonly keptBits: number;
+  /** The topmost of those, which choose the bucket. */
+  readonly bucketBits: number;
+  readonly riceBits: number;
+}
+
+/** One in 2^this look-ups of an unknown token finds something. */
+const falsePositiveBits = 14;
+const bucketTokens = 128;
+const blockBits = 7;
+const listMax = 17;
+
+export interface Postings {
+  readonly shape: KeyShape;
+  readonly tokens: number;
+  /** Bytes of each bucket. */
+  readonly lengths: Uint16Array;
+  readonly buckets: Uint8Array;
+}
+
+/**
+ * Encodes postings.
+ * @param entries one for each token and block: `key * 128 + block`; it is sorted here
+ */
+export function encodePostings(entries: Float64Array, blockCount: number): Postings {
+  entries.sort();
+  const sizeBits = Math.ceil(Math.log2(Math.max(2, entries.length)));
+  const keptBits = Math.min(keyBits, sizeBits + falsePositiveBits);
+  const bucketBits = Math.max(0, sizeBits - Math.log2(bucketTokens));
+  const shape = {
+    keptBits,
+    bucketBits,
+    riceBits: Math.max(0, keptBits - bucketBits - Math.log2(bucketTokens)),
+  };
+  const cut = 2 ** (keyBits - keptBits + blockBits);
+  const bucketSize = 2 ** (keptBits - bucketBits);
+  const lengths = new Uint16Array(2 ** bucketBits);
+  const out = new BucketWriter(blockCount, shape.riceBits);
+  let tokens = 0;
+  for (let bucket = 0, at = 0; bucket < lengths.length; bucket++) {
+    out.begin();
+    const start = bucket * bucketSize, end = start + bucketSize;
+    let before = start - 1;
+    while (at < entries.length) {
+      const key = Math.floor(entries[at] / cut);
+      if (key >= end) break;
+      out.beginToken(key - before - 1);
+      while (at < entries.length && Math.floor(entries[at] / cut) === key) out.add(entries[at++] % 128);
+      out.endToken();
+      before = key;
+      tokens++;
+    }
+    lengths[bucket] = out.end();
+  }
+  return { shape, tokens, lengths, buckets: out.taken() };
+}
+
+/** The bucket of a key, and what is left of it there. */
+export function placeOf(key: number, { keptBits, bucketBits }: KeyShape): { bucket: number; rest: number } {
+  const kept = Math.floor(key / 2 ** (keyBits - keptBits));
+  const bucketSize = 2 ** (keptBits - bucketBits);
+  return { bucket: Math.floor(kept / bucketSize), rest: kept % bucketSize };
+}
+
+/**
+ * Looks for a token in its bucket.
+ * @returns its blocks; `undefined` when the segment does not have it
+ * @throws OpenWitError `corrupt`
+ */
+export function findInBucket(
+  bytes: Uint8Array,
+  rest: number,
+  { riceBits }: KeyShape,
+  blockCount: number,
+): BlockSet | undefined {
+  const reader = new BucketReader(bytes, riceBits, blockCount);
+  let at = -1;
+  for (let left = reader.count; left > 0; left--) {
+    at += reader.difference() + 1;
+    if (at === rest) return reader.blocks();
+    if (at > rest) return undefined;
+    reader.skipBlocks();
+  }
+  return undefined;
+}
+
+/** Reads a bucket to its end; for checking. @returns its tokens. @throws OpenWitError `corrupt` */
+export function checkBucket(bytes: Uint8Array, { riceBits }: KeyShape, blockCount: number): number {
+  const reader = new BucketReader(bytes, riceBits, blockCount);
+  for (let left = reader.count; left > 0; left--) {
+    reader.difference();
+    reader.skipBlocks();
+  }
+  return reader.count;
+}
+
+class BucketWriter {
+  #bytes = new Uint8Array(1 << 16);
+  #length = 0;
+  #start = 0;
+  #count = 0;
+  /** Bits of the bucket at hand begin here: its count takes up to three bytes before them. */
+  #bitsStart = 0;
+  #pending = 0;
+  #pendingBits = 0;
+  readonly #blocks = new Uint8Array(128);
+  #blockCountOfToken = 0;
+
+  constructor(readonly blockCount: number, readonly riceBits: number) {}
+
+  begin(): void {
+    this.#start = this.#length;
+    this.#count = this.#pending = this.#pendingBits = 0;
+    this.#reserve(8);
+    this.#length += headBytesMax;
+    this.#bitsStart = this.#length;
+  }
+
+  beginToken(difference: number): void {
+    this.#reserve(64 + (difference >>> this.riceBits >>> 3));
+    let quotient = Math.floor(difference / 2 ** this.riceBits);
+    for (; quotient >= 8; quotient -= 8) this.#bits(0xff, 8);
+    this.#bits((1 << quotient) - 1, quotient + 1);
+    const rest = difference % 2 ** this.riceBits;
+    this.#bits(rest & 0xffff, Math.min(16, this.riceBits));
+    if (this.riceBits > 16) this.#bits(rest >>> 16, this.riceBits - 16);
+    this.#blockCountOfToken = 0;
+    this.#count++;
+  }
+
+  /** Blocks of the token; the same one may come twice where two keys were cut to one. */
+  add(block: number): void {
+    const blocks = this.#blocks;
+    let at = this.#blockCountOfToken;
+    while (at > 0 && blocks[at - 1] > block) at--;
+    if (at > 0 && blocks[at - 1] === block) return;
+    blocks.copyWithin(at + 1, at, this.#blockCountOfToken++);
+    blocks[at] = block;
+  }
+
+  endToken(): void {
+    const count = this.#blockCountOfToken;
+    if (count === 1) return this.#bits(this.#blocks[0] << 1, 1 + blockBits);
+    if (count <= listMax && 4 + count * blockBits < this.blockCount) {
+      this.#bits(1 | (count - 2) << 2, 6);
+      for (let at = 0; at < count; at++) this.#bits(this.#blocks[at], blockBits);
+      return;
+    }
+    this.#bits(3, 2);
+    for (let block = 0, at = 0; block < this.blockCount; block++) {
+      const has = at < count && this.#blocks[at] === block;
+      if (has) at++;
+      this.#bits(has ? 1 : 0, 1);
+    }
+  }
+
+  /** Bytes of the bucket. */
+  end(): number {
+    if (this.#count === 0) {
+      this.#length = this.#start;
+      return 0;
+    }
+    if (this.#pendingBits > 0) this.#bytes[this.#length++] = this.#pending;
+    const bytes = this.#bytes;
+    // The count is written last, and the bits moved up to it.
+    let at = this.#start + 2;
+    let count = this.#count;
+    for (; count > 127; count >>>= 7) bytes[at++] = count & 127 | 128;
+    bytes[at++] = count;
+    bytes.copyWithin(at, this.#bitsStart, this.#length);
+    this.#length -= this.#bitsStart - at;
+    const check = crc32c(bytes.subarray(this.#start + 2, this.#length));
+    bytes[this.#start] = check;
+    bytes[this.#start + 1] = check >>> 8;
+    const length = this.#length - this.#start;
+    if (length > 0xffff) throw new OpenWitError("internal", `a bucket of an index has ${length} bytes`);
+    return length;
+  }
+
+  taken(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  /** At most 16. */
+  #bits(value: number, count: number): void {
+    this.#pending |= value << this.#pendingBits;
+    for (this.#pendingBits += count; this.#pendingBits >= 8; this.#pendingBits -= 8) {
+      this.#bytes[this.#length++] = this.#pending;
+      this.#pending >>>= 8;
+    }
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#length + bytes <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + bytes));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+  }
+}
+
+/** Check and count. */
+const headBytesMax = 5;
+
+class BucketReader {
+  readonly count: number;
+  #at: number;
+  #pending = 0;
+  #bits = 0;
+
+  constructor(readonly bytes: Uint8Array, readonly riceBits: number, readonly blockCount: number) {
+    this.#at = 2;
+    if (bytes.length === 0) {
+      this.count = 0;
+      return;
+    }
+    if ((bytes[0] | bytes[1] << 8) !== (crc32c(bytes.subarray(2)) & 0xffff)) {
+      throw corrupt("a bucket's check does not fit its bytes");
+    }
+    let count = 0;
+    for (let shift = 0;; shift += 7) {
+      const byte = bytes[this.#at++];
+      if (byte === undefined || shift > 14) throw corrupt("a bucket's count does not end");
+      count |= (byte & 127) << shift;
+      if (byte < 128) break;
+    }
+    this.count = count;
+  }
+
+  difference(): number {
+    let quotient = 0;
+    while (this.#take(1) === 1) quotient++;
+    const low = this.#take(Math.min(16, this.riceBits));
+    const high = this.riceBits > 16 ? this.#take(this.riceBits - 16) : 0;
+    return quotient * 2 ** this.riceBits + high * 65_536 + low;
+  }
+
+  blocks(): BlockSet {
+    const blocks = new BlockSet(this.blockCount);
+    this.#blocks((block) => {
+      if (block >= this.blockCount) throw corrupt(`block ${block} of ${this.blockCount}`);
+      blocks.add(block);
+    });
+    return blocks;
+  }
+
+  skipBlocks(): void {
+    this.#blocks(() => {});
+  }
+
+  #blocks(each: (block: number) => void): void {
+    if (this.#take(1) === 0) return each(this.#take(blockBits));
+    if (this.#take(1) === 0) {
+      for (let left = this.#take(4) + 2; left > 0; left--) each(this.#take(blockBits));
+      return;
+    }
+    for (let block = 0; block < this.blockCount; block++) if (this.#take(1) === 1) each(block);
+  }
+
+  #take(count: number): number {
+    while (this.#bits < count) {
+      if (this.#at >= this.bytes.length) throw corrupt("a bucket ends early");
+      this.#pending |= this.bytes[this.#at++] << this.#bits;
+      this.#bits += 8;
+    }
+    const value = this.#pending & (1 << count) - 1;
+    this.#pending >>>= count;
+    this.#bits -= count;
+    return value;
+  }
+}
+
+function corrupt(what: string): OpenWitError {
+  return new OpenWitError("corrupt", `cannot read an index: ${what}`);
+}

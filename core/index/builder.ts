@@ -21,8 +21,10 @@ import {
   highPrime,
   lowPrime,
   tokenKey,
+  type TokenKind,
   tokenKind,
 } from "./token.ts";
+import { hexLetterTable, isAscii, isLeftOut, isStrong, strongBytesMin } from "./strong.ts";
 import { TokenSet } from "./token_set.ts";
 import {
   dictionaryBytesMax,
@@ -52,6 +54,8 @@ export class IndexBuilder {
   /** Whether the block has had no time yet. */
   #isFirst = true;
   readonly #inBlock = new TokenSet();
+  /** Words of the block's texts that have been listed, where #inBlock does not tell. */
+  readonly #listedInBlock = new TokenSet();
   /** Words and runs for the dictionary. */
   readonly #words = new Set<string>();
   #wordBytes = 0;
@@ -78,6 +82,7 @@ export class IndexBuilder {
     this.#block = block;
     this.#isFirst = true;
     this.#inBlock.clear();
+    this.#listedInBlock.clear();
   }
 
   /** @param words of the time column, two a row */
@@ -117,9 +122,9 @@ export class IndexBuilder {
         const field = `${column}.${key}`;
         const seed = this.#fieldSeed(field);
         if (value !== undefined) this.#addText(seed, value);
-        else this.#addText(beginHash(tokenKind.opaqueValue, this.seed), field);
+        else this.#addToken(tokenKind.opaqueValue, field);
       }
-      if (!isWhole) this.#addText(beginHash(tokenKind.opaqueValue, this.seed), column);
+      if (!isWhole) this.#addToken(tokenKind.opaqueValue, column);
     });
   }
 
@@ -153,7 +158,7 @@ export class IndexBuilder {
       leaf,
       from,
       end,
-      ({ bytes, offsets }, text) => this.#tokenize(bytes, offsets[text], offsets[text + 1]),
+      ({ bytes, offsets }, text) => this.#scan(bytes, offsets[text], offsets[text + 1], false),
     );
   }
 
@@ -185,8 +190,12 @@ export class IndexBuilder {
   }
 
   #addValue(seed: HashState, { bytes, offsets }: Texts, text: number): void {
+    const from = offsets[text], end = offsets[text + 1];
+    if (end - from >= strongBytesMin && isAscii(bytes, from, end) && this.#scan(bytes, from, end, true)) {
+      return;
+    }
     let { high, low } = seed;
-    for (let at = offsets[text], end = offsets[text + 1]; at < end; at++) {
+    for (let at = from; at < end; at++) {
       high = Math.imul(high ^ bytes[at], highPrime);
       low = Math.imul(low ^ bytes[at], lowPrime);
       low ^= low >>> 15;
@@ -196,7 +205,12 @@ export class IndexBuilder {
 
   #addText(seed: HashState, text: string): void {
     const bytes = encoder.encode(text);
-    const { high, low } = hashBytes({ ...seed }, bytes, 0, bytes.length);
+    this.#addValue(seed, { count: 1, offsets: Int32Array.of(0, bytes.length), bytes }, 0);
+  }
+
+  #addToken(kind: TokenKind, text: string): void {
+    const bytes = encoder.encode(text);
+    const { high, low } = hashBytes(beginHash(kind, this.seed), bytes, 0, bytes.length);
     this.#add(finishLane(high), finishLane(low));
   }
 
@@ -226,8 +240,12 @@ export class IndexBuilder {
     return this.#fieldSeed(`${column}.${decoder.decode(bytes.subarray(offsets[key], offsets[key + 1]))}`);
   }
 
-  #tokenize(bytes: Uint8Array, from: number, end: number): void {
-    let at = from;
+  /**
+   * Adds the words of a text: all that are indexed, or with `isValue` the strong ones.
+   * @returns whether there was a strong one
+   */
+  #scan(bytes: Uint8Array, from: number, end: number, isValue: boolean): boolean {
+    let at = from, hasStrong = false;
     // Numbers joined by dots: where the last three began, and how many there have been.
     let first = 0, second = 0, third = 0, joined = 0, joinedEnd = -1;
     while (at < end) {
@@ -238,30 +256,42 @@ export class IndexBuilder {
       }
       const start = at;
       let { high, low } = this.#wordSeed;
-      let digits = 0;
+      let digits = 0, hexLetters = 0;
       while (folded !== 0 && folded !== multiByte) {
         high = Math.imul(high ^ folded, highPrime);
         low = Math.imul(low ^ folded, lowPrime);
         low ^= low >>> 15;
         if (folded < afterDigits) digits++;
+        else hexLetters += hexLetterTable[folded];
         folded = ++at < end ? wordByteTable[bytes[at]] : 0;
       }
       if (folded === multiByte) {
         at = this.#wideWord(bytes, start, end);
         continue;
       }
-      if (this.#add(finishLane(high), finishLane(low))) this.#list(bytes, start, at, digits);
-      if (digits !== at - start || digits > 3) continue;
+      const length = at - start;
+      const strong = isStrong(length, digits);
+      hasStrong ||= strong;
+      if (isValue) {
+        if (strong) this.#add(finishLane(high), finishLane(low));
+      } else if (strong || isLeftOut(length, digits, hexLetters)) {
+        // A value may have brought the word already, which lists nothing.
+        if (strong) this.#add(finishLane(high), finishLane(low));
+        if (this.#listedInBlock.add(high, low)) this.#list(bytes, start, at, digits);
+      } else if (this.#add(finishLane(high), finishLane(low))) this.#list(bytes, start, at, digits);
+      if (digits !== length || digits > 3) continue;
       joined = joinedEnd === start - 1 && bytes[start - 1] === dot ? joined + 1 : 1;
       joinedEnd = at;
       if (joined >= 4) {
         const quad = hashBytes({ ...this.#quadSeed }, bytes, first, at);
         this.#add(finishLane(quad.high), finishLane(quad.low));
+        hasStrong = true;
       }
       first = second;
       second = third;
       third = start;
     }
+    return hasStrong;
   }
 
   /** A word with characters beyond ASCII: folded aside, as it may take other bytes then. Returns where it ends. */
@@ -320,8 +350,7 @@ export class IndexBuilder {
   }
 
   #addOpaque(): void {
-    const { high, low } = beginHash(tokenKind.opaqueWord, this.seed);
-    this.#add(finishLane(high), finishLane(low));
+    this.#addToken(tokenKind.opaqueWord, "");
   }
 }
 

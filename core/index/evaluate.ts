@@ -1,6 +1,6 @@
 /** The blocks of a segment that a predicate leaves, by its index. */
 import { BlockSet } from "./blocks.ts";
-import { hashedField, jsonColumnOf } from "./fields.ts";
+import { isIndexedField, jsonColumnOf } from "./fields.ts";
 import {
   type EqualPredicate,
   type IndexPredicate,
@@ -9,6 +9,7 @@ import {
 } from "./predicate.ts";
 import type { Sidecar } from "./sidecar.ts";
 import { keyOfText, type TokenKind, tokenKind, valueText } from "./token.ts";
+import { isIndexedWord, strongTokens } from "./strong.ts";
 import { innerRunMark, innerRunMin, startRunMark } from "./words.ts";
 
 /** More words than this have a part in common only where the part tells little. */
@@ -52,17 +53,19 @@ function cost(predicate: IndexPredicate): number {
 
 async function valueBlocks(index: Sidecar, { field, value }: EqualPredicate): Promise<BlockSet> {
   const { signal, blockCount } = index.header;
-  const name = hashedField(signal, field);
-  if (name === undefined) return BlockSet.all(blockCount);
-  const blocks = await lookUp(index, tokenKind.value, valueText(name, value));
+  if (!isIndexedField(signal, field)) return BlockSet.all(blockCount);
+  const strong = strongTokens(value) ?? [{ kind: tokenKind.value, text: valueText(field, value) }];
+  const blocks = BlockSet.all(blockCount);
+  for (const { kind, text } of strong) blocks.intersect(await lookUp(index, kind, text));
   const column = jsonColumnOf(field);
   if (column === undefined) return blocks;
   // A value that only JSON can tell may be this one.
-  for (const each of [name, column]) blocks.unite(await lookUp(index, tokenKind.opaqueValue, each));
+  for (const each of [field, column]) blocks.unite(await lookUp(index, tokenKind.opaqueValue, each));
   return blocks;
 }
 
 async function wordBlocks(index: Sidecar, { word }: WordPredicate): Promise<BlockSet> {
+  if (!isIndexedWord(word)) return BlockSet.all(index.header.blockCount);
   return await lookUp(index, word.includes(".") ? tokenKind.quad : tokenKind.word, word);
 }
 
@@ -70,9 +73,12 @@ async function wordBlocks(index: Sidecar, { word }: WordPredicate): Promise<Bloc
  * A word without digits is listed, so it is found by the part. In a word with digits the part's own digits are not
  * to be found, but its runs of letters are.
  */
-async function partBlocks(index: Sidecar, { text, atStart, atEnd }: PartPredicate): Promise<BlockSet> {
+async function partBlocks(
+  index: Sidecar,
+  { column, text, atStart, atEnd }: PartPredicate,
+): Promise<BlockSet> {
   const { blockCount } = index.header;
-  if (atStart && atEnd) return await lookUp(index, tokenKind.word, text);
+  if (atStart && atEnd) return await wordBlocks(index, { kind: "word", column, word: text });
   const opaque = await lookUp(index, tokenKind.opaqueWord, "");
   const blocks = /[0-9]/.test(text)
     ? await runsOfPart(index, text, atStart, atEnd)

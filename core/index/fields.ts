@@ -32,14 +32,10 @@ function dictionaryColumns(signal: Signal): string[] {
     .map(({ name }) => name);
 }
 
-/** Fields that share their values: a parent's id and its children's stand mostly in one block, and take one token. */
-const sharedFields: Readonly<Record<string, string>> = { parent_span_id: "span_id" };
-
-/** The name under which a field's values are hashed; `undefined` when the index does not know the field. */
-export function hashedField(signal: Signal, field: string): string | undefined {
+/** Whether an index knows the values of a field. */
+export function isIndexedField(signal: Signal, field: string): boolean {
   const isKey = [mapColumn, ...jsonColumns].some((column) => field.startsWith(`${column}.`));
-  if (isKey) return field;
-  return valueColumns[signal].includes(field) ? sharedFields[field] ?? field : undefined;
+  return isKey || valueColumns[signal].includes(field);
 }
 
 /** Whether a field is a key of a JSON column, whose value may be one that only JSON can tell. */

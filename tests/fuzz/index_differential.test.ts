@@ -59,9 +59,16 @@ function anyText(random: Random, row: number): string {
       text += `${randomBelow(random, 256)}.${randomBelow(random, 256)}.1.${randomBelow(random, 3)}`;
     } else if (kind === 11) text += "long".repeat(randomBelow(random, 30));
     else if (kind === 12) text += randomBelow(random, 1_000);
-    else if (row % 700 === 0) text += ` rare${String.fromCharCode(97 + row / 700 % 26)}word `;
+    // Letters that hardly two rows share, alone and between digits.
+    else if (random.uint32() % 2 === 0) {
+      text += ` ${letters(random)}${randomBelow(random, 10)}${letters(random)}7${letters(random)}`;
+    } else if (row % 700 === 0) text += ` rare${String.fromCharCode(97 + row / 700 % 26)}word `;
   }
   return text;
+}
+
+function letters(random: Random): string {
+  return Array.from({ length: 4 }, () => String.fromCharCode(97 + randomBelow(random, 26))).join("");
 }
 
 function texts(chunk: Chunk, column: string, textOf: (row: number) => string): void {
@@ -106,7 +113,7 @@ function holds(row: Row, predicate: IndexPredicate): boolean {
       return valueOf(row, predicate.field) === predicate.value;
     case "word": {
       const text = String(row[predicate.column] ?? "");
-      if (!predicate.word.includes(".")) return wordsOf(text).includes(predicate.word);
+      if (!predicate.word.includes(".")) return wordsIn(text).includes(predicate.word);
       return new RegExp(
         `(^|[^0-9a-zA-Z\\u0080-\\uffff])${
           predicate.word.replaceAll(".", "\\.")
@@ -115,7 +122,7 @@ function holds(row: Row, predicate: IndexPredicate): boolean {
         .test(text);
     }
     case "part":
-      return wordsOf(String(row[predicate.column] ?? "")).some((word) =>
+      return wordsIn(String(row[predicate.column] ?? "")).some((word) =>
         predicate.atStart && predicate.atEnd
           ? word === predicate.text
           : predicate.atStart
@@ -125,6 +132,13 @@ function holds(row: Row, predicate: IndexPredicate): boolean {
           : word.includes(predicate.text)
       );
   }
+}
+
+const wordsOfTexts = new Map<string, string[]>();
+function wordsIn(text: string): string[] {
+  let words = wordsOfTexts.get(text);
+  if (words === undefined) wordsOfTexts.set(text, words = wordsOf(text));
+  return words;
 }
 
 function valueOf(row: Row, field: string): string | undefined {
@@ -171,7 +185,10 @@ function anyPredicate(random: Random, signal: Signal, all: readonly Row[], depth
     const field = fields[randomBelow(random, fields.length)];
     return { kind: "equal", field, value: valueOf(row, field) ?? "nothing of the kind" };
   }
-  const words = wordsOf(String(row[column]));
+  const every = wordsOf(String(row[column]));
+  // Words of digits and letters are the harder ones.
+  const mixed = every.filter((word) => /[0-9]/.test(word) && /[^0-9]/.test(word));
+  const words = mixed.length > 0 && random.uint32() % 2 === 0 ? mixed : every;
   const word = words[randomBelow(random, Math.max(1, words.length))] ?? "absent";
   if (kind === 3) {
     const quad = /\d{1,3}(\.\d{1,3}){3}/.exec(String(row[column]))?.[0];
@@ -179,8 +196,12 @@ function anyPredicate(random: Random, signal: Signal, all: readonly Row[], depth
   }
   if (kind === 4) return { kind: "word", column, word };
   const characters = [...word];
-  const from = randomBelow(random, characters.length),
-    length = 1 + randomBelow(random, characters.length - from);
+  // Half of the parts are a run of letters, whole or not.
+  const runs = [...word.matchAll(/[^0-9]+/g)];
+  const run = runs[randomBelow(random, Math.max(1, runs.length))];
+  const isRun = run !== undefined && random.uint32() % 2 === 0;
+  const from = isRun ? [...word.slice(0, run.index)].length : randomBelow(random, characters.length);
+  const length = isRun ? [...run[0]].length : 1 + randomBelow(random, characters.length - from);
   const text = characters.slice(from, from + length).join("");
   return {
     kind: "part",

@@ -22,7 +22,7 @@ const text = words(`
   concat_ws contains damerau_levenshtein decode editdist3 encode ends_with format formatReadableDecimalSize
   formatReadableSize format_bytes from_base64 from_binary from_hex hamming hash hex ilike_escape instr jaccard
   jaro_similarity jaro_winkler_similarity lcase left left_grapheme len length length_grapheme levenshtein like_escape
-  lower lpad ltrim md5 md5_number md5_number_lower md5_number_upper mismatches nfc_normalize not_ilike_escape
+  lower lpad ltrim match md5 md5_number md5_number_lower md5_number_upper mismatches nfc_normalize not_ilike_escape
   not_like_escape octet_length ord parse_dirname parse_dirpath parse_filename parse_formatted_bytes parse_path
   pg_size_pretty position prefix printf regexp_escape regexp_extract regexp_extract_all regexp_full_match
   regexp_matches regexp_replace regexp_split_to_array regexp_split_to_table repeat replace reverse right

@@ -7,12 +7,14 @@
  * - The present is one instant in the whole statement.
  * - Parameters become constants, so that `timestamp > $1` compares times and not text.
  * - Each mention of a table reads a view of its own (mentions.ts); `traces` is `spans`.
- * - `resource_attributes['k']` reads a key of the JSON text.
+ * - `resource_attributes['k']` reads a key of the JSON text; `match(body, '…')` is spelt out (match.ts).
  */
 import { OpenWitError } from "../error.ts";
 import { columnsOf, signals } from "../model/columns.ts";
 import { isoTimestamp } from "../model/row.ts";
 import { tableNames } from "./check.ts";
+import { jsonColumns, jsonKey } from "./json_key.ts";
+import { matchCondition, type ScopeTable, tablesOf } from "./match.ts";
 import { mentionName } from "./mentions.ts";
 import { systemTableOf, systemViewName } from "./system.ts";
 import {
@@ -54,8 +56,10 @@ interface Context {
   readonly ctes: ReadonlySet<string>;
   /** The operand of AT TIME ZONE: an instant keeps its zone there. */
   readonly isZoned: boolean;
+  /** Tables of each SELECT round a node, the innermost first. */
+  readonly scopes: readonly (readonly ScopeTable[])[];
 }
-const noContext: Context = { ctes: new Set(), isZoned: false };
+const noContext: Context = { ctes: new Set(), isZoned: false, scopes: [] };
 
 class Rewriter {
   readonly unnamed: { item: SqlNode; original: SqlNode }[] = [];
@@ -79,8 +83,11 @@ class Rewriter {
     const ctes = isNode(node.cte_map)
       ? nodesIn(node.cte_map.map).map(({ key }) => textOf(key).toLowerCase())
       : [];
-    if (ctes.length === 0 && isZoned === outer.isZoned) return outer;
-    return { ctes: ctes.length === 0 ? outer.ctes : new Set([...outer.ctes, ...ctes]), isZoned };
+    const isSelect = node.type === "SELECT_NODE";
+    if (ctes.length === 0 && isZoned === outer.isZoned && !isSelect) return outer;
+    const inSight = ctes.length === 0 ? outer.ctes : new Set([...outer.ctes, ...ctes]);
+    const scopes = isSelect ? [tablesOf(node.from_table, inSight), ...outer.scopes] : outer.scopes;
+    return { ctes: inSight, isZoned, scopes };
   }
 
   #value(value: SqlValue, name: string, parent: SqlNode, context: Context): SqlValue {
@@ -131,7 +138,7 @@ class Rewriter {
       return value === undefined ? node : keepAlias(value);
     }
     if (kind === "CAST") return this.#cast(node, context);
-    if (kind === "OPERATOR" && node.type === "ARRAY_EXTRACT") return keepAlias(jsonKey(node));
+    if (kind === "OPERATOR" && node.type === "ARRAY_EXTRACT") return keepAlias(arrayExtract(node));
     if (kind === "FUNCTION") return keepAlias(this.#function(node, context));
     return node;
   }
@@ -207,7 +214,7 @@ class Rewriter {
   #function(node: SqlNode, context: Context): SqlNode {
     const name = textOf(node.function_name).toLowerCase();
     const children = nodesIn(node.children);
-    if (children.length === 0) return this.#present(name, context) ?? node;
+    if (children.length === 0 && name !== "match") return this.#present(name, context) ?? node;
     switch (name) {
       case "ago":
         return this.#shifted("-", this.#now(), children[0]);
@@ -222,6 +229,8 @@ class Rewriter {
       case "+":
       case "-":
         return this.#sum(node, name, children);
+      case "match":
+        return matchCondition(node, context.scopes);
     }
     return node;
   }
@@ -282,9 +291,6 @@ class Rewriter {
   }
 }
 
-/** Attribute columns that are JSON text, where people write a map's brackets. */
-const jsonColumns: ReadonlySet<string> = new Set(["resource_attributes", "scope_attributes"]);
-
 const timeColumnNames: readonly string[] = signals.flatMap((signal) =>
   columnsOf[signal].filter((column) => column.type.kind === "timestamp").map((column) => column.name)
 );
@@ -304,22 +310,11 @@ function order(name: string): number {
   return name === "cte_map" ? 0 : name === "from_table" ? 1 : name === "select_list" ? 2 : 3;
 }
 
-/** `resource_attributes['k']` as text; NULL when there is no such key. */
-function jsonKey(node: SqlNode): SqlNode {
+/** `resource_attributes['k']` reads the JSON text. */
+function arrayExtract(node: SqlNode): SqlNode {
   const [column, key] = nodesIn(node.children);
   if (column?.class !== "COLUMN_REF" || key === undefined) return node;
-  if (!jsonColumns.has(columnNames(column).at(-1)?.toLowerCase() ?? "")) return node;
-  const literal = constantText(key);
-  // A JSON pointer, unlike a path, needs no quotes round dots; RFC 6901 escapes its two signs.
-  const pointer = literal !== undefined
-    ? textConstant(`/${literal.replaceAll("~", "~0").replaceAll("/", "~1")}`)
-    : call("||", [textConstant("/"), escaped(escaped(key, "~", "~0"), "/", "~1")], true);
-  const json = call("nullif", [column, textConstant("")]); // not sent at all: no JSON text
-  return call("json_extract_string", [json, pointer]);
-}
-
-function escaped(text: SqlNode, sign: string, by: string): SqlNode {
-  return call("replace", [text, textConstant(sign), textConstant(by)]);
+  return jsonColumns.has(columnNames(column).at(-1)?.toLowerCase() ?? "") ? jsonKey(column, key) : node;
 }
 
 function constantOf(value: Parameter): SqlNode {

@@ -135,6 +135,57 @@ export function call(name: string, children: SqlNode[], isOperator = false): Sql
   };
 }
 
+export function columnReference(names: readonly string[]): SqlNode {
+  return { class: "COLUMN_REF", type: "COLUMN_REF", alias: "", column_names: [...names] };
+}
+
+/** All of the conditions, which are at least one. */
+export function allOf(conditions: readonly SqlNode[]): SqlNode {
+  return conjunction("CONJUNCTION_AND", conditions);
+}
+
+/** At least one of the conditions. */
+export function anyOf(conditions: readonly SqlNode[]): SqlNode {
+  return conjunction("CONJUNCTION_OR", conditions);
+}
+
+export function negated(condition: SqlNode): SqlNode {
+  return operator("OPERATOR_NOT", [condition]);
+}
+
+export function coalesce(values: readonly SqlNode[]): SqlNode {
+  return operator("OPERATOR_COALESCE", values);
+}
+
+/** The value of a key in a map. */
+export function keyOf(map: SqlNode, key: SqlNode): SqlNode {
+  return operator("ARRAY_EXTRACT", [map, key]);
+}
+
+export function compare(type: "COMPARE_EQUAL" | "COMPARE_NOTEQUAL", left: SqlNode, right: SqlNode): SqlNode {
+  return {
+    class: "COMPARISON",
+    type,
+    alias: "",
+    left: { ...left, alias: "" },
+    right: { ...right, alias: "" },
+  };
+}
+
+function conjunction(type: string, conditions: readonly SqlNode[]): SqlNode {
+  if (conditions.length === 1) return conditions[0];
+  return {
+    class: "CONJUNCTION",
+    type,
+    alias: "",
+    children: conditions.map((each) => ({ ...each, alias: "" })),
+  };
+}
+
+function operator(type: string, children: readonly SqlNode[]): SqlNode {
+  return { class: "OPERATOR", type, alias: "", children: children.map((each) => ({ ...each, alias: "" })) };
+}
+
 function doubleText(value: number): string {
   const text = Object.is(value, -0) ? "-0" : String(value);
   return text.includes("e") ? text : `${text}.0`;

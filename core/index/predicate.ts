@@ -51,7 +51,38 @@ export function and(predicates: readonly IndexPredicate[]): IndexPredicate {
     kind !== "all"
   );
   if (of.some(({ kind }) => kind === "none")) return none;
-  return of.length === 0 ? all : of.length === 1 ? of[0] : { kind: "and", of };
+  const needed = of.filter((each, at) =>
+    !of.some((other, otherAt) =>
+      otherAt !== at && implies(other, each) && !(implies(each, other) && otherAt > at)
+    )
+  );
+  return needed.length === 0 ? all : needed.length === 1 ? needed[0] : { kind: "and", of: needed };
+}
+
+/**
+ * Whether a text that has the one word or part has the other too: a part costs a walk over all words, which asking
+ * for `refused` as well makes needless.
+ */
+function implies(predicate: IndexPredicate, other: IndexPredicate): boolean {
+  if (predicate.kind === "word") {
+    if (other.kind === "word") return other.column === predicate.column && other.word === predicate.word;
+    return other.kind === "part" && other.column === predicate.column &&
+      isPartOf(other, predicate.word, true, true);
+  }
+  return predicate.kind === "part" && other.kind === "part" && other.column === predicate.column &&
+    isPartOf(other, predicate.text, predicate.atStart, predicate.atEnd);
+}
+
+function isPartOf(
+  { text, atStart, atEnd }: PartPredicate,
+  of: string,
+  isStart: boolean,
+  isEnd: boolean,
+): boolean {
+  if (atStart && atEnd) return isStart && isEnd && of === text;
+  if (atStart) return isStart && of.startsWith(text);
+  if (atEnd) return isEnd && of.endsWith(text);
+  return of.includes(text);
 }
 
 /** Rows that meet at least one; `none` of nothing. */

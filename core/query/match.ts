@@ -53,7 +53,7 @@ export function tablesOf(from: SqlValue | undefined, ctes: ReadonlySet<string>):
 }
 
 /** The arguments of a call of `match` whose query is known; parameters must have become constants. */
-export function matchArguments(
+function matchArguments(
   node: SqlNode,
 ): { readonly column: SqlNode; readonly query: string } | undefined {
   if (node.class !== "FUNCTION" || textOf(node.function_name).toLowerCase() !== "match") return undefined;

@@ -1,15 +1,11 @@
 /**
- * What an index can be asked for a condition on a text: `match`, LIKE and its kin, `contains`, regular expressions,
- * equality with a literal. Pure; of a condition that it does not know it says nothing.
+ * What an index can be asked for a condition on a text: LIKE and its kin, `contains`, regular expressions, equality
+ * with a literal; and with them what `match` was rewritten to. Pure; of other conditions it says nothing.
  */
 import { all, type IndexPredicate, type TextColumn } from "../index/predicate.ts";
-import type { Signal } from "../model/columns.ts";
 import { globPredicate, likePredicate } from "../text/like.ts";
 import { delimited, literalPredicate, open } from "../text/literal.ts";
-import { matchPredicate } from "../text/predicate.ts";
-import { parseMatchQuery } from "../text/query.ts";
 import { regexPredicate } from "../text/regex.ts";
-import { matchArguments } from "./match.ts";
 import { constantText, isNode, nodesIn, type SqlNode, textOf } from "./tree.ts";
 
 /**
@@ -20,7 +16,7 @@ export type ResolveColumn = (reference: SqlNode) => TextColumn | undefined;
 
 /**
  * The predicate that each row which meets the condition meets too; `undefined` when the condition is no test of a
- * text column. Of a statement as it was before rewrite.ts, parameters replaced.
+ * text column. Of a rewritten statement; AND, OR and NOT are for the caller to take apart.
  */
 export function textPredicate(condition: SqlNode, resolve: ResolveColumn): IndexPredicate | undefined {
   if (condition.class === "COMPARISON" && condition.type === "COMPARE_EQUAL") {
@@ -33,24 +29,13 @@ export function textPredicate(condition: SqlNode, resolve: ResolveColumn): Index
   const children = nodesIn(condition.children);
   const column = textColumn(children[0], resolve);
   if (read === undefined || column === undefined) return undefined;
-  const texts = children.slice(1).map(constantText);
+  const [argument, option] = children.slice(1);
+  const isRegex = name.startsWith("regexp_");
+  const texts = [
+    isRegex ? patternText(argument) : literalText(argument),
+    ...option === undefined ? [] : [constantText(option)],
+  ];
   return texts.every((text) => text !== undefined) ? read(column, texts[0] ?? "", texts[1]) : all;
-}
-
-/**
- * The same for a call of `match`, whose fields may name other columns of the signal too: for it alone the mention's
- * signal is needed, and that the call's column is the mention's.
- * @throws OpenWitError `invalid_argument` for a query that does not parse
- */
-export function matchCallPredicate(
-  condition: SqlNode,
-  signal: Signal,
-  resolve: ResolveColumn,
-): IndexPredicate | undefined {
-  const given = matchArguments(condition);
-  if (given === undefined) return undefined;
-  const column = textColumn(given.column, resolve);
-  return matchPredicate(parseMatchQuery(given.query), column === undefined ? { signal } : { signal, column });
 }
 
 type Read = (column: TextColumn, text: string, option: string | undefined) => IndexPredicate;
@@ -61,7 +46,9 @@ const startsWith: Read = (column, text) =>
 const endsWith: Read = (column, text) =>
   literalPredicate(column, text, { isDelimitedBefore: false, isDelimitedAfter: true });
 const like: Read = (column, text) => likePredicate(column, text);
-const likeEscape: Read = (column, text, escape) => likePredicate(column, text, escape);
+/** A letter as the escape would not survive a change of case in the pattern. */
+const likeEscape: Read = (column, text, escape = "") =>
+  /\p{L}/u.test(escape) ? all : likePredicate(column, text, escape);
 const regex: Read = (column, text, options = "") =>
   options.includes("l") ? contains(column, text, undefined) : regexPredicate(column, text, open);
 const wholeRegex: Read = (column, text, options = "") =>
@@ -89,16 +76,41 @@ function equality(
   right: SqlNode[string] | undefined,
   resolve: ResolveColumn,
 ): IndexPredicate | undefined {
-  const column = textColumn(left, resolve), text = constantText(right);
+  const column = textColumn(left, resolve), text = literalText(right);
   return column === undefined || text === undefined ? undefined : literalPredicate(column, text, delimited);
 }
 
 /** The column in `body`, and in `lower(body)` and the like: an index knows one case alone. */
 function textColumn(node: SqlNode[string] | undefined, resolve: ResolveColumn): TextColumn | undefined {
   if (!isNode(node)) return undefined;
-  if (node.class === "COLUMN_REF") return resolve(node);
+  return node.class === "COLUMN_REF" ? resolve(node) : textColumn(changedCaseOf(node), resolve);
+}
+
+/** A constant text, in some case. */
+function literalText(node: SqlNode[string] | undefined): string | undefined {
+  if (!isNode(node)) return undefined;
+  return constantText(node) ?? literalText(changedCaseOf(node));
+}
+
+/** What `lower`, `upper` and the like are called with. */
+function changedCaseOf(node: SqlNode): SqlNode | undefined {
   const children = nodesIn(node.children);
   const isCase = node.class === "FUNCTION" && children.length === 1 &&
     /^(lower|upper|lcase|ucase)$/.test(textOf(node.function_name).toLowerCase());
-  return isCase ? textColumn(children[0], resolve) : undefined;
+  return isCase ? children[0] : undefined;
+}
+
+/** A constant expression, put together of parts or not. */
+function patternText(node: SqlNode[string] | undefined): string | undefined {
+  if (!isNode(node) || node.class !== "FUNCTION") return constantText(node);
+  const children = nodesIn(node.children);
+  switch (textOf(node.function_name).toLowerCase()) {
+    case "regexp_escape":
+      return literalText(children[0])?.replaceAll(/[!-\/:-@[-`{-~]/g, "\\$&");
+    case "concat":
+    case "||": {
+      const texts = children.map(patternText);
+      return texts.every((text) => text !== undefined) ? texts.join("") : undefined;
+    }
+  }
 }

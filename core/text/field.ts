@@ -17,9 +17,6 @@ export type Field =
   /** A key of the row's attributes, or of its resource's or its scope's. */
   | { readonly kind: "attribute"; readonly key: string };
 
-/** Attribute columns that a field is looked for in. */
-export const attributeColumns = ["attributes", "resource_attributes", "scope_attributes"] as const;
-
 /** @throws OpenWitError `invalid_argument` for a column that has no single value */
 export function fieldOf({ field, position }: FieldQuery, signal: Signal): Field {
   const lower = field.toLowerCase();

@@ -6,7 +6,7 @@
  */
 import { all, and, type IndexPredicate, or, type TextColumn } from "../index/predicate.ts";
 import { type Edges, literalPredicate, open } from "./literal.ts";
-import { foldCodePoint, isWordCodePoint } from "./word.ts";
+import { foldCodePoint, hasWordCharacter, isWordCodePoint } from "./word.ts";
 
 /** @param edges `delimited` when the expression has to match the whole text, `open` when any part of it will do. */
 export function regexPredicate(column: TextColumn, pattern: string, edges: Edges = open): IndexPredicate {
@@ -24,7 +24,7 @@ type Expression = readonly (readonly Item[])[];
 
 type Item =
   | { readonly kind: "character"; readonly character: string }
-  /** One character or more that are not known; all of them sure to be no word characters, or not. */
+  /** Characters that are not known; a delimiter keeps word characters on its two sides apart, surely. */
   | { readonly kind: "gap"; readonly isDelimiter: boolean }
   /** What may be absent. */
   | { readonly kind: "optional" }
@@ -156,7 +156,9 @@ class Reader {
     }
     const expression = this.#alternatives();
     if (!this.#take(")")) throw new UnknownSyntax("a parenthesis without its other");
-    return expression.length === 1 ? expression[0] : [{ kind: "group", expression }];
+    if (expression.length === 1) return expression[0];
+    const isDelimiter = expression.every((items) => items.length > 0 && items.every(delimits));
+    return [isDelimiter ? { kind: "gap", isDelimiter } : { kind: "group", expression }];
   }
 
   #escape(): readonly Item[] {
@@ -212,40 +214,42 @@ class Reader {
   /** A class of one letter in both its cases is that letter. */
   #class(): Item {
     const isNegated = this.#take("^");
-    let isDelimiter = !isNegated, isKnown = !isNegated;
-    const members = new Set<string>();
+    const ranges: Range[] = [];
+    let hasOthers = false, othersDelimit = true;
     for (let isFirst = true; isFirst || this.#next !== "]"; isFirst = false) {
-      if (this.#rest(2) === "[:") {
-        const [whole, name] = /^\[:(\^?\w+):\]/.exec(this.#rest(20)) ?? [];
-        if (whole === undefined) throw new UnknownSyntax("a bracket in brackets");
-        this.#at += whole.length;
-        isDelimiter &&= name === "space" || name === "blank" || name === "punct" || name === "cntrl";
-        isKnown = false;
-        continue;
-      }
-      const first = this.#member();
+      const first = this.#rest(2) === "[:" ? this.#named() : this.#member();
       if (first.literal === undefined) {
-        isDelimiter &&= first.isDelimiter;
-        isKnown = false;
+        hasOthers = true;
+        othersDelimit &&= first.isDelimiter;
         continue;
       }
       const isRange = this.#next === "-" && this.characters[this.#at + 1] !== "]";
       if (isRange) this.#at++;
       const last = isRange ? this.#member().literal : first.literal;
       if (last === undefined) throw new UnknownSyntax("a range to a class");
-      const from = first.literal.codePointAt(0)!, to = last.codePointAt(0)!;
-      if (to - from > 64) {
-        isDelimiter = isKnown = false;
-        continue;
-      }
-      for (let each = from; each <= to; each++) {
-        isDelimiter &&= !isWordCodePoint(each);
-        members.add(String.fromCodePoint(foldCodePoint(each)));
-      }
+      ranges.push([first.literal.codePointAt(0)!, last.codePointAt(0)!]);
     }
     this.#at++;
-    if (isKnown && members.size === 1) return { kind: "character", character: [...members][0] };
-    return { kind: "gap", isDelimiter };
+    if (isNegated) {
+      return {
+        kind: "gap",
+        isDelimiter: complement(ranges).every((range) => !hasWordCharacter(...range)),
+      };
+    }
+    const letter = hasOthers ? undefined : onlyLetter(ranges);
+    if (letter !== undefined) return { kind: "character", character: letter };
+    return {
+      kind: "gap",
+      isDelimiter: othersDelimit && ranges.every((range) => !hasWordCharacter(...range)),
+    };
+  }
+
+  /** A class by its name in a class. */
+  #named(): { literal?: string; isDelimiter: boolean } {
+    const [whole, name] = /^\[:(\^?\w+):\]/.exec(this.#rest(20)) ?? [];
+    if (whole === undefined) throw new UnknownSyntax("a bracket in brackets");
+    this.#at += whole.length;
+    return { isDelimiter: /^(space|blank|punct|cntrl)$/.test(name) };
   }
 
   #member(): { literal?: string; isDelimiter: boolean } {
@@ -283,7 +287,35 @@ const signEscapes: Readonly<Record<string, string | undefined>> = {
   a: "\x07",
 };
 
-/** A character that is no word character. */
+type Range = readonly [first: number, last: number];
+
+/** The code points that are in none of the ranges. */
+function complement(ranges: readonly Range[]): Range[] {
+  const others: Range[] = [];
+  let next = 0;
+  for (const [first, last] of [...ranges].sort((left, right) => left[0] - right[0])) {
+    if (next < first) others.push([next, first - 1]);
+    next = Math.max(next, last + 1);
+  }
+  return next > 0x10ffff ? others : [...others, [next, 0x10ffff]];
+}
+
+/** The letter that all code points of the ranges are cases of. */
+function onlyLetter(ranges: readonly Range[]): string | undefined {
+  const letters = new Set<number>();
+  for (const [first, last] of ranges) {
+    if (last - first > 8) return undefined;
+    for (let each = first; each <= last; each++) letters.add(foldCodePoint(each));
+  }
+  return letters.size === 1 ? String.fromCodePoint([...letters][0]) : undefined;
+}
+
+/** Whether an item is an end of the text, or characters that are no word characters. */
+function delimits(item: Item): boolean {
+  return item.kind === "start" || item.kind === "end" || item.kind === "gap" && item.isDelimiter ||
+    isSign(item);
+}
+
 function isSign(item: Item): boolean {
   return item.kind === "character" && !isWordCodePoint(item.character.codePointAt(0)!);
 }

@@ -114,6 +114,18 @@ export function wordsOf(text: string): string[] {
   return words;
 }
 
+/** Whether a range of code points, both ends included, has a word character. */
+export function hasWordCharacter(first: number, last: number): boolean {
+  let next = first;
+  for (; next < 0x80 && next <= last; next++) if (wordByteTable[next] !== 0) return true;
+  for (const [from, to] of nonWordRanges) {
+    if (next > last) return false;
+    if (next < from) return true;
+    next = Math.max(next, to + 1);
+  }
+  return next <= last;
+}
+
 /** Classes of RE2 for one character, for texts of any case. */
 export const wordClass = `[0-9A-Za-z${wordRangesText()}]`;
 export const nonWordClass = `[^0-9A-Za-z${wordRangesText()}]`;

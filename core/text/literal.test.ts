@@ -2,44 +2,8 @@ import { expect, test } from "bun:test";
 import { shown } from "../../tests/conformance/index_predicate.ts";
 import { globPredicate, likePredicate } from "./like.ts";
 import { delimited } from "./literal.ts";
-import { matchPredicate } from "./predicate.ts";
-import { parseMatchQuery } from "./query.ts";
 import { regexPredicate } from "./regex.ts";
-
-test.each([
-  ["Refused", "refused"],
-  ["user_id", "(user & id)"],
-  ["/api/v1/orders", "(api & v1 & orders)"],
-  ["=", "all"],
-  ["time*", "time~"],
-  ["/api/ord*", "(api & ord~)"],
-  ["a*", "all"],
-  ['"connection  refused"', "(connection & refused)"],
-  ['"connection ref"*', "(connection & ref~)"],
-  ['"->"', "all"],
-  ["a (b OR c)", "(a & (b | c))"],
-  ["a OR NOT b", "all"],
-  ["a -b", "a"],
-  ["service:checkout", "service_name=checkout"],
-  ["trace:0AFF", "trace_id=0aff"],
-  ["level:error", "all"],
-  ["severity_number:17", "severity_number=17"],
-  ["body:refused", "refused"],
-  ["service:check*", "all"],
-  ['service:""', "all"],
-  ["k:v", "(attributes.k=v | resource_attributes.k=v | scope_attributes.k=v)"],
-  ["k:12", "(attributes.k=12 | resource_attributes.k=12 | scope_attributes.k=12)"],
-  // SQL may print it in another way than the JSON has it
-  ["k:1.50", "all"],
-  ["k:[1]", "all"],
-])("an index is asked for %j with %s", (query, expected) => {
-  expect(shown(matchPredicate(parseMatchQuery(query), { signal: "logs", column: "body" }))).toBe(expected);
-});
-
-test("only fields can be asked for where the words are not indexed", () => {
-  expect(shown(matchPredicate(parseMatchQuery("a service:b"), { signal: "metrics" }))).toBe("service_name=b");
-  expect(shown(matchPredicate(parseMatchQuery("a service:b"), {}))).toBe("all");
-});
+import { nonWordClass } from "./word.ts";
 
 test.each([
   ["%refused%", "~refused~"],
@@ -93,7 +57,7 @@ test.each([
   ["ab|cd ef", "(~ab~ | (~cd & ef~))"],
   ["ab|", "all"],
   ["\\bfoo\\b", "~foo~"],
-  ["10\\.0\\.0\\.1", "(~10 & 0 & 0)"],
+  ["10\\.0\\.0\\.1", "(~10 & 0)"],
   ["\\Qa.b+c\\E", "b"],
   ["\\x61\\x{62}c", "~abc~"],
   ["(?P<word>foo)", "~foo~"],
@@ -101,6 +65,12 @@ test.each([
   ["fo[[:alpha:]]ba", "(~fo~ & ~ba~)"],
   ["fo[[:space:]]ba", "(~fo & ba~)"],
   ["[^f]oo", "~oo~"],
+  ["[^a-zA-Z0-9]ab", "~ab~"],
+  [`(^|${nonWordClass})ab`, "ab~"],
+  [`ab${nonWordClass}*`, "~ab~"],
+  ["(^|[ =])ab(,|;|$)", "ab"],
+  ["(^|x)ab", "~ab~"],
+  ["(^|)ab", "~ab~"],
   ["[]f]oo", "~oo~"],
   ["\\pLoo", "~oo~"],
   ["\\W+foo", "~foo~"],

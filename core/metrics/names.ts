@@ -96,8 +96,12 @@ export const metricTable = {
     type: "counter",
     help: "Bytes of the segments that came in archives, by signal.",
   },
-  openwit_evicted_rows_total: { type: "counter", help: "Rows in them." },
-  openwit_evicted_bytes_total: { type: "counter", help: "Bytes of their files." },
+  openwit_evicted_rows_total: {
+    type: "counter",
+    help:
+      "Rows that were evicted, by reason: with their segment, or out of it (severity: storage.evict_first).",
+  },
+  openwit_evicted_bytes_total: { type: "counter", help: "Bytes that segments became less by it." },
   openwit_memory_limit_bytes: {
     type: "gauge",
     help: "Resident memory above which requests are refused: memory.limit, or what the system allows.",

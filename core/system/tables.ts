@@ -62,6 +62,10 @@ export const systemColumns: Readonly<Record<SystemTableName, readonly SystemColu
     text("origin", "Node that it was imported from; NULL when its rows came to this one."),
     integer("schema_version", "Version of its columns."),
     { name: "replaces", type: "VARCHAR[]", doc: "Ids of the segments whose rows it took over." },
+    integer(
+      "evicted_severity",
+      "Log records of severities from 1 to this were evicted from it; NULL when none were.",
+    ),
     text("damage", "Why it is left out of answers; NULL when it is not."),
   ],
   tenants: [
@@ -143,7 +147,7 @@ function segmentsOf(store: Store, tenant: string): SegmentMeta[] {
 function segmentRow(store: Store, segment: SegmentMeta): SystemRow {
   const { minTimeNs, maxTimeNs, minIngestNs, maxIngestNs, lsnFrom, lsnTo, schemaVersion, hour, ...others } =
     segment;
-  const { origin, ...rest } = others;
+  const { origin, evictedSeverity, ...rest } = others;
   return {
     ...rest,
     min_timestamp: minTimeNs,
@@ -155,6 +159,7 @@ function segmentRow(store: Store, segment: SegmentMeta): SystemRow {
     lsn_to: lsnTo,
     origin: origin?.nodeId,
     schema_version: schemaVersion,
+    evicted_severity: evictedSeverity,
     damage: store.damaged.get(segment.id),
   };
 }

@@ -1,6 +1,7 @@
 /** Reads the configuration of a node from flags, environment and file, and checks all of it before anything opens. */
 import { OpenWitError } from "../../core/error.ts";
 import type { BudgetOptions } from "../../core/budget/budget.ts";
+import type { SeverityClass } from "../../core/compact/shed.ts";
 import type { WalSync } from "../../core/wal/wal.ts";
 import { type ConfigKey, type ConfigKeyName, configKeys } from "./keys.ts";
 import {
@@ -25,6 +26,8 @@ export interface Config {
   readonly decodedBytesMax: number;
   readonly wal: { sync: WalSync; intervalMs: number; fileBytesMax: number; fileAgeMsMax: number };
   readonly budget: BudgetOptions;
+  /** Log records of this severity and below go before whole hours do. */
+  readonly evictFirst: SeverityClass | "none";
   readonly flushAgeMs: number;
   readonly flushBytes: number;
   readonly compactionEveryMs: number;
@@ -91,6 +94,7 @@ export async function loadConfig(inputs: ConfigInputs): Promise<Config> {
       },
       streamBytesMax: read("storage.stream_max", parseSize) || undefined,
     },
+    evictFirst: read("storage.evict_first", oneOf(configKeys["storage.evict_first"].type)),
     flushAgeMs: read("processing.flush_age", parseDuration),
     flushBytes: read("processing.flush_size", parseSize),
     compactionEveryMs: read("processing.compaction_interval", parseDuration),
@@ -107,6 +111,7 @@ export async function loadConfig(inputs: ConfigInputs): Promise<Config> {
     spillBytesMax: read("search.spill_max", parseSize),
   };
   checkExposure(config);
+  checkEviction(config);
   return config;
 }
 
@@ -213,4 +218,13 @@ function checkExposure(config: Config): void {
       );
     }
   }
+}
+
+function checkEviction({ evictFirst, budget }: Config): void {
+  if (evictFirst === "none" || budget.whenFull === "evict-oldest") return;
+  throw new OpenWitError(
+    "invalid_argument",
+    `storage.evict_first is ${evictFirst}, but with storage.when_full: ${budget.whenFull} nothing is evicted`,
+    { hint: "leave one of them out" },
+  );
 }

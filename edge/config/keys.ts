@@ -41,6 +41,13 @@ export const configKeys = {
     default: "evict-oldest",
     doc: "When the budget is used up: evict the oldest hours, or refuse new records.",
   },
+  "storage.evict_first": {
+    type: ["none", "trace", "debug", "info", "warn"],
+    default: "none",
+    doc:
+      "Log records that go first when room gets short: those of this severity and below, oldest hours first, before " +
+      "whole hours do.",
+  },
   "storage.retention": {
     type: "duration",
     default: "0s",

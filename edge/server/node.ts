@@ -233,6 +233,12 @@ export class Node implements QueryHost {
         compactionEveryMs: this.config.compactionEveryMs,
         flushAgeMs: this.config.flushAgeMs,
         roomBytes: () => roomOf(this.#budget!),
+        ...this.config.evictFirst === "none" ? {} : {
+          shedding: {
+            severityClass: this.config.evictFirst,
+            isShort: () => this.#budget!.isGettingShort(),
+          },
+        },
         tasks: [{ name: "retention", everyMs: retentionEveryMs, run: () => this.#budget!.run() }],
       });
       this.#maintenance.janitor.start();

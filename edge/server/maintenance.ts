@@ -5,7 +5,7 @@
 import { type CompactionReport, Compactor, defaultDutyCycle } from "../../core/compact/compact.ts";
 import { type CompactionPolicy, defaultCompactionPolicy } from "../../core/compact/plan.ts";
 import { type SeverityClass, severityClasses } from "../../core/compact/shed.ts";
-import { Janitor, type MaintenanceTask } from "../../core/janitor/janitor.ts";
+import { Janitor, type MaintenanceTask, type TaskRun } from "../../core/janitor/janitor.ts";
 import type { Store } from "../../core/store/store.ts";
 import { duckDBMerger } from "../duckdb/merge.ts";
 
@@ -25,6 +25,8 @@ export interface MaintenanceOptions {
     /** Whether room is so short that something should go, measured anew. */
     readonly isShort: () => Promise<boolean>;
   };
+  /** Told of each run that did something or failed. */
+  readonly onRun?: (run: TaskRun) => void;
   /** More tasks of the janitor. */
   readonly tasks?: readonly MaintenanceTask[];
 }
@@ -92,7 +94,12 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
       return swept === 0 ? "" : `${swept} files of merged or evicted segments removed`;
     },
   };
-  const janitor = new Janitor(store.env, [compaction, ...shed, sweep, ...options.tasks ?? []]);
+  const janitor = new Janitor({ ...store.env, onRun: options.onRun }, [
+    compaction,
+    ...shed,
+    sweep,
+    ...options.tasks ?? [],
+  ]);
   return {
     janitor,
     async compact() {

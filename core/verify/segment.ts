@@ -119,7 +119,6 @@ function compareFooter(meta: SegmentMeta, footer: ParquetFooter): Mismatch[] {
     "hour",
     "late",
     "schemaVersion",
-    "evictedSeverity",
   ] as const;
   return [
     ...fields.flatMap((field) => differs(field, own[field], meta[field])),

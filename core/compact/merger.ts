@@ -8,6 +8,19 @@ export interface SegmentMerger {
    * @throws OpenWitError `overloaded` when memory does not suffice, `io`, `disk_full`; the signal's reason
    */
   merge(request: MergeRequest): Promise<void>;
+  /** What a merge would give, without writing it. @throws as `merge` */
+  measure(
+    request: Pick<MergeRequest, "signal" | "inputs" | "severityAbove" | "abort">,
+  ): Promise<MergeMeasure>;
+}
+
+/** Times are 0 when there are no rows. */
+export interface MergeMeasure {
+  readonly rows: number;
+  readonly minTimeNs: bigint;
+  readonly maxTimeNs: bigint;
+  readonly minIngestNs: bigint;
+  readonly maxIngestNs: bigint;
 }
 
 export interface MergeRequest {
@@ -18,6 +31,11 @@ export interface MergeRequest {
   readonly output: string;
   /** For the footer. */
   readonly keyValues: Readonly<Record<string, string>>;
+  /**
+   * Of logs: leaves out records of severities from 1 to this; those without a severity stay. The inputs are one file
+   * then, which is sorted already: it is read and written in its order, without room for a sort.
+   */
+  readonly severityAbove?: number;
   readonly abort: AbortSignal;
 }
 

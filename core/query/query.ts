@@ -44,10 +44,16 @@ export interface QueryRequest {
   /** Pins what the tenant's statement reads. Called once, synchronously, for the tables that it names. */
   readonly sources: (tables: ReadonlySet<Signal>) => QuerySources;
   /** What the tenant sees of the system tables that the statement names; absent where there are none. */
-  readonly systemTables?: (tables: ReadonlySet<SystemTableName>) => readonly SystemTable[];
+  readonly systemTables?: SystemTables;
   /** The client has gone, or the process ends. */
   readonly signal?: AbortSignal;
 }
+
+/** Those that history answers may have to be waited for, until the signal aborts. */
+export type SystemTables = (
+  tables: ReadonlySet<SystemTableName>,
+  signal: AbortSignal,
+) => Promise<readonly SystemTable[]>;
 
 export interface QueryEnv {
   readonly engine: SqlEngine;
@@ -141,7 +147,7 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
       sql: prepared.sql,
       tenant: request.tenant,
       tables,
-      systemTables: systemTablesOf(request, prepared.systemTables),
+      systemTables: await systemTablesOf(request, prepared.systemTables, abort.signal),
       rowsMax: prepared.rowsMax,
       signal: abort.signal,
     })
@@ -194,9 +200,13 @@ async function boundedMentions(engine: SqlEngine, tree: SqlTree): Promise<Prepar
   }));
 }
 
-function systemTablesOf(request: QueryRequest, names: ReadonlySet<SystemTableName>): readonly SystemTable[] {
+async function systemTablesOf(
+  request: QueryRequest,
+  names: ReadonlySet<SystemTableName>,
+  signal: AbortSignal,
+): Promise<readonly SystemTable[]> {
   if (names.size === 0) return [];
-  if (request.systemTables !== undefined) return request.systemTables(names);
+  if (request.systemTables !== undefined) return await request.systemTables(names, signal);
   throw new OpenWitError(
     "unsupported",
     `there is no ${[...names].map((name) => `system.${name}`).join(", ")} here`,

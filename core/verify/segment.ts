@@ -119,6 +119,7 @@ function compareFooter(meta: SegmentMeta, footer: ParquetFooter): Mismatch[] {
     "hour",
     "late",
     "schemaVersion",
+    "evictedSeverity",
   ] as const;
   return [
     ...fields.flatMap((field) => differs(field, own[field], meta[field])),

@@ -3,6 +3,8 @@
  *
  * The tenant's data is pinned when the statement is known to be sound, and the answer says what it could see of it.
  */
+import { historyTable, isHistoryTable } from "../../core/catalog/history.ts";
+import type { HistoryTable } from "../../core/catalog/rows.ts";
 import { systemClock } from "../../core/env/clock.ts";
 import { OpenWitError, toOpenWitError } from "../../core/error.ts";
 import { type Signal, signals } from "../../core/model/columns.ts";
@@ -15,7 +17,7 @@ import type { QuerySources, TableSource } from "../../core/query/sources.ts";
 import type { BuiltStatement } from "../../core/search/bindings.ts";
 import type { JsonRow } from "../../core/search/page.ts";
 import type { Store } from "../../core/store/store.ts";
-import { systemTable } from "../../core/system/tables.ts";
+import { type SystemTable, systemTable } from "../../core/system/tables.ts";
 import type { QueryHost } from "./host.ts";
 
 /** Bytes of values of an answer whose rows are gathered before it is given. */
@@ -78,8 +80,14 @@ export async function startStatement(
         coverage = coverageOf([...tables].map((each) => sources[each]), window, missingOf(store, tenant));
         return sources;
       },
-      systemTables: (names) =>
-        [...names].map((name) => systemTable(name, { store, taskRuns: host.taskRuns?.() ?? [] }, tenant)),
+      systemTables: (names, signal) =>
+        Promise.all(
+          [...names].map((name) =>
+            isHistoryTable(name)
+              ? historyOf(host, name, tenant, signal)
+              : systemTable(name, { store, taskRuns: host.taskRuns?.() ?? [] }, tenant)
+          ),
+        ),
       signal: request.signal,
     }, { engine: host.engine(), clock: systemClock });
     return { result, coverage, finish };
@@ -174,6 +182,18 @@ function pinSources(store: Store, tenant: string): QuerySources {
     ...Object.fromEntries(sources) as Record<Signal, TableSource>,
     release: () => pins.forEach(({ release }) => release()),
   };
+}
+
+async function historyOf(
+  host: QueryHost,
+  name: HistoryTable,
+  tenant: string,
+  signal: AbortSignal,
+): Promise<SystemTable> {
+  if (host.history === undefined) {
+    throw new OpenWitError("unsupported", `there is no system.${name} without a running server`);
+  }
+  return historyTable(name, await host.history(name, tenant, signal), tenant);
 }
 
 /** Segments of a tenant that are in the manifest and cannot be read. */

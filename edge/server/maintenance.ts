@@ -4,7 +4,8 @@
  */
 import { type CompactionReport, Compactor, defaultDutyCycle } from "../../core/compact/compact.ts";
 import { type CompactionPolicy, defaultCompactionPolicy } from "../../core/compact/plan.ts";
-import { Janitor, type MaintenanceTask } from "../../core/janitor/janitor.ts";
+import { type SeverityClass, severityClasses } from "../../core/compact/shed.ts";
+import { Janitor, type MaintenanceTask, type TaskRun } from "../../core/janitor/janitor.ts";
 import type { Store } from "../../core/store/store.ts";
 import { duckDBMerger } from "../duckdb/merge.ts";
 
@@ -18,6 +19,14 @@ export interface MaintenanceOptions {
   readonly flushAgeMs: number;
   /** Bytes that may still be written, by budget and volume. */
   readonly roomBytes: () => number;
+  /** What goes before whole hours do; `undefined` when nothing does. */
+  readonly shedding?: {
+    readonly severityClass: SeverityClass;
+    /** Whether room is so short that something should go, measured anew. */
+    readonly isShort: () => Promise<boolean>;
+  };
+  /** Told of each run that did something or failed. */
+  readonly onRun?: (run: TaskRun) => void;
   /** More tasks of the janitor. */
   readonly tasks?: readonly MaintenanceTask[];
 }
@@ -45,6 +54,9 @@ const closeGraceMs = 5 * 60_000;
 
 const sweepEveryMs = 15_000;
 
+/** While there is room this is a comparison of numbers. */
+const shedEveryMs = 5_000;
+
 export function maintenanceOf(store: Store, options: MaintenanceOptions): Maintenance {
   const { dataDir, memoryBytesMax, spillBytes, flushAgeMs, roomBytes } = options;
   const memoryBytes = Math.max(mergeBytesMin, Math.floor(memoryBytesMax * mergeShare));
@@ -62,6 +74,18 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
     everyMs: options.compactionEveryMs,
     run: async (signal: AbortSignal) => describeCompaction(await compactor.run(signal)),
   };
+  const { shedding } = options;
+  const shed: MaintenanceTask[] = shedding === undefined ? [] : [{
+    name: "shed",
+    everyMs: shedEveryMs,
+    async run(signal) {
+      const { severityClass, isShort } = shedding;
+      const { segments, rows, bytes } = await compactor.shed(signal, severityClasses[severityClass], isShort);
+      return segments === 0
+        ? ""
+        : `${rows} log records up to ${severityClass} evicted from ${segments} segments, ${bytes} bytes less`;
+    },
+  }];
   const sweep = {
     name: "sweep",
     everyMs: sweepEveryMs,
@@ -70,7 +94,12 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
       return swept === 0 ? "" : `${swept} files of merged or evicted segments removed`;
     },
   };
-  const janitor = new Janitor(store.env, [compaction, sweep, ...options.tasks ?? []]);
+  const janitor = new Janitor({ ...store.env, onRun: options.onRun }, [
+    compaction,
+    ...shed,
+    sweep,
+    ...options.tasks ?? [],
+  ]);
   return {
     janitor,
     async compact() {

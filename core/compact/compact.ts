@@ -1,8 +1,8 @@
 /**
  * Runs the merges that plan.ts plans, one at a time, beside ingest and queries.
  *
- *   merge under a temporary name ─▶ verify ─▶ sync ─▶ rename ─▶ sync the folder ─▶ one manifest edit: inputs out,
- *   output in ─▶ the inputs' files go when no reader holds them (core/store/retired.ts)
+ *   merge under a temporary name ─▶ verify ─▶ sync ─▶ rename ─▶ sync the folder ─▶ index (core/index) ─▶ one manifest
+ *   edit: inputs out, output in ─▶ the inputs' files go when no reader holds them (core/store/retired.ts)
  *
  * A merge may end at any point: until the edit is durable its inputs are the data, and what it wrote is swept.
  *
@@ -14,6 +14,8 @@
 import { isTimeSynced } from "../budget/wall-clock.ts";
 import { type Disk, folderOf, removeFileDurably, temporarySuffix } from "../env/disk.ts";
 import { OpenWitError, toOpenWitError } from "../error.ts";
+import { indexPath } from "../index/format.ts";
+import type { SegmentIndexer } from "../index/indexer.ts";
 import type { SegmentMeta } from "../manifest/manifest.ts";
 import { buildFooter, parseFooter } from "../segment/footer.ts";
 import { newSegmentId, segmentPath } from "../segment/path.ts";
@@ -28,6 +30,8 @@ export interface CompactionOptions {
   readonly policy: CompactionPolicy;
   /** Share of the time in which merges run, above 0 and at most 1: they rest after each for as long as it takes. */
   readonly dutyCycle: number;
+  /** Indexes what a merge gave; without it segments are scanned. */
+  readonly indexer?: SegmentIndexer;
   /** Bytes that may still be written. */
   readonly roomBytes: () => number | Promise<number>;
 }
@@ -253,6 +257,7 @@ export class Compactor {
       const output = { ...meta, ...await seal(disk, temporary, meta) };
       await disk.rename(temporary, path);
       await disk.syncDir(folderOf(path));
+      await this.#index(output, signal);
       const { segments } = store.manifest.state;
       if (!unit.inputs.every(({ id }) => segments.has(id))) {
         throw new OpenWitError("conflict", "a segment was removed while it was being merged");
@@ -266,6 +271,22 @@ export class Compactor {
       throw error;
     } finally {
       release();
+    }
+  }
+
+  /** A segment without an index costs time and no answer; it gets one later (core/index/upkeep.ts). */
+  async #index(output: SegmentMeta, signal: AbortSignal): Promise<void> {
+    const { metrics, log } = this.store.env;
+    try {
+      const bytes = await this.options.indexer?.build(output, signal);
+      if (bytes === undefined) return;
+      metrics.add("openwit_indexed_rows_total", output.rows, { signal: output.signal });
+      metrics.add("openwit_index_bytes_total", bytes, { signal: output.signal });
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const error = toOpenWitError(thrown);
+      if (error.code === "io" || error.code === "disk_full") throw error;
+      log("warn", "a merged segment could not be indexed yet", { path: output.path, error });
     }
   }
 
@@ -336,7 +357,7 @@ export class Compactor {
   async #discard(path: string): Promise<void> {
     const { disk, log } = this.store.env;
     try {
-      for (const each of [path + temporarySuffix, path]) await removeFileDurably(disk, each);
+      await removeOutput(disk, path);
     } catch (error) {
       this.#rejected.add(path); // the next run tries again, and does nothing before it has succeeded
       log("warn", "the file of a merge that failed could not be removed yet", { path, error });
@@ -350,9 +371,17 @@ export class Compactor {
     if (this.#rejected.size === 0) return;
     await store.manifest.commit({});
     for (const path of this.#rejected) {
-      for (const each of [path + temporarySuffix, path]) await removeFileDurably(store.env.disk, each);
+      await removeOutput(store.env.disk, path);
       this.#rejected.delete(path);
     }
+  }
+}
+
+/** Whatever of a merge's files is there. @throws OpenWitError `io`, `disk_full` */
+async function removeOutput(disk: Disk, path: string): Promise<void> {
+  const index = indexPath(path);
+  for (const each of [index + temporarySuffix, index, path + temporarySuffix, path]) {
+    await removeFileDurably(disk, each);
   }
 }
 

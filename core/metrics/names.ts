@@ -61,6 +61,8 @@ export const metricTable = {
     type: "counter",
     help: "Bytes of the segments that merges took the place of, by signal.",
   },
+  openwit_indexed_rows_total: { type: "counter", help: "Rows of segments that were indexed, by signal." },
+  openwit_index_bytes_total: { type: "counter", help: "Bytes of the indexes written, by signal." },
   openwit_write_amplification: {
     type: "gauge",
     help: "Bytes written to WAL and segments since start, for each byte that they came to in segments.",

@@ -4,7 +4,8 @@
  *   POST /api/v1/query    SQL                       GET /health   is the process alive
  *   POST /api/search      SQL, the original's form  GET /ready    would it answer now, and if not why
  *   GET  /api/v1/tail     records as they arrive    GET /metrics  Prometheus text
- *   GET  /api/v1/status   how the node is           POST /api/v1/admin/flush, /api/v1/admin/compact
+ *   GET  /api/v1/status   how the node is           POST /api/v1/admin/flush, /api/v1/admin/compact,
+ *                                                     /api/v1/admin/index
  *   GET  /api/v1/admin/export, POST /api/v1/admin/import   archives
  *   and what people ask without SQL: searches, histograms, traces, fields (askRoutes)
  */
@@ -65,6 +66,16 @@ export function apiApp(node: Node): Hono {
       bytes_read: report.bytesRead,
       bytes_written: report.bytesWritten,
       postponed: report.postponed,
+    });
+  });
+  app.post("/api/v1/admin/index", async (context) => {
+    const report = await node.maintenance().index(context.req.query("every") === "true");
+    return context.json({
+      segments: report.segments,
+      rows: report.rows,
+      segment_bytes: report.segmentBytes,
+      index_bytes: report.indexBytes,
+      failed: report.failed,
     });
   });
   app.notFound((context) =>

@@ -78,6 +78,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "check an archive of openwit export, and add what is in it",
     load: async () => (await import("./import.ts")).importCommand,
   },
+  index: {
+    summary: "index segments that lack an index, or all of them anew",
+    load: async () => (await import("./index.ts")).indexCommand,
+  },
   demo: {
     summary: "send believable telemetry of a web shop",
     load: async () => (await import("../demo/command.ts")).demoCommand,

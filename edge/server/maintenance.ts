@@ -5,12 +5,15 @@
 import { type CompactionReport, Compactor, defaultDutyCycle } from "../../core/compact/compact.ts";
 import { type CompactionPolicy, defaultCompactionPolicy } from "../../core/compact/plan.ts";
 import { type SeverityClass, severityClasses } from "../../core/compact/shed.ts";
+import type { SegmentIndexer } from "../../core/index/indexer.ts";
+import { type IndexingReport, IndexUpkeep } from "../../core/index/upkeep.ts";
 import { Janitor, type MaintenanceTask, type TaskRun } from "../../core/janitor/janitor.ts";
 import type { Store } from "../../core/store/store.ts";
 import { duckDBMerger } from "../duckdb/merge.ts";
 
 export interface MaintenanceOptions {
   readonly dataDir: string;
+  readonly indexer: SegmentIndexer;
   /** Of the whole node. */
   readonly memoryBytesMax: number;
   readonly spillBytes: number;
@@ -35,6 +38,8 @@ export interface Maintenance {
   readonly janitor: Janitor;
   /** Merges what is due, and what need not wait, as soon as nothing else runs. @throws OpenWitError */
   compact(): Promise<CompactionReport>;
+  /** Indexes merged segments that lack an index, or every one anew. @throws OpenWitError */
+  index(every: boolean): Promise<IndexingReport>;
   /** Runs work of another kind while no task runs, and tells of it as of one. @throws what it throws */
   exclusively<Result>(
     name: string,
@@ -52,6 +57,9 @@ const mergeBytesMin = 128 * 1024 * 1024;
 /** Beyond the time that a row may wait for its flush. */
 const closeGraceMs = 5 * 60_000;
 
+/** A merge indexes what it gives; this finds what was left out. */
+const indexEveryMs = 5 * 60_000;
+
 const sweepEveryMs = 15_000;
 
 /** While there is room this is a comparison of numbers. */
@@ -67,8 +75,10 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
   const compactor = new Compactor(store, duckDBMerger({ dataDir, memoryBytes, spillBytes }), {
     policy,
     dutyCycle: defaultDutyCycle,
+    indexer: options.indexer,
     roomBytes,
   });
+  const upkeep = new IndexUpkeep(store, options.indexer);
   const compaction = {
     name: "compaction",
     everyMs: options.compactionEveryMs,
@@ -86,6 +96,11 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
         : `${rows} log records up to ${severityClass} evicted from ${segments} segments, ${bytes} bytes less`;
     },
   }];
+  const indexing = {
+    name: "indexing",
+    everyMs: indexEveryMs,
+    run: async (signal: AbortSignal) => describeIndexing(await upkeep.run(signal)),
+  };
   const sweep = {
     name: "sweep",
     everyMs: sweepEveryMs,
@@ -97,6 +112,7 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
   const janitor = new Janitor({ ...store.env, onRun: options.onRun }, [
     compaction,
     ...shed,
+    indexing,
     sweep,
     ...options.tasks ?? [],
   ]);
@@ -110,6 +126,14 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
       });
       return report!;
     },
+    async index(every) {
+      let report: IndexingReport | undefined;
+      await janitor.runNow(indexing.name, async (signal) => {
+        report = await upkeep.run(signal, { every });
+        return describeIndexing(report);
+      });
+      return report!;
+    },
     async exclusively<Result>(
       name: string,
       work: () => Promise<Result>,
@@ -120,6 +144,14 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
       return result!;
     },
   };
+}
+
+/** Empty when nothing was done. */
+export function describeIndexing({ segments, rows, indexBytes, failed }: IndexingReport): string {
+  return [
+    ...segments === 0 ? [] : [`${segments} segments of ${rows} rows indexed in ${indexBytes} bytes`],
+    ...failed.map(({ path, why }) => `${path} could not be indexed: ${why}`),
+  ].join("; ");
 }
 
 /** Empty when nothing was done. */

@@ -35,6 +35,7 @@ import { InflightBudget } from "../otlp/budget.ts";
 import { serveOtlpGrpc } from "../otlp/grpc.ts";
 import { otlpHttp } from "../otlp/http.ts";
 import type { ReceiverDeps, RequestOutcome } from "../otlp/receiver.ts";
+import { type WorkerIndexer, workerIndexer } from "../index/worker-indexer.ts";
 import { type WorkerEncoder, workerEncoder } from "../parquet/worker-encoder.ts";
 import { version } from "../version.ts";
 import { type ArchiveImporter, describeImport, importerOf } from "./importer.ts";
@@ -96,6 +97,7 @@ export class Node implements QueryHost {
   #importer: ArchiveImporter | undefined;
   #listeners: Listener[] = [];
   #encoder: WorkerEncoder | undefined;
+  #indexer: WorkerIndexer | undefined;
   #budget: DiskBudget | undefined;
   #catalog: NodeCatalog | undefined;
   #memoryWatch: ReturnType<typeof setInterval> | undefined;
@@ -245,9 +247,11 @@ export class Node implements QueryHost {
         memoryBytesMax: this.memoryBytesMax,
         mayWrite: () => this.#budget!.refusal === undefined,
       });
+      this.#indexer = workerIndexer(this.dataDir);
       this.#maintenance = maintenanceOf(this.#store, {
         onRun: (run) => catalog.ran(run),
         dataDir: this.dataDir,
+        indexer: this.#indexer,
         memoryBytesMax: this.memoryBytesMax,
         spillBytes: this.config.spillBytesMax,
         compactionEveryMs: this.config.compactionEveryMs,
@@ -295,6 +299,7 @@ export class Node implements QueryHost {
     clearInterval(this.#memoryWatch);
     await this.#maintenance?.janitor.stop();
     await this.#catalog?.stop();
+    this.#indexer?.close();
     await this.#engine?.close();
     await this.#budget?.close();
     await this.#store?.close();

@@ -9,7 +9,11 @@ import { Compression, readParquet, Table, writeParquet, WriterPropertiesBuilder 
 import { Compactor } from "../../core/compact/compact.ts";
 import type { SegmentMerger } from "../../core/compact/merger.ts";
 import { type Disk, readFile } from "../../core/env/disk.ts";
+import { seededRandom } from "../../core/env/random.ts";
 import { OpenWitError } from "../../core/error.ts";
+import { indexPath } from "../../core/index/format.ts";
+import { directIndexer } from "../../core/index/indexer.ts";
+import { Sidecar } from "../../core/index/sidecar.ts";
 import type { SegmentMeta } from "../../core/manifest/manifest.ts";
 import type { Store } from "../../core/store/store.ts";
 import type { SimClock } from "./clock.ts";
@@ -40,6 +44,7 @@ export function simCompaction(store: Store, disk: Disk): SimCompaction {
       stableGatherCount: 2,
     },
     dutyCycle: 1,
+    indexer: directIndexer(disk, seededRandom(1)),
     roomBytes: () => Infinity,
   });
   let last: Promise<unknown> = Promise.resolve();
@@ -70,6 +75,7 @@ export function simCompaction(store: Store, disk: Disk): SimCompaction {
     async readTwice(tenant, clock) {
       const { segments, release } = store.pin(tenant, "logs");
       try {
+        await checkIndexes(segments, disk);
         const before = await segmentBodies(segments, disk);
         for (let turn = 0; turn < 300; turn++) await Promise.resolve();
         await clock.advance(61_000);
@@ -96,6 +102,19 @@ export async function segmentBodies(
     for (const body of table.getChild("body")!) bodies.push(String(body));
   }
   return bodies;
+}
+
+/** An index that is there is whole, and of its segment. @throws OpenWitError `corrupt` */
+async function checkIndexes(segments: readonly SegmentMeta[], disk: Disk): Promise<void> {
+  for (const segment of segments) {
+    if (await disk.stat(indexPath(segment.path)) === undefined) continue;
+    const index = await Sidecar.open(disk, indexPath(segment.path), segment);
+    try {
+      await index.verify();
+    } finally {
+      await index.close();
+    }
+  }
 }
 
 /** What a failing disk may answer; a file that is gone is a bug here. */

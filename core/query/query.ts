@@ -44,16 +44,10 @@ export interface QueryRequest {
   /** Pins what the tenant's statement reads. Called once, synchronously, for the tables that it names. */
   readonly sources: (tables: ReadonlySet<Signal>) => QuerySources;
   /** What the tenant sees of the system tables that the statement names; absent where there are none. */
-  readonly systemTables?: SystemTables;
+  readonly systemTables?: (tables: ReadonlySet<SystemTableName>) => readonly SystemTable[];
   /** The client has gone, or the process ends. */
   readonly signal?: AbortSignal;
 }
-
-/** Those that history answers may have to be waited for, until the signal aborts. */
-export type SystemTables = (
-  tables: ReadonlySet<SystemTableName>,
-  signal: AbortSignal,
-) => Promise<readonly SystemTable[]>;
 
 export interface QueryEnv {
   readonly engine: SqlEngine;
@@ -63,8 +57,6 @@ export interface QueryEnv {
 /** Final once `batches` has ended. */
 export interface QueryStats {
   rows: number;
-  /** Of their values, roughly as they are in memory. */
-  bytes: number;
   elapsedMs: number;
   filesConsidered: number;
   filesPruned: number;
@@ -106,10 +98,7 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
   );
   let pinned: QuerySources | undefined;
   let result: EngineResult | undefined;
-  let isClosed = false;
-  const close = async () => {
-    if (isClosed) return;
-    isClosed = true;
+  const doClose = async () => {
     stopTimer.abort();
     request.signal?.removeEventListener("abort", onCancel);
     try {
@@ -118,20 +107,15 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
       pinned?.release();
     }
   };
+  let closed: Promise<void> | undefined;
+  const close = () => closed ??= doClose();
 
   try {
     const leave = await engine.enter(request.tenant, abort.signal);
     const prepared = await prepareStatement(engine, request, clock.nowNs()).finally(leave);
     abort.signal.throwIfAborted();
     const sources = pinned = request.sources(prepared.signals);
-    const stats: QueryStats = {
-      rows: 0,
-      bytes: 0,
-      elapsedMs: 0,
-      filesConsidered: 0,
-      filesPruned: 0,
-      memtableRows: 0,
-    };
+    const stats: QueryStats = { rows: 0, elapsedMs: 0, filesConsidered: 0, filesPruned: 0, memtableRows: 0 };
     for (const signal of prepared.signals) {
       stats.memtableRows += sources[signal].chunks.reduce((sum, { rows }) => sum + rows, 0);
     }
@@ -147,13 +131,17 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
       sql: prepared.sql,
       tenant: request.tenant,
       tables,
-      systemTables: await systemTablesOf(request, prepared.systemTables, abort.signal),
+      systemTables: systemTablesOf(request, prepared.systemTables),
       rowsMax: prepared.rowsMax,
       signal: abort.signal,
     })
       .catch((error) => {
         throw withLocation(error, prepared.original);
       });
+    // A reader who has stopped reading must not hold memory and pins beyond the statement's time.
+    const onAbort = () => void close().catch(() => {}); // whoever reads on gets the reason
+    abort.signal.addEventListener("abort", onAbort, { once: true });
+    if (abort.signal.aborted) onAbort();
     const batches = limited(running, request, stats, () => clock.monotonicMs() - startedMs, close);
     return { columns: running.columns, batches, stats, close };
   } catch (error) {
@@ -200,13 +188,9 @@ async function boundedMentions(engine: SqlEngine, tree: SqlTree): Promise<Prepar
   }));
 }
 
-async function systemTablesOf(
-  request: QueryRequest,
-  names: ReadonlySet<SystemTableName>,
-  signal: AbortSignal,
-): Promise<readonly SystemTable[]> {
+function systemTablesOf(request: QueryRequest, names: ReadonlySet<SystemTableName>): readonly SystemTable[] {
   if (names.size === 0) return [];
-  if (request.systemTables !== undefined) return await request.systemTables(names, signal);
+  if (request.systemTables !== undefined) return request.systemTables(names);
   throw new OpenWitError(
     "unsupported",
     `there is no ${[...names].map((name) => `system.${name}`).join(", ")} here`,
@@ -272,17 +256,18 @@ async function* limited(
   elapsedMs: () => number,
   close: () => Promise<void>,
 ): AsyncGenerator<ResultBatch, void, undefined> {
+  let bytes = 0;
   try {
     for (let batch = await result.next(); batch !== undefined; batch = await result.next()) {
       const room = request.limit - stats.rows;
       const rows = Math.min(batch.rows, room);
       if (batch.rows > room) stats.truncated = "rows";
       let kept = 0;
-      while (kept < rows && stats.bytes <= request.bytesMax) {
-        for (const column of batch.columns) stats.bytes += valueBytes(column[kept]);
+      while (kept < rows && bytes <= request.bytesMax) {
+        for (const column of batch.columns) bytes += valueBytes(column[kept]);
         kept++;
       }
-      if (stats.bytes > request.bytesMax) stats.truncated = "bytes";
+      if (bytes > request.bytesMax) stats.truncated = "bytes";
       stats.rows += kept;
       stats.elapsedMs = elapsedMs();
       if (kept > 0) {

@@ -51,6 +51,9 @@ export function rewriteStatement(tree: SqlTree, nowNs: bigint, parameters: Param
   return { tree: { ...tree, statements }, unnamed: rewriter.unnamed };
 }
 
+/** Most bytes of texts that take the place of parameters. */
+const parameterBytesMax = 4 * 1024 * 1024;
+
 interface Context {
   /** Lower-case names of common table expressions in sight. */
   readonly ctes: ReadonlySet<string>;
@@ -66,6 +69,7 @@ class Rewriter {
   /** Names of columns and aliases that hold nanoseconds. */
   readonly #times = new Set(timeColumnNames);
   #mentions = 0;
+  #parameterBytes = 0;
 
   constructor(readonly nowNs: bigint, readonly parameters: Parameters) {}
 
@@ -166,8 +170,19 @@ class Rewriter {
       : Object.hasOwn(parameters, name)
       ? (parameters as Record<string, Parameter>)[name]
       : undefined;
-    if (value !== undefined) return constantOf(value);
     const position = positionOf(node);
+    if (value !== undefined) {
+      this.#parameterBytes += typeof value === "string" ? value.length : 0;
+      if (this.#parameterBytes <= parameterBytesMax) return constantOf(value);
+      throw new OpenWitError(
+        "too_large",
+        `the parameters' texts come to more than ${parameterBytesMax} bytes`,
+        {
+          hint: "a text counts each time that the statement names its parameter",
+          ...(position === undefined ? {} : { position }),
+        },
+      );
+    }
     throw new OpenWitError("invalid_argument", `there is no value for the parameter $${name}`, {
       hint: `send it in "params": a list for $1, $2, … or an object for names`,
       ...(position === undefined ? {} : { position }),

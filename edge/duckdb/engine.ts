@@ -1,30 +1,29 @@
 /**
- * The SQL engine (core/query/engine.ts) on DuckDB 1.5: one in-memory instance, opened at the first query and
- * fenced: no file but Parquet below the parquet folder, no extension, no setting that a statement could change.
+ * The SQL engine (core/query/engine.ts) on DuckDB 1.5: one fenced instance in memory (instance.ts), opened at the first
+ * query.
  *
- * A statement gets a connection of its own, and before its text a WITH query for each mention of a table (view.ts).
+ * A statement gets a connection of its own with a temporary view for each mention of a table (view.ts): an explicit
+ * projection of the Parquet files, UNION ALL the pinned memtable rows.
  *
  * Invariants: (1) no call here runs a statement synchronously, for the memtable's callbacks need this thread.
  * (2) A connection is closed only when nothing runs on it. (3) A pin outlives everything that may read it.
  */
-import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { dirname, resolve } from "node:path";
 import process from "node:process";
-import type { DuckDBConnection, DuckDBInstance, DuckDBResult, DuckDBType } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBPreparedStatement, DuckDBResult } from "@duckdb/node-api";
 import { OpenWitError } from "../../core/error.ts";
-import { quoteText } from "../../core/model/sql.ts";
 import type { EngineRequest, EngineResult, SqlEngine } from "../../core/query/engine.ts";
 import type { ResultBatch } from "../../core/query/result.ts";
 import { readTree, type SqlNode, type SqlTree, textOf, writeTree } from "../../core/query/tree.ts";
-import { fromDuckDB, isFatal } from "./error.ts";
-import { type DuckDB, loadDuckDB } from "./load.ts";
-import { type MemtableFunctions, type MemtablePin, registerMemtable } from "./memtable.ts";
+import { fromDuckDB } from "./error.ts";
+import { Instances, type Opened } from "./instance.ts";
+import type { MemtablePin } from "./memtable.ts";
 import { ChunkReader, columnReader } from "./result.ts";
 import { createSystemTable } from "./system.ts";
 import { openSlots, type Slots, statementsAtOnce } from "./slots.ts";
+import { allocatorTrim } from "./trim.ts";
 import { MemoryWatch, type WatchEnv } from "./watch.ts";
-import { selectOf, withTables } from "./view.ts";
+import { viewSql } from "./view.ts";
 
 export interface DuckDBEngineOptions {
   /** Absolute path of the data folder. */
@@ -64,19 +63,8 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
   const watch = new MemoryWatch(watchEnv, options.residentBytesMax);
   const running = new Set<EngineResult>();
   const starting = new Set<Promise<unknown>>();
-  let opened: Promise<Opened> | undefined;
+  const instances = new Instances(options);
   let closing = new AbortController();
-
-  const use = async (): Promise<Opened> => {
-    opened ??= open(options).catch((error) => {
-      opened = undefined;
-      throw fromDuckDB(error);
-    });
-    return await opened;
-  };
-  const forgetIfFatal = (error: unknown) => {
-    if (isFatal(error)) opened = undefined; // the next statement opens a new instance
-  };
 
   return {
     get load() {
@@ -86,12 +74,12 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
     enter: (tenant, signal) => preparing.take(tenant, signal),
 
     async parse(sql) {
-      const { parser } = await use();
-      const reader = await parser.runAndReadAll(
-        "SELECT json_serialize_sql($1::VARCHAR, skip_default := false, skip_empty := false, skip_null := false)",
-        [sql],
+      const reader = await instances.use(({ parser }) =>
+        parser.runAndReadAll(
+          "SELECT json_serialize_sql($1::VARCHAR, skip_default := false, skip_empty := false, skip_null := false)",
+          [sql],
+        )
       ).catch((error) => {
-        forgetIfFatal(error);
         throw fromDuckDB(error);
       });
       const tree = readTree(String(reader.getRows()[0][0]));
@@ -100,9 +88,10 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
     },
 
     async print(tree) {
-      const { parser } = await use();
       try {
-        const reader = await parser.runAndReadAll("SELECT json_deserialize_sql($1::JSON)", [writeTree(tree)]);
+        const reader = await instances.use(({ parser }) =>
+          parser.runAndReadAll("SELECT json_deserialize_sql($1::JSON)", [writeTree(tree)])
+        );
         return String(reader.getRows()[0][0]);
       } catch (error) {
         throw fromDuckDB(error);
@@ -111,20 +100,27 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
 
     async evaluateTimes(expressions) {
       if (expressions.length === 0) return [];
-      const { parser } = await use();
-      const times = await evaluateAll(parser, expressions);
-      if (times !== undefined || expressions.length === 1) return times ?? [undefined];
-      const each: (bigint | undefined)[] = [];
-      for (const expression of expressions) each.push((await evaluateAll(parser, [expression]))?.[0]);
-      return each;
+      return await instances.use(async ({ instance }) => {
+        const connection = await instance.connect();
+        // What takes long bounds nothing; the statement itself is under its time-out.
+        const timer = setInterval(() => connection.interrupt(), evaluationMsMax);
+        try {
+          const times = await evaluateAll(connection, expressions);
+          if (times !== undefined || expressions.length === 1) return times ?? [undefined];
+          const each: (bigint | undefined)[] = [];
+          for (const expression of expressions) each.push((await evaluateAll(connection, [expression]))?.[0]);
+          return each;
+        } finally {
+          clearInterval(timer);
+          connection.closeSync();
+        }
+      });
     },
 
     async run(request) {
       const signal = AbortSignal.any([request.signal, closing.signal]);
       const slot = await slots.take(request.tenant, signal);
-      const begun = use().then((engine) =>
-        start(engine, options.dataDir, { ...request, signal }, { slots, watch, onError: forgetIfFatal })
-      );
+      const begun = begin(instances, options.dataDir, { ...request, signal }, { slots, watch });
       starting.add(begun);
       try {
         const result = await begun;
@@ -144,76 +140,58 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
       closing.abort(new OpenWitError("unavailable", "the engine is closing"));
       await Promise.allSettled(starting); // each tells its own caller what became of it
       await Promise.all([...running].map((result) => result.close()));
-      const closed = opened;
-      opened = undefined;
       closing = new AbortController();
-      if (closed === undefined) return;
-      const { parser, instance } = await closed;
-      parser.closeSync();
-      instance.closeSync();
+      await instances.close();
     },
   };
-}
-
-interface Opened {
-  readonly duckdb: DuckDB;
-  readonly instance: DuckDBInstance;
-  /** For parsing, printing and evaluating: it never reads a table. */
-  readonly parser: DuckDBConnection;
-  readonly memtable: MemtableFunctions;
-}
-
-async function open(options: DuckDBEngineOptions): Promise<Opened> {
-  const duckdb = await loadDuckDB();
-  const instance = await duckdb.api.DuckDBInstance.create(":memory:", {
-    threads: String(options.threads),
-    memory_limit: `${Math.floor(options.memoryBytes / 1024)}KiB`,
-    autoload_known_extensions: "false",
-    autoinstall_known_extensions: "false",
-    allow_community_extensions: "false",
-    allow_unsigned_extensions: "false",
-  });
-  const parser = await instance.connect();
-  // DuckDB makes the folder when it first spills, but not its parents.
-  const spill = resolve(options.dataDir, options.spillDir ?? "tmp/query");
-  await mkdir(dirname(spill), { recursive: true });
-  const readable = [resolve(options.dataDir, options.parquetDir ?? "parquet"), ...options.alsoRead ?? []]
-    .map((folder) => quoteText(`${folder}/`)); // without the slash a folder beside it that begins alike would do
-  // In this order: the fence closes once external access is off, and nothing changes once configuration is locked.
-  const settings = [
-    `SET temp_directory = ${quoteText(spill)}`,
-    `SET max_temp_directory_size = '${Math.floor(options.spillBytes / 1024)}KiB'`,
-    `SET allowed_directories = [${readable.join(", ")}]`,
-    "SET TimeZone = 'UTC'",
-    "SET Calendar = 'gregorian'",
-    "SET enable_external_access = false",
-    "SET lock_configuration = true",
-  ];
-  for (const setting of settings) await parser.run(setting);
-  return { duckdb, instance, parser, memtable: registerMemtable(duckdb, parser) };
 }
 
 /** What bounds a statement from outside. */
 interface Guards {
   readonly slots: Slots;
   readonly watch: MemoryWatch;
-  readonly onError: (error: unknown) => void;
 }
+
+/** Time for the constants that bound a statement's times. */
+const evaluationMsMax = 250;
 
 /** Statements that are parsed and checked at once: they share one connection, and each holds a thread that waits. */
 const preparingMax = 2;
 
 const watchEnv: WatchEnv = {
   residentBytes: () => process.memoryUsage.rss(),
+  relieve: allocatorTrim(),
   monotonicMs: () => performance.now(),
 };
 
-/** Runs the statement up to where rows can be fetched. */
+/** Runs the statement up to where rows can be fetched; the instance is given back when the result is closed. */
+async function begin(
+  instances: Instances,
+  dataDir: string,
+  request: EngineRequest,
+  guards: Guards,
+): Promise<EngineResult> {
+  const engine = await instances.acquire();
+  let failure: unknown;
+  const onError = (error: unknown) => failure = error;
+  let released: Promise<void> | undefined;
+  const release = () => released ??= instances.release(engine, failure);
+  try {
+    const result = await start(engine, dataDir, request, guards, onError);
+    return { ...result, close: () => result.close().finally(release) };
+  } catch (error) {
+    failure ??= error;
+    await release();
+    throw error;
+  }
+}
+
 async function start(
   engine: Opened,
   dataDir: string,
   request: EngineRequest,
-  { slots, watch, onError }: Guards,
+  { slots, watch }: Guards,
+  onError: (error: unknown) => void,
 ): Promise<EngineResult> {
   const overgrown = new AbortController();
   const signal = AbortSignal.any([request.signal, overgrown.signal]);
@@ -261,29 +239,30 @@ async function start(
   };
 
   try {
-    for (const { chunks } of request.tables) pins.push(engine.memtable.pin(chunks));
-    const selects = request.tables.map((table, at) => ({
-      name: table.name,
-      select: selectOf(table, dataDir, pins[at].id),
-    }));
+    for (const table of request.tables) {
+      const pin = engine.memtable.pin(table.chunks);
+      pins.push(pin);
+      await step(() => connection.run(viewSql(table, dataDir, pin.id)));
+    }
     for (const table of request.systemTables ?? []) await step(() => createSystemTable(connection, table));
-    const sql = withTables(request.sql, selects);
-    const rows = await execute(connection, sql, request.rowsMax, step);
-    const readers = rows.types.map((type) => columnReader(engine.duckdb, type));
-    const columns = rows.types.map((type, index) => ({
-      name: rows.names[index],
+    const prepared = await step(() => connection.prepare(request.sql));
+    const types = Array.from({ length: prepared.columnCount }, (_, index) => prepared.columnType(index));
+    const readers = types.map((type) => columnReader(engine.duckdb, type));
+    const columns = types.map((type, index) => ({
+      name: prepared.columnName(index),
       type: type.toString(),
       shape: readers[index].shape,
     }));
+    const rows = await execute(connection, prepared, request, step);
     let fetched = 0;
     let pending: ChunkReader | undefined;
     return {
       columns,
       async next(): Promise<ResultBatch | undefined> {
+        signal.throwIfAborted();
         if (isClosed) {
           throw new OpenWitError("cancelled", "the statement was closed while its rows were read");
         }
-        signal.throwIfAborted();
         const rest = pending?.next();
         if (rest !== undefined) return rest;
         pending = undefined;
@@ -317,41 +296,26 @@ const interruptEveryMs = 20;
 /** Results up to this many rows stay in memory as they are; larger ones go to a table that can spill to disk. */
 const materializedRowsMax = 20_000;
 
-interface Executed {
-  readonly result: DuckDBResult;
-  readonly names: readonly string[];
-  readonly types: readonly DuckDBType[];
-  /** Rows of a result that is fetched from a table. */
-  readonly count?: number;
-}
-
 /**
  * Runs the statement to its end and gives its rows. It is never streamed from the statement itself: there the binding
  * (1.5.5-r.5) tells an error in the middle like an end, and rows would be missing without a word. A large result is
  * written to a temporary table, which counts against the memory limit and spills, and is streamed from that.
- *
- * A small one is not prepared: that plans the statement twice, and each plan opens a file of every select.
  */
 async function execute(
   connection: DuckDBConnection,
-  sql: string,
-  rowsMax: number,
+  prepared: DuckDBPreparedStatement,
+  request: EngineRequest,
   step: <T>(run: () => Promise<T>) => Promise<T>,
-): Promise<Executed> {
-  if (rowsMax <= materializedRowsMax) {
-    const result = await step(() => connection.run(sql));
-    return { result, names: result.columnNames(), types: result.columnTypes() };
-  }
-  const prepared = await step(() => connection.prepare(sql));
-  const columns = Array.from({ length: prepared.columnCount }, (_, index) => index);
-  const names = columns.map((index) => prepared.columnName(index));
-  const types = columns.map((index) => prepared.columnType(index));
+): Promise<{ readonly result: DuckDBResult; readonly count?: number }> {
+  if (request.rowsMax <= materializedRowsMax) return { result: await step(() => prepared.run()) };
+  const names = Array.from({ length: prepared.columnCount }, (_, index) => `c${index}`).join(", ");
   prepared.destroySync();
-  const list = columns.map((index) => `c${index}`).join(", ");
-  await step(() => connection.run(`CREATE TEMP TABLE openwit_result AS FROM (${sql}) AS result(${list})`));
+  await step(() =>
+    connection.run(`CREATE TEMP TABLE openwit_result AS FROM (${request.sql}) AS result(${names})`)
+  );
   const counted = await step(() => connection.runAndReadAll("SELECT count(*) FROM openwit_result"));
   const result = await step(() => connection.stream("FROM openwit_result"));
-  return { result, names, types, count: Number(counted.getRows()[0][0]) };
+  return { result, count: Number(counted.getRows()[0][0]) };
 }
 
 /** All in one statement, which fails when one of them is no time. */
@@ -360,7 +324,7 @@ async function evaluateAll(
   expressions: readonly SqlNode[],
 ): Promise<(bigint | undefined)[] | undefined> {
   try {
-    const tree = { error: false, statements: [statementOf(expressions)] };
+    const tree = { error: false, statements: [selectOf(expressions)] };
     const printed = await parser.runAndReadAll("SELECT json_deserialize_sql($1::JSON)", [writeTree(tree)]);
     const names = expressions.map((_, index) => `t${index}`);
     const times = names.map((name) => `epoch_ns(CAST(${name} AS TIMESTAMP_NS))`).join(", ");
@@ -373,7 +337,7 @@ async function evaluateAll(
   }
 }
 
-function statementOf(expressions: readonly SqlNode[]): SqlNode {
+function selectOf(expressions: readonly SqlNode[]): SqlNode {
   return {
     node: {
       type: "SELECT_NODE",

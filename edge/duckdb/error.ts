@@ -58,6 +58,11 @@ export function isFatal(error: unknown): boolean {
   return /^FATAL Error|database has been invalidated/i.test(error instanceof Error ? error.message : "");
 }
 
+/** Whether a statement failed while it spilled: it may have left a file that counts against the spill. */
+export function isSpillFull(error: unknown): boolean {
+  return /failed to offload/.test(error instanceof Error ? error.message : "");
+}
+
 /** DuckDB shows `LINE 1: select …` and a caret below the place; returns the message before it, and the column. */
 function withoutExcerpt(message: string): [message: string, position: number | undefined] {
   const excerpt = /\n+LINE (\d+): ([^\n]*)\n( *)\^/.exec(message);

@@ -3,7 +3,14 @@ import type { OpenWitError } from "../../core/error.ts";
 import { MemoryWatch } from "./watch.ts";
 
 function newWatch() {
-  const env = { bytes: 0, nowMs: 0, residentBytes: () => env.bytes, monotonicMs: () => env.nowMs };
+  const env = {
+    bytes: 0,
+    nowMs: 0,
+    relieved: 0,
+    residentBytes: () => env.bytes,
+    relieve: () => void env.relieved++,
+    monotonicMs: () => env.nowMs,
+  };
   const watch = new MemoryWatch(env, 100);
   const reasons: Record<string, OpenWitError> = {};
   const run = (name: string) =>
@@ -14,18 +21,20 @@ function newWatch() {
     watch.look();
     return Object.keys(reasons).join(" ");
   };
-  return { run, at, reasons };
+  return { run, at, reasons, env };
 }
 
 test("over the ceiling the statement that has run longest ends, retryable, and no other before it has ended", () => {
-  const { run, at, reasons } = newWatch();
+  const { run, at, reasons, env } = newWatch();
   const endFirst = run("first");
   expect(at(60, 99)).toBe("");
   const endSecond = run("second");
   expect(at(200, 150)).toBe("first");
   expect(reasons.first).toMatchObject({ code: "overloaded", retryable: true });
   expect(at(300, 150)).toBe("first");
+  expect(env.relieved).toBe(0);
   endFirst();
+  expect(env.relieved).toBe(1);
   expect(at(350, 150)).toBe("first"); // its memory is being given back
   expect(at(450, 99)).toBe("first");
   expect(at(460, 150)).toBe("first second");
@@ -38,4 +47,14 @@ test("a statement that has only begun is left alone", () => {
   expect(at(40, 500)).toBe("");
   end();
   expect(at(90, 500)).toBe("");
+});
+
+test("memory that a statement leaves behind is given back when it is much, at most once a second", () => {
+  const { run, at, env } = newWatch();
+  for (const [nowMs, bytes, relieved] of [[0, 70, 0], [10, 90, 1], [500, 90, 1], [1_500, 90, 2]]) {
+    const end = run("any");
+    at(nowMs, bytes);
+    end();
+    expect(env.relieved).toBe(relieved);
+  }
 });

@@ -11,6 +11,8 @@ import { OpenWitError } from "../../core/error.ts";
 export interface WatchEnv {
   /** Resident memory of the process now. */
   residentBytes(): number;
+  /** Gives memory that was freed back to the system: it may take a tenth of a second. */
+  relieve(): void;
   monotonicMs(): number;
 }
 
@@ -26,6 +28,7 @@ export class MemoryWatch {
   #timer: ReturnType<typeof setInterval> | undefined;
   #stopped: Watched | undefined;
   #restUntilMs = -Infinity;
+  #relievedMs = -Infinity;
 
   constructor(readonly env: WatchEnv, readonly bytesMax: number) {}
 
@@ -35,9 +38,18 @@ export class MemoryWatch {
     this.#timer ??= setInterval(() => this.look(), lookEveryMs);
     return () => {
       this.#running.delete(statement);
-      if (this.#stopped === statement) {
+      const nowMs = this.env.monotonicMs();
+      const wasStopped = this.#stopped === statement;
+      if (wasStopped) {
         this.#stopped = undefined;
-        this.#restUntilMs = this.env.monotonicMs() + restMs;
+        this.#restUntilMs = nowMs + restMs;
+      }
+      // What the allocator keeps would make the next statement look like the one that took it.
+      const isHigh = nowMs - this.#relievedMs > relieveEveryMs &&
+        this.env.residentBytes() > this.bytesMax * highShare;
+      if (wasStopped || isHigh) {
+        this.#relievedMs = nowMs;
+        this.env.relieve();
       }
       if (this.#running.size > 0) return;
       clearInterval(this.#timer);
@@ -76,5 +88,7 @@ export class MemoryWatch {
 const lookEveryMs = 10;
 /** After one has ended, its memory takes a moment to be given back. */
 const restMs = 100;
+const highShare = 0.8;
+const relieveEveryMs = 1_000;
 /** What ran shorter has not grown by much. */
 const runMsMin = 50;

@@ -97,7 +97,7 @@ export async function openFixture(
   return fixture;
 }
 
-async function noRows(names: ReadonlySet<SystemTableName>): Promise<SystemTable[]> {
+function noRows(names: ReadonlySet<SystemTableName>): SystemTable[] {
   return [...names].map((name) => ({ name, rows: [] }));
 }
 

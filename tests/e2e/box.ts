@@ -27,7 +27,7 @@ export class Box implements AsyncDisposable {
   #process: Bun.Subprocess<"ignore", "ignore", "pipe"> | undefined;
 
   /** @param dataDir where the data lies, when not in the box's own folder */
-  constructor(readonly flags: readonly string[] = [], dataDir?: string) {
+  constructor(readonly flags: string[] = [], dataDir?: string) {
     this.dataDir = dataDir ?? join(this.folder, "data");
   }
 

@@ -1,6 +1,7 @@
 /**
  * What the bundler does differently for an executable, where no node_modules exist at run time:
  * - `@duckdb/node-bindings` becomes native/load.ts with DuckDB's two native parts embedded, zstd-compressed;
+ * - edge/catalog/assets.ts becomes the assets themselves, zstd-compressed;
  * - `new URL("./worker.ts", import.meta.url)` becomes the worker's path inside the executable, where all modules
  *   are one file and a path relative to the source means nothing.
  */
@@ -9,6 +10,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { OpenWitError } from "../core/error.ts";
+import { assetsModule, embeddedAssets } from "./catalog.ts";
 import { checksumOf, inPieces } from "./native/folder.ts";
 import { addonName, libraryName } from "./native/load.ts";
 
@@ -31,6 +33,9 @@ export interface ExecutablePluginOptions {
 export function executablePlugin(
   { root, workerEntries, duckdbFolder, work }: ExecutablePluginOptions,
 ): BunPlugin {
+  // One folder each: the bundler lists a folder once, and does not see what is written into it afterwards.
+  const [native, catalog] = ["native", "catalog"].map((name) => join(work, name));
+  for (const folder of [native, catalog]) mkdirSync(folder, { recursive: true });
   const ours = new RegExp(`^${RegExp.escape(root)}/(cmd|edge)/.*\\.ts$`);
   return {
     name: "openwit-executable",
@@ -38,11 +43,13 @@ export function executablePlugin(
       build.onResolve({ filter: /^@duckdb\/node-bindings$/ }, () => ({ path: "bindings", namespace }));
       build.onLoad({ filter: /.*/, namespace }, () => ({
         loader: "js",
-        contents: bindingsModule(duckdbFolder, work),
+        contents: bindingsModule(duckdbFolder, native),
       }));
-      build.onLoad({ filter: ours }, ({ path }) => ({
+      build.onLoad({ filter: ours }, async ({ path }) => ({
         loader: "ts",
-        contents: withWorkerPaths(path, root, workerEntries),
+        contents: path === join(root, assetsModule)
+          ? await embeddedAssets(root, catalog)
+          : withWorkerPaths(path, root, workerEntries),
       }));
     },
   };
@@ -53,7 +60,6 @@ const namespace = "openwit-native";
 function bindingsModule(duckdbFolder: string, work: string): string {
   const parts = [libraryName, addonName].map((name) => {
     const content = readFileSync(join(duckdbFolder, name));
-    mkdirSync(work, { recursive: true });
     const compressed = join(work, `${name}.zst`);
     writeFileSync(compressed, Bun.zstdCompressSync(content, { level: compressionLevel }));
     const facts = {

@@ -1,5 +1,5 @@
 /**
- * Writes the references in docs/ from the tables in the code: columns, configuration keys, metrics.
+ * Writes the references in docs/ from the tables in the code: columns, configuration keys, metrics, routes.
  * `node compile/bun.mjs compile/reference.ts` rewrites them; tests/house/reference.test.ts holds them current.
  */
 import { writeFile } from "node:fs/promises";
@@ -14,6 +14,8 @@ import {
   timeColumnOf,
 } from "../core/model/columns.ts";
 import { sqlType } from "../core/model/sql.ts";
+import { routeDocs } from "../edge/api/reference.ts";
+import type { RouteDoc } from "../edge/api/route.ts";
 import { environmentName } from "../edge/config/config.ts";
 import { type ConfigKey, configKeys } from "../edge/config/keys.ts";
 
@@ -22,6 +24,7 @@ export const references: Readonly<Record<string, () => string>> = {
   "schema.md": schemaReference,
   "configuration.md": configurationReference,
   "metrics.md": metricsReference,
+  "api.md": apiReference,
 };
 
 const note = "<!-- Written by compile/reference.ts from the code's own table; edit that. -->\n\n";
@@ -97,6 +100,44 @@ What \`GET /metrics\` serves, in the Prometheus text format.
 | name | type | meaning |
 |---|---|---|
 ${rows.join("\n")}
+`;
+}
+
+function apiReference(): string {
+  return `${note}# HTTP API
+
+On the port of \`--http\` (6318). The tenant is that of the header \`X-Scope-OrgID\`, or \`default\`. A GET takes its parameters
+from the query string, a POST from a JSON object of the same names; a list is a name that comes again, or a list. A
+parameter that is unknown or wrong is refused with 400 and the nearest name.
+
+An answer in JSON ends with what it covers: \`coverage\` (\`since\`, \`until\`, \`tiers\`, \`missing\` segments, \`limited\`),
+\`partial\` and \`warnings\`; see [query.md](query.md#answers). The header \`X-OpenWit-Partial\` says the same in a word. Times
+are ISO 8601 with nine decimals and integers of 64 bits are text, so that nothing is lost. An error is
+\`{"error":{"code","message","hint","retryable","position"}}\`. A client that goes away cancels what it asked.
+
+${routeDocs.map(routeReference).join("\n")}`;
+}
+
+function routeReference({ methods, path, summary, parameters, answer, notes, example }: RouteDoc): string {
+  const rows = Object.entries(parameters).map(([name, { type, doc, default: fallback }]) => {
+    const values = typeof type === "string" ? type : type.map((word) => `\`${word}\``).join(", ");
+    return `| \`${name}\` | ${values} | ${fallback === undefined ? "" : `\`${fallback}\``} | ${doc} |`;
+  });
+  return `## \`${methods.join("|")} ${path}\`
+
+${summary}
+
+| parameter | type | default | meaning |
+|---|---|---|---|
+${rows.join("\n")}
+
+\`\`\`text
+${answer}
+\`\`\`
+${notes === undefined ? "" : `\n${notes}\n`}
+\`\`\`sh
+${example}
+\`\`\`
 `;
 }
 

@@ -46,4 +46,8 @@ export const mainEntry = "cmd/openwit.ts";
  * Modules that run in a worker, from the root of the repository. A worker in an executable is found only when it
  * is an entry point of the build, so each `new Worker(…)` of the sources has its line here (layout.test.ts looks).
  */
-export const workerEntries: readonly string[] = ["edge/parquet/worker.ts"];
+export const workerEntries: readonly string[] = [
+  "edge/catalog/pglite-worker.ts",
+  "edge/index/worker.ts",
+  "edge/parquet/worker.ts",
+];

@@ -178,6 +178,7 @@ function encodeSegment(segment: ArchiveSegment): Record<string, unknown> {
     late: segment.late,
     schema_version: segment.schemaVersion,
     replaces: segment.replaces,
+    ...(segment.evictedSeverity === undefined ? {} : { evicted_severity: segment.evictedSeverity }),
   };
 }
 
@@ -209,6 +210,7 @@ function parseSegment(of: Document): ArchiveSegment {
     late,
     schemaVersion: integer(of, "schema_version", 1),
     replaces,
+    ...(of.evicted_severity === undefined ? {} : { evictedSeverity: integer(of, "evicted_severity", 1) }),
   };
   if (segment.schemaVersion > schemaVersion) {
     throw new OpenWitError(

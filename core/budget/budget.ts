@@ -114,6 +114,19 @@ export class DiskBudget implements StoreGuard {
     return Math.max(0, this.#room() - this.#margin());
   }
 
+  /**
+   * Whether what goes first should go, before whole hours must: there is less room than an eviction leaves. What is
+   * retired already and only waits for its readers counts as room. @throws OpenWitError `io`
+   */
+  isGettingShort(): Promise<boolean> {
+    const isShort = () => this.#room() < 2 * this.#margin();
+    return this.#exclusively(async () => {
+      if (this.#store === undefined || !isShort()) return false;
+      await this.#sample(true);
+      return isShort() && this.#room() + await this.#retiredBytes(this.#store) < 2 * this.#margin();
+    });
+  }
+
   /** Why requests are refused now; `undefined` while they are taken. */
   get refusal(): string | undefined {
     return this.#refusal;
@@ -265,12 +278,16 @@ export class DiskBudget implements StoreGuard {
 
   /** What is retired already goes by itself: nothing more is evicted because a query still holds it. */
   async #excessBeyondRetired(store: Store): Promise<number> {
-    let excess = this.#excess();
-    if (excess <= 0) return 0;
+    const excess = this.#excess();
+    return excess <= 0 ? 0 : excess - await this.#retiredBytes(store);
+  }
+
+  async #retiredBytes(store: Store): Promise<number> {
+    let bytes = 0;
     for (const path of store.retired.paths()) {
-      excess -= (await this.env.disk.stat(path))?.allocatedBytes ?? 0;
+      bytes += (await this.env.disk.stat(path))?.allocatedBytes ?? 0;
     }
-    return excess;
+    return bytes;
   }
 
   #count(plan: readonly Eviction[]): void {

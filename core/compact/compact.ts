@@ -1,8 +1,8 @@
 /**
  * Runs the merges that plan.ts plans, one at a time, beside ingest and queries.
  *
- *   merge under a temporary name ─▶ verify ─▶ sync ─▶ rename ─▶ sync the folder ─▶ one manifest edit: inputs out,
- *   output in ─▶ the inputs' files go when no reader holds them (core/store/retired.ts)
+ *   merge under a temporary name ─▶ verify ─▶ sync ─▶ rename ─▶ sync the folder ─▶ index (core/index) ─▶ one manifest
+ *   edit: inputs out, output in ─▶ the inputs' files go when no reader holds them (core/store/retired.ts)
  *
  * A merge may end at any point: until the edit is durable its inputs are the data, and what it wrote is swept.
  *
@@ -14,19 +14,24 @@
 import { isTimeSynced } from "../budget/wall-clock.ts";
 import { type Disk, folderOf, removeFileDurably, temporarySuffix } from "../env/disk.ts";
 import { OpenWitError, toOpenWitError } from "../error.ts";
+import { indexPath } from "../index/format.ts";
+import type { SegmentIndexer } from "../index/indexer.ts";
 import type { SegmentMeta } from "../manifest/manifest.ts";
 import { buildFooter, parseFooter } from "../segment/footer.ts";
 import { newSegmentId, segmentPath } from "../segment/path.ts";
 import { readParquetFooter } from "../segment/reader.ts";
 import type { Store } from "../store/store.ts";
 import { crc32c } from "../wal/crc32c.ts";
-import type { SegmentMerger } from "./merger.ts";
+import type { MergeMeasure, SegmentMerger } from "./merger.ts";
 import { type CompactionPolicy, type CompactionUnit, planCompaction } from "./plan.ts";
+import { nextToShed, shedShareMin } from "./shed.ts";
 
 export interface CompactionOptions {
   readonly policy: CompactionPolicy;
   /** Share of the time in which merges run, above 0 and at most 1: they rest after each for as long as it takes. */
   readonly dutyCycle: number;
+  /** Indexes what a merge gave; without it segments are scanned. */
+  readonly indexer?: SegmentIndexer;
   /** Bytes that may still be written. */
   readonly roomBytes: () => number | Promise<number>;
 }
@@ -44,11 +49,24 @@ export interface CompactionReport {
   readonly postponed: readonly string[];
 }
 
+export interface ShedReport {
+  /** Segments that were rewritten, or went whole. */
+  readonly segments: number;
+  /** What went. */
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** What is left of a segment when records of some severities go. */
+type Shedding = MergeMeasure & { readonly evictedSeverity: number };
+
 export class Compactor {
   /** Outputs whose edit was rejected: only once a later edit is durable can theirs not come back. */
   readonly #rejected = new Set<string>();
   /** Segments whose merge failed: the monotonic time until which they are left alone. */
   readonly #failed = new Map<string, number>();
+  /** Segments of which too few rows would go, or that could not be written anew (shed.ts). */
+  readonly #passedOver = new Set<string>();
 
   constructor(readonly store: Store, readonly merger: SegmentMerger, readonly options: CompactionOptions) {}
 
@@ -105,6 +123,76 @@ export class Compactor {
     return { ...report, postponed };
   }
 
+  /**
+   * Rewrites segments without their records of the lowest severities, oldest hour first, while room is short.
+   * @param severityMax records up to this severity go
+   * @param isShort whether more must go
+   * @throws OpenWitError `io`, `disk_full`, `corrupt`; the signal's reason
+   */
+  async shed(signal: AbortSignal, severityMax: number, isShort: () => Promise<boolean>): Promise<ShedReport> {
+    const { clock, metrics } = this.store.env;
+    const report = { segments: 0, rows: 0, bytes: 0 };
+    while (await isShort()) {
+      signal.throwIfAborted();
+      await this.#clearRejected();
+      const { manifest, damaged } = this.store;
+      const segments = [...manifest.state.segments.values()].filter(({ id }) => !damaged.has(id));
+      const segment = nextToShed(segments, severityMax, this.#passedOver);
+      if (segment === undefined) break;
+      const startedMs = clock.monotonicMs();
+      const given = await this.#shedOne(segment, severityMax, signal);
+      if (given !== undefined) {
+        report.segments++;
+        report.rows += given.rows;
+        report.bytes += given.bytes;
+        metrics.add("openwit_evicted_rows_total", given.rows, { reason: "severity" });
+        metrics.add("openwit_evicted_bytes_total", given.bytes, { reason: "severity" });
+      }
+      const restMs = (clock.monotonicMs() - startedMs) * (1 / this.options.dutyCycle - 1);
+      if (restMs > 0) await clock.sleep(restMs, signal);
+    }
+    return report;
+  }
+
+  /** What it gave back; `undefined` when it was left as it is. */
+  async #shedOne(
+    segment: SegmentMeta,
+    severityMax: number,
+    signal: AbortSignal,
+  ): Promise<{ rows: number; bytes: number } | undefined> {
+    const unit = { inputs: [segment], level: 2 } as const;
+    const release = this.store.retired.pin(unit.inputs);
+    try {
+      const left = await this.merger.measure({
+        signal: segment.signal,
+        inputs: [segment.path],
+        severityAbove: severityMax,
+        abort: signal,
+      });
+      const rows = segment.rows - left.rows;
+      const isRoom = await this.options.roomBytes() >= segment.bytes * left.rows / segment.rows;
+      if (rows < segment.rows * shedShareMin || !isRoom) {
+        this.#passedOver.add(segment.id);
+        return undefined;
+      }
+      if (left.rows === 0) {
+        await this.store.retired.retire(unit.inputs);
+        return { rows, bytes: segment.bytes };
+      }
+      const output = await this.#merge(unit, signal, { ...left, evictedSeverity: severityMax });
+      return { rows, bytes: segment.bytes - output.bytes };
+    } catch (thrown) {
+      signal.throwIfAborted();
+      // Evicted meanwhile, or too large for the memory that there is: whole hours go then.
+      const { code } = toOpenWitError(thrown);
+      if (code !== "conflict" && code !== "overloaded") throw thrown;
+      this.#passedOver.add(segment.id);
+      return undefined;
+    } finally {
+      release();
+    }
+  }
+
   /** The merge that is due first, planned and taken in one turn. */
   #next(eager: boolean): CompactionUnit | undefined {
     const { manifest, damaged, env } = this.store;
@@ -146,13 +234,14 @@ export class Compactor {
     return `a merge of ${inputs.length} segments waits for ${needed} bytes of room, there are ${room}`;
   }
 
-  async #merge(unit: CompactionUnit, signal: AbortSignal): Promise<SegmentMeta> {
+  /** @param shedding when rows go in it: what is left, and of which severities none is */
+  async #merge(unit: MergeUnit, signal: AbortSignal, shedding?: Shedding): Promise<SegmentMeta> {
     const { store } = this;
     const { disk, metrics } = store.env;
     const release = store.retired.pin(unit.inputs);
     let path: string | undefined;
     try {
-      const { meta, keyValues } = await this.#describe(unit);
+      const { meta, keyValues } = await this.#describe(unit, shedding);
       path = meta.path;
       const temporary = path + temporarySuffix;
       await disk.makeDir(folderOf(path));
@@ -162,11 +251,13 @@ export class Compactor {
         inputs: unit.inputs.map((input) => input.path),
         output: temporary,
         keyValues,
+        ...(shedding === undefined ? {} : { severityAbove: shedding.evictedSeverity }),
         abort: signal,
       });
       const output = { ...meta, ...await seal(disk, temporary, meta) };
       await disk.rename(temporary, path);
       await disk.syncDir(folderOf(path));
+      await this.#index(output, signal);
       const { segments } = store.manifest.state;
       if (!unit.inputs.every(({ id }) => segments.has(id))) {
         throw new OpenWitError("conflict", "a segment was removed while it was being merged");
@@ -183,7 +274,23 @@ export class Compactor {
     }
   }
 
-  async #commit(unit: CompactionUnit, output: SegmentMeta): Promise<void> {
+  /** A segment without an index costs time and no answer; it gets one later (core/index/upkeep.ts). */
+  async #index(output: SegmentMeta, signal: AbortSignal): Promise<void> {
+    const { metrics, log } = this.store.env;
+    try {
+      const bytes = await this.options.indexer?.build(output, signal);
+      if (bytes === undefined) return;
+      metrics.add("openwit_indexed_rows_total", output.rows, { signal: output.signal });
+      metrics.add("openwit_index_bytes_total", bytes, { signal: output.signal });
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const error = toOpenWitError(thrown);
+      if (error.code === "io" || error.code === "disk_full") throw error;
+      log("warn", "a merged segment could not be indexed yet", { path: output.path, error });
+    }
+  }
+
+  async #commit(unit: MergeUnit, output: SegmentMeta): Promise<void> {
     try {
       await this.store.retired.retire(unit.inputs, { add: [output] });
     } catch (error) {
@@ -198,7 +305,8 @@ export class Compactor {
 
   /** What the output will be, but for its bytes; and its footer. */
   async #describe(
-    { inputs, level }: CompactionUnit,
+    { inputs, level }: MergeUnit,
+    shedding: Shedding | undefined,
   ): Promise<{ meta: SegmentMeta; keyValues: Record<string, string> }> {
     const { env, manifest, retired } = this.store;
     const sources = [];
@@ -239,6 +347,8 @@ export class Compactor {
       late,
       schemaVersion,
       replaces: [...new Set([...inputs.map((input) => input.id), ...before])],
+      ...evictedFrom(inputs),
+      ...shedding,
     };
     return { meta, keyValues: buildFooter(meta, { nodeId, flushIds: [id], sources }) };
   }
@@ -247,7 +357,7 @@ export class Compactor {
   async #discard(path: string): Promise<void> {
     const { disk, log } = this.store.env;
     try {
-      for (const each of [path + temporarySuffix, path]) await removeFileDurably(disk, each);
+      await removeOutput(disk, path);
     } catch (error) {
       this.#rejected.add(path); // the next run tries again, and does nothing before it has succeeded
       log("warn", "the file of a merge that failed could not be removed yet", { path, error });
@@ -261,9 +371,17 @@ export class Compactor {
     if (this.#rejected.size === 0) return;
     await store.manifest.commit({});
     for (const path of this.#rejected) {
-      for (const each of [path + temporarySuffix, path]) await removeFileDurably(store.env.disk, each);
+      await removeOutput(store.env.disk, path);
       this.#rejected.delete(path);
     }
+  }
+}
+
+/** Whatever of a merge's files is there. @throws OpenWitError `io`, `disk_full` */
+async function removeOutput(disk: Disk, path: string): Promise<void> {
+  const index = indexPath(path);
+  for (const each of [index + temporarySuffix, index, path + temporarySuffix, path]) {
+    await removeFileDurably(disk, each);
   }
 }
 
@@ -308,6 +426,14 @@ async function seal(
 
 function bytesOf(segments: readonly SegmentMeta[]): number {
   return segments.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+type MergeUnit = Pick<CompactionUnit, "inputs" | "level">;
+
+/** What is in none of the inputs is not in their merge. */
+function evictedFrom(inputs: readonly SegmentMeta[]): Pick<SegmentMeta, "evictedSeverity"> {
+  const least = Math.min(...inputs.map(({ evictedSeverity }) => evictedSeverity ?? 0));
+  return least === 0 ? {} : { evictedSeverity: least };
 }
 
 /** The inputs are all this node's own, or all of one other node. */

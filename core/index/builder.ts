@@ -24,7 +24,7 @@ import {
   type TokenKind,
   tokenKind,
 } from "./token.ts";
-import { hexLetterTable, isAscii, isLeftOut, isStrong, strongBytesMin } from "./strong.ts";
+import { hexLetterTable, isLeftOut, isStrong, mayBeStrong, strongBytesMin } from "./strong.ts";
 import { TokenSet } from "./token_set.ts";
 import {
   dictionaryBytesMax,
@@ -191,7 +191,7 @@ export class IndexBuilder {
 
   #addValue(seed: HashState, { bytes, offsets }: Texts, text: number): void {
     const from = offsets[text], end = offsets[text + 1];
-    if (end - from >= strongBytesMin && isAscii(bytes, from, end) && this.#scan(bytes, from, end, true)) {
+    if (end - from >= strongBytesMin && mayBeStrong(bytes, from, end) && this.#scan(bytes, from, end, true)) {
       return;
     }
     let { high, low } = seed;
@@ -200,7 +200,7 @@ export class IndexBuilder {
       low = Math.imul(low ^ bytes[at], lowPrime);
       low ^= low >>> 15;
     }
-    this.#add(finishLane(high), finishLane(low));
+    this.#add(high, low);
   }
 
   #addText(seed: HashState, text: string): void {
@@ -211,10 +211,10 @@ export class IndexBuilder {
   #addToken(kind: TokenKind, text: string): void {
     const bytes = encoder.encode(text);
     const { high, low } = hashBytes(beginHash(kind, this.seed), bytes, 0, bytes.length);
-    this.#add(finishLane(high), finishLane(low));
+    this.#add(high, low);
   }
 
-  /** Whether the block did not have it. */
+  /** Adds the token of a hash that has seen all its bytes. Whether the block did not have it. */
   #add(high: number, low: number): boolean {
     if (!this.#inBlock.add(high, low)) return false;
     if (this.#postingCount === this.#postings.length) {
@@ -222,7 +222,7 @@ export class IndexBuilder {
       grown.set(this.#postings);
       this.#postings = grown;
     }
-    this.#postings[this.#postingCount++] = tokenKey(high, low) * 128 + this.#block;
+    this.#postings[this.#postingCount++] = tokenKey(finishLane(high), finishLane(low)) * 128 + this.#block;
     return true;
   }
 
@@ -273,18 +273,18 @@ export class IndexBuilder {
       const strong = isStrong(length, digits);
       hasStrong ||= strong;
       if (isValue) {
-        if (strong) this.#add(finishLane(high), finishLane(low));
+        if (strong) this.#add(high, low);
       } else if (strong || isLeftOut(length, digits, hexLetters)) {
         // A value may have brought the word already, which lists nothing.
-        if (strong) this.#add(finishLane(high), finishLane(low));
+        if (strong) this.#add(high, low);
         if (this.#listedInBlock.add(high, low)) this.#list(bytes, start, at, digits);
-      } else if (this.#add(finishLane(high), finishLane(low))) this.#list(bytes, start, at, digits);
+      } else if (this.#add(high, low)) this.#list(bytes, start, at, digits);
       if (digits !== length || digits > 3) continue;
       joined = joinedEnd === start - 1 && bytes[start - 1] === dot ? joined + 1 : 1;
       joinedEnd = at;
       if (joined >= 4) {
         const quad = hashBytes({ ...this.#quadSeed }, bytes, first, at);
-        this.#add(finishLane(quad.high), finishLane(quad.low));
+        this.#add(quad.high, quad.low);
         hasStrong = true;
       }
       first = second;
@@ -313,7 +313,7 @@ export class IndexBuilder {
     // No word begins here: a character that only looked as if it might be one.
     if (length === 0) return Math.min(end, from + sequenceLength(bytes[from]));
     const { high, low } = hashBytes({ ...this.#wordSeed }, folded, 0, length);
-    if (this.#add(finishLane(high), finishLane(low))) this.#list(folded, 0, length, digits);
+    if (this.#add(high, low)) this.#list(folded, 0, length, digits);
     return at;
   }
 
@@ -338,7 +338,7 @@ export class IndexBuilder {
 
   #listRun(bytes: Uint8Array, from: number, end: number, kind: 3 | 4, mark: string): void {
     const { high, low } = hashBytes(beginHash(kind, this.seed), foldedBytes(bytes, from, end), 0, end - from);
-    if (this.#add(finishLane(high), finishLane(low))) this.#listText(bytes, from, end, mark);
+    if (this.#add(high, low)) this.#listText(bytes, from, end, mark);
   }
 
   #listText(bytes: Uint8Array, from: number, end: number, mark: string): void {

@@ -71,9 +71,11 @@ export const headerBytes = sectionsAt + sectionNames.length * 12;
 /** Names of keys take a few kilobytes. */
 const fieldsBytesMax = 16 * 1024 * 1024;
 
+export const indexSuffix = ".idx";
+
 /** The path of a segment's index. */
 export function indexPath(segmentPath: string): string {
-  return segmentPath.replace(/\.parquet$/, ".idx");
+  return segmentPath.replace(/\.parquet$/, indexSuffix);
 }
 
 /** The bytes of an index file, in order. */

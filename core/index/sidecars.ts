@@ -76,7 +76,8 @@ export class SidecarIndexes implements SegmentIndexes {
     segment: IndexedSegment,
     ask: (index: Sidecar) => Promise<Result>,
   ): Promise<Result | undefined> {
-    if (this.#unusable.has(segment.id)) return undefined;
+    // A reader's own scratch segments lie outside the data folder, and have none.
+    if (this.#unusable.has(segment.id) || segment.path.startsWith("/")) return undefined;
     const entry = this.#entry(segment);
     entry.users++;
     try {

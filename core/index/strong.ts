@@ -50,10 +50,15 @@ export function strongTokens(
   return tokens.length === 0 ? undefined : tokens;
 }
 
-/** Whether a text is ASCII alone. */
-export function isAscii(bytes: Uint8Array, from: number, end: number): boolean {
-  for (let at = from; at < end; at++) if (bytes[at] >= 0x80) return false;
-  return true;
+/** Whether a text is ASCII alone and has a digit: no other is known by strong words. */
+export function mayBeStrong(bytes: Uint8Array, from: number, end: number): boolean {
+  let all = 0, digits = 0;
+  for (let at = from; at < end; at++) {
+    const byte = bytes[at];
+    all |= byte;
+    if (byte - 0x30 >>> 0 < 10) digits++;
+  }
+  return all < 0x80 && digits > 0;
 }
 
 /** 1 for the bytes that fold to a letter from a to f. */

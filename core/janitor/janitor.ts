@@ -43,6 +43,8 @@ export interface JanitorEnv {
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Told of each run that did something or failed; must not throw. */
+  readonly onRun?: (run: TaskRun) => void;
 }
 
 interface Entry {
@@ -170,6 +172,7 @@ export class Janitor {
     if (did !== "" || outcome !== "done") {
       this.#runs.push(done);
       if (this.#runs.length > runsMax) this.#runs.shift();
+      this.env.onRun?.(done);
     }
     if (outcome === "failed") log("error", `maintenance failed: ${task}`, { error });
     else if (did !== "") log("info", `maintenance: ${task}`, { did, ms: Math.round(durationMs) });

@@ -61,6 +61,8 @@ export interface SegmentMeta {
   readonly replaces: readonly string[];
   /** Hours since 1970 UTC: of the events; of the earliest ingest when `late`. */
   readonly hour: number;
+  /** Log records of severities from 1 to this were evicted from it (core/compact/shed.ts). */
+  readonly evictedSeverity?: number;
   /** CRC-32C of the whole file, which has no checksums of its own; unknown after a rebuild from footers. */
   readonly checksum?: number;
 }

@@ -61,6 +61,8 @@ export const metricTable = {
     type: "counter",
     help: "Bytes of the segments that merges took the place of, by signal.",
   },
+  openwit_indexed_rows_total: { type: "counter", help: "Rows of segments that were indexed, by signal." },
+  openwit_index_bytes_total: { type: "counter", help: "Bytes of the indexes written, by signal." },
   openwit_write_amplification: {
     type: "gauge",
     help: "Bytes written to WAL and segments since start, for each byte that they came to in segments.",
@@ -96,8 +98,22 @@ export const metricTable = {
     type: "counter",
     help: "Bytes of the segments that came in archives, by signal.",
   },
-  openwit_evicted_rows_total: { type: "counter", help: "Rows in them." },
-  openwit_evicted_bytes_total: { type: "counter", help: "Bytes of their files." },
+  openwit_evicted_rows_total: {
+    type: "counter",
+    help:
+      "Rows that were evicted, by reason: with their segment, or out of it (severity: storage.evict_first).",
+  },
+  openwit_evicted_bytes_total: { type: "counter", help: "Bytes that segments became less by it." },
+  openwit_catalog_written_total: { type: "counter", help: "Notes of the history that the catalog took." },
+  openwit_catalog_dropped_total: {
+    type: "counter",
+    help: "Notes that it did not take in time; the manifest makes good what it can.",
+  },
+  openwit_catalog_failures_total: {
+    type: "counter",
+    help: "Attempts to write it that failed and will be tried again, by reason.",
+  },
+  openwit_catalog_pending: { type: "gauge", help: "Notes that wait for it." },
   openwit_memory_limit_bytes: {
     type: "gauge",
     help: "Resident memory above which requests are refused: memory.limit, or what the system allows.",

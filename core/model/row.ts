@@ -28,7 +28,14 @@ export function isoTimestamp(ns: bigint): string {
   return new Date(Number(ms)).toISOString().slice(0, -1) + String(rest).padStart(6, "0") + "Z";
 }
 
-function valueOf(vector: Vector, row: number): RowValue {
+/** Nanoseconds of what `isoTimestamp` wrote. */
+export function timestampNs(iso: string): bigint {
+  const point = iso.indexOf(".");
+  return BigInt(Date.parse(`${iso.slice(0, point)}Z`)) * 1_000_000n + BigInt(iso.slice(point + 1, -1));
+}
+
+/** One value of a vector, as it stands in a row. */
+export function valueOf(vector: Vector, row: number): RowValue {
   switch (vector.kind) {
     case "fixed":
       return fixedValueOf(vector, row);

@@ -52,10 +52,10 @@ export async function* toNdjson(result: QueryResult): AsyncGenerator<string, voi
 
 /** RFC 4180 with a header line, but lines end in LF as in every Unix tool; NULL is an empty field, empty text is `""`, nested values are JSON. */
 export async function* toCsv(result: QueryResult): AsyncGenerator<string, void, undefined> {
-  const header = `${result.columns.map(({ name }) => csvField(name)).join(",")}\n`;
+  const header = csvLine(result.columns.map(({ name }) => name));
   let isFirst = true;
   for await (const batch of result.batches) {
-    const lines = rowsOf(batch, result.columns).map((row) => `${row.map(csvField).join(",")}\n`).join("");
+    const lines = rowsOf(batch, result.columns).map(csvLine).join("");
     yield isFirst ? header + lines : lines;
     isFirst = false;
   }
@@ -200,6 +200,11 @@ function base64(bytes: Uint8Array): string {
 
 function keyText(value: Json): string {
   return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** One line of CSV. */
+export function csvLine(values: readonly Json[]): string {
+  return `${values.map(csvField).join(",")}\n`;
 }
 
 function csvField(value: Json): string {

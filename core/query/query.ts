@@ -44,10 +44,16 @@ export interface QueryRequest {
   /** Pins what the tenant's statement reads. Called once, synchronously, for the tables that it names. */
   readonly sources: (tables: ReadonlySet<Signal>) => QuerySources;
   /** What the tenant sees of the system tables that the statement names; absent where there are none. */
-  readonly systemTables?: (tables: ReadonlySet<SystemTableName>) => readonly SystemTable[];
+  readonly systemTables?: SystemTables;
   /** The client has gone, or the process ends. */
   readonly signal?: AbortSignal;
 }
+
+/** Those that history answers may have to be waited for, until the signal aborts. */
+export type SystemTables = (
+  tables: ReadonlySet<SystemTableName>,
+  signal: AbortSignal,
+) => Promise<readonly SystemTable[]>;
 
 export interface QueryEnv {
   readonly engine: SqlEngine;
@@ -57,6 +63,8 @@ export interface QueryEnv {
 /** Final once `batches` has ended. */
 export interface QueryStats {
   rows: number;
+  /** Of their values, roughly as they are in memory. */
+  bytes: number;
   elapsedMs: number;
   filesConsidered: number;
   filesPruned: number;
@@ -115,7 +123,14 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
     const prepared = await prepareStatement(engine, request, clock.nowNs()).finally(leave);
     abort.signal.throwIfAborted();
     const sources = pinned = request.sources(prepared.signals);
-    const stats: QueryStats = { rows: 0, elapsedMs: 0, filesConsidered: 0, filesPruned: 0, memtableRows: 0 };
+    const stats: QueryStats = {
+      rows: 0,
+      bytes: 0,
+      elapsedMs: 0,
+      filesConsidered: 0,
+      filesPruned: 0,
+      memtableRows: 0,
+    };
     for (const signal of prepared.signals) {
       stats.memtableRows += sources[signal].chunks.reduce((sum, { rows }) => sum + rows, 0);
     }
@@ -131,7 +146,7 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
       sql: prepared.sql,
       tenant: request.tenant,
       tables,
-      systemTables: systemTablesOf(request, prepared.systemTables),
+      systemTables: await systemTablesOf(request, prepared.systemTables, abort.signal),
       rowsMax: prepared.rowsMax,
       signal: abort.signal,
     })
@@ -188,9 +203,13 @@ async function boundedMentions(engine: SqlEngine, tree: SqlTree): Promise<Prepar
   }));
 }
 
-function systemTablesOf(request: QueryRequest, names: ReadonlySet<SystemTableName>): readonly SystemTable[] {
+async function systemTablesOf(
+  request: QueryRequest,
+  names: ReadonlySet<SystemTableName>,
+  signal: AbortSignal,
+): Promise<readonly SystemTable[]> {
   if (names.size === 0) return [];
-  if (request.systemTables !== undefined) return request.systemTables(names);
+  if (request.systemTables !== undefined) return await request.systemTables(names, signal);
   throw new OpenWitError(
     "unsupported",
     `there is no ${[...names].map((name) => `system.${name}`).join(", ")} here`,
@@ -256,18 +275,17 @@ async function* limited(
   elapsedMs: () => number,
   close: () => Promise<void>,
 ): AsyncGenerator<ResultBatch, void, undefined> {
-  let bytes = 0;
   try {
     for (let batch = await result.next(); batch !== undefined; batch = await result.next()) {
       const room = request.limit - stats.rows;
       const rows = Math.min(batch.rows, room);
       if (batch.rows > room) stats.truncated = "rows";
       let kept = 0;
-      while (kept < rows && bytes <= request.bytesMax) {
-        for (const column of batch.columns) bytes += valueBytes(column[kept]);
+      while (kept < rows && stats.bytes <= request.bytesMax) {
+        for (const column of batch.columns) stats.bytes += valueBytes(column[kept]);
         kept++;
       }
-      if (bytes > request.bytesMax) stats.truncated = "bytes";
+      if (stats.bytes > request.bytesMax) stats.truncated = "bytes";
       stats.rows += kept;
       stats.elapsedMs = elapsedMs();
       if (kept > 0) {

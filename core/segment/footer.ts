@@ -38,6 +38,8 @@ export interface SegmentFooter {
   readonly lsnFrom: number;
   readonly lsnTo: number;
   readonly origin?: SegmentOrigin;
+  /** Log records of severities from 1 to this were evicted from it. */
+  readonly evictedSeverity?: number;
   /** Hours since 1970 UTC: of the events; of the earliest ingest when `late`. */
   readonly hour: number;
   readonly late: boolean;
@@ -78,6 +80,9 @@ export function buildFooter(segment: SegmentFooter, origin: FooterOrigin): Recor
     "openwit.flush_ids": JSON.stringify(origin.flushIds),
     "openwit.sources": JSON.stringify(origin.sources ?? []),
     ...(segment.origin === undefined ? {} : { "openwit.origin": JSON.stringify(segment.origin) }),
+    ...(segment.evictedSeverity === undefined
+      ? {}
+      : { "openwit.evicted_severity": String(segment.evictedSeverity) }),
   };
 }
 
@@ -123,6 +128,9 @@ export function parseFooter(
     flushIds: list(keyValues, "openwit.flush_ids", "segment ids", isText),
     sources: list(keyValues, "openwit.sources", "source positions", isSourcePosition),
     ...(Object.hasOwn(keyValues, "openwit.origin") ? { origin: originOf(keyValues) } : {}),
+    ...(Object.hasOwn(keyValues, "openwit.evicted_severity")
+      ? { evictedSeverity: integer(keyValues, "openwit.evicted_severity") }
+      : {}),
   };
 }
 

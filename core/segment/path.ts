@@ -76,6 +76,11 @@ export function isSegmentId(text: string): boolean {
   return /^[0-9a-f]{28}$/.test(text);
 }
 
+/** Nanoseconds since 1970: the first 48 bits of an id are the milliseconds of its making. */
+export function segmentMadeAtNs(id: string): bigint | undefined {
+  return isSegmentId(id) ? BigInt(`0x${id.slice(0, 12)}`) * 1_000_000n : undefined;
+}
+
 const pathPattern = new RegExp(
   `^${segmentRoot}/(?<tenant>[a-z0-9][a-z0-9_-]{0,62})/(?<year>\\d{4})/(?<month>\\d{2})/(?<day>\\d{2})` +
     `/(?<node>[A-Za-z0-9][A-Za-z0-9._-]{0,127})/(?<signal>[a-z]+)-(?<lane>\\d{2}|late)-L(?<level>\\d)` +

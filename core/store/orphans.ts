@@ -1,7 +1,7 @@
 /**
  * Settles the difference between the files that exist and those that the manifest names, at start.
  *
- * - A temporary file was never finished: it is removed. So is a file that the manifest calls retired.
+ * - A temporary file was never finished: it is removed. So is the index of a segment that is not there. So is a file that the manifest calls retired.
  * - A segment that the manifest does not name was written by a flush whose edit did not come: its rows are still
  *   in the WAL, and it is removed. So is one whose rows are in a segment that replaces it, and one of a merge whose
  *   edit did not come. One whose rows are nowhere else is put into the quarantine instead.
@@ -12,6 +12,7 @@
 import { folderOf, temporarySuffix } from "../env/disk.ts";
 import type { Disk } from "../env/disk.ts";
 import { toOpenWitError } from "../error.ts";
+import { indexPath, indexSuffix } from "../index/format.ts";
 import type { Manifest } from "../manifest/manifest.ts";
 import { parseFooter } from "../segment/footer.ts";
 import { segmentRoot } from "../segment/path.ts";
@@ -32,13 +33,13 @@ export async function sweepOrphans(env: StoreEnv, manifest: Manifest): Promise<n
     return 0;
   });
   const segments = [...manifest.state.segments.values()];
-  const named = new Set(segments.map(({ path }) => path));
+  const named = new Set(segments.flatMap(({ path }) => [path, indexPath(path)]));
   const replaced = new Set(segments.flatMap(({ replaces }) => replaces));
   const walFrom = await firstWalLsn(disk);
   for await (const path of filesUnder(disk, segmentRoot)) {
     if (named.has(path)) continue;
     swept++;
-    if (path.endsWith(temporarySuffix)) {
+    if (path.endsWith(temporarySuffix) || path.endsWith(indexSuffix)) {
       await disk.remove(path);
       continue;
     }

@@ -8,6 +8,7 @@
 import type { Clock } from "../env/clock.ts";
 import { type Disk, folderOf } from "../env/disk.ts";
 import { OpenWitError } from "../error.ts";
+import { indexPath } from "../index/format.ts";
 import type { Manifest, ManifestEdit, SegmentMeta } from "../manifest/manifest.ts";
 
 /** Time that readers in other processes have to open a file which they were told of. */
@@ -22,12 +23,16 @@ export class RetiredSegments {
   /** Monotonic time of retirement, by id; those of an earlier process are due at once. */
   readonly #retiredMs = new Map<string, number>();
 
-  /** @param onRetired told which segments have just left the data, and which took their place */
+  /**
+   * @param onRetired told which segments have just left the data, and which took their place
+   * @param onGone told of each segment whose files are about to be removed: an open file would hold its space
+   */
   constructor(
     readonly disk: Disk,
     readonly clock: Clock,
     readonly manifest: Manifest,
     readonly onRetired: (ids: readonly string[], successors: readonly SegmentMeta[]) => void = () => {},
+    readonly onGone: (id: string) => void = () => {},
   ) {}
 
   /** Keeps the files of these segments until the returned function is called. */
@@ -98,6 +103,8 @@ export class RetiredSegments {
       const id = key.slice(keyPrefix.length);
       const isYoung = now - (this.#retiredMs.get(id) ?? -Infinity) < graceMs;
       if (this.#pins.has(id) || (isYoung && !options.hurry)) continue;
+      this.onGone(id);
+      await this.disk.remove(indexPath(String(path)));
       await this.disk.remove(String(path));
       await this.disk.syncDir(folderOf(String(path)));
       gone.push(id);

@@ -14,6 +14,7 @@ import type { Log } from "../env/log.ts";
 import type { Random } from "../env/random.ts";
 import { OpenWitError } from "../error.ts";
 import type { IngestRequest, IngestResult } from "../ingest/request.ts";
+import { SidecarIndexes } from "../index/sidecars.ts";
 import type { Manifest, ManifestEdit, SegmentMeta } from "../manifest/manifest.ts";
 import { Memtable, type MemtableChunk } from "../memtable/memtable.ts";
 import { SpareChunks } from "../memtable/spares.ts";
@@ -85,6 +86,7 @@ export class Store {
   readonly #inFlight = new Map<string, Promise<unknown>>();
   /** Takes segments out of the data, and removes their files when nobody reads them. */
   readonly retired: RetiredSegments;
+  readonly indexes: SidecarIndexes;
   /** What became of the rows that were flushed together. */
   readonly batches = new BatchHistory();
   readonly #flusher: Flusher;
@@ -96,7 +98,6 @@ export class Store {
   #closed = false;
   #maintenance: AbortController | undefined;
   #maintenanceDone: Promise<void> = Promise.resolve();
-
   #wal: Wal | undefined;
   /** LSNs that recovery passed over, by stream. */
   #passed: Record<string, number> = {};
@@ -115,11 +116,13 @@ export class Store {
     scratch?: Scratch,
   ) {
     this.#spares = new SpareChunks(options.memoryBytesMax / 4);
+    this.indexes = new SidecarIndexes(env.disk, env.log);
     this.retired = new RetiredSegments(
       env.disk,
       env.clock,
       manifest,
       (ids, successors) => this.batches.retired(ids, successors, env.clock.nowNs()),
+      (id) => this.indexes.forget(id),
     );
     this.#flusher = new Flusher(env, manifest.state.nodeId, scratch, this.#commit, this.batches);
   }
@@ -231,6 +234,7 @@ export class Store {
     await Promise.allSettled(this.#inFlight.values());
     if (options.flush) await this.flush();
     await this.#wal?.close();
+    this.indexes.close();
     await this.manifest.close();
   }
 
@@ -422,9 +426,7 @@ export class Store {
         throw new OpenWitError(
           "overloaded",
           `${this.#memtables.size} tenant streams are open, which is the most`,
-          {
-            hint: "send under fewer tenant names",
-          },
+          { hint: "send under fewer tenant names" },
         );
       }
       this.#memtables.set(key, memtable = new Memtable(tenant, signal, this.#spares));

@@ -38,7 +38,17 @@ export interface FlushTrouble {
   readonly error: OpenWitError;
 }
 
+/** Told of what happens to batches and their segments, as it happens; must not throw. */
+export interface BatchListener {
+  /** A batch is stored; or, later, evicted. */
+  batch(record: BatchRecord): void;
+  added(segments: readonly SegmentMeta[]): void;
+  /** Segments left the data: into others, or, when there are none, for good. */
+  retired(ids: readonly string[], successors: readonly SegmentMeta[]): void;
+}
+
 export class BatchHistory {
+  listener: BatchListener | undefined;
   readonly #batches: { record: BatchRecord; live: Set<string> }[] = [];
   readonly #troubles = new Map<string, FlushTrouble>();
 
@@ -76,6 +86,8 @@ export class BatchHistory {
     };
     this.#batches.push({ record, live: new Set(segments.map(({ id }) => id)) });
     if (this.#batches.length > batchesMax) this.#batches.shift();
+    this.listener?.added(segments);
+    this.listener?.batch(record);
   }
 
   /** Segments left the data: into others (a merge), or for good. */
@@ -85,8 +97,11 @@ export class BatchHistory {
       for (const id of ids) touched = live.delete(id) || touched;
       if (!touched) continue;
       for (const { id } of successors ?? []) live.add(id);
-      if (live.size === 0) record.evictedNs = nowNs;
+      if (live.size > 0) continue;
+      record.evictedNs = nowNs;
+      this.listener?.batch(record);
     }
+    this.listener?.retired(ids, successors ?? []);
   }
 
   /** What keeps a stream from being flushed; `undefined` when nothing does. */

@@ -1,15 +1,18 @@
 /**
  * The tables of schema `system`: what the node knows of itself, answered from the manifest and memory and not from
- * files. A tenant sees its own rows; tasks of maintenance are the node's, flushes the tenant's.
+ * files; history beyond them is the catalog's (core/catalog/history.ts). A tenant sees its own rows; tasks of maintenance are the node's, flushes the tenant's.
  */
+import { historyColumns } from "../catalog/history.ts";
+import { historyTables } from "../catalog/rows.ts";
 import { assert } from "../error.ts";
 import type { TaskRun } from "../janitor/janitor.ts";
 import type { SegmentMeta } from "../manifest/manifest.ts";
 import type { MemtableChunk } from "../memtable/memtable.ts";
 import { columnIndex, type Signal, signals } from "../model/columns.ts";
-import { isSegmentId } from "../segment/path.ts";
+import { segmentMadeAtNs } from "../segment/path.ts";
 import type { Store } from "../store/store.ts";
 import type { BatchRecord } from "./batches.ts";
+import { fencedWords } from "./fence.ts";
 
 export type SystemType = "VARCHAR" | "BIGINT" | "DOUBLE" | "BOOLEAN" | "TIMESTAMP_NS" | "VARCHAR[]";
 
@@ -30,7 +33,11 @@ export interface SystemTable {
   readonly rows: readonly SystemRow[];
 }
 
-export const systemTableNames = ["segments", "tenants", "tasks", "batches"] as const;
+/** Those that answer from the manifest and memory. */
+const currentTableNames = ["segments", "tenants", "tasks", "batches"] as const;
+export type CurrentTable = (typeof currentTableNames)[number];
+
+export const systemTableNames = [...currentTableNames, ...historyTables] as const;
 export type SystemTableName = (typeof systemTableNames)[number];
 
 export function isSystemTable(name: string): name is SystemTableName {
@@ -43,6 +50,7 @@ const time = (name: string, doc: string): SystemColumn => ({ name, type: "TIMEST
 const flag = (name: string, doc: string): SystemColumn => ({ name, type: "BOOLEAN", doc });
 
 export const systemColumns: Readonly<Record<SystemTableName, readonly SystemColumn[]>> = {
+  ...historyColumns,
   segments: [
     text("id", "Of the segment; ids sort by time of making."),
     text("tenant", "Whose it is."),
@@ -62,6 +70,10 @@ export const systemColumns: Readonly<Record<SystemTableName, readonly SystemColu
     text("origin", "Node that it was imported from; NULL when its rows came to this one."),
     integer("schema_version", "Version of its columns."),
     { name: "replaces", type: "VARCHAR[]", doc: "Ids of the segments whose rows it took over." },
+    integer(
+      "evicted_severity",
+      "Log records of severities from 1 to this were evicted from it; NULL when none were.",
+    ),
     text("damage", "Why it is left out of answers; NULL when it is not."),
   ],
   tenants: [
@@ -113,14 +125,14 @@ export interface SystemSource {
 }
 
 /** The rows that a tenant sees of a table, now; one synchronous turn. */
-export function systemTable(name: SystemTableName, source: SystemSource, tenant: string): SystemTable {
+export function systemTable(name: CurrentTable, source: SystemSource, tenant: string): SystemTable {
   return { name, rows: rowsOf[name](source, tenant) };
 }
 
 /** A batch counts as stuck when its oldest row is this many flush ages old. */
 const stuckFactor = 3;
 
-const rowsOf: Readonly<Record<SystemTableName, (source: SystemSource, tenant: string) => SystemRow[]>> = {
+const rowsOf: Readonly<Record<CurrentTable, (source: SystemSource, tenant: string) => SystemRow[]>> = {
   segments: ({ store }, tenant) => segmentsOf(store, tenant).map((segment) => segmentRow(store, segment)),
   tenants: ({ store }, tenant) => [tenantRow(store, tenant)],
   tasks: ({ store, taskRuns }, tenant) =>
@@ -143,7 +155,7 @@ function segmentsOf(store: Store, tenant: string): SegmentMeta[] {
 function segmentRow(store: Store, segment: SegmentMeta): SystemRow {
   const { minTimeNs, maxTimeNs, minIngestNs, maxIngestNs, lsnFrom, lsnTo, schemaVersion, hour, ...others } =
     segment;
-  const { origin, ...rest } = others;
+  const { origin, evictedSeverity, ...rest } = others;
   return {
     ...rest,
     min_timestamp: minTimeNs,
@@ -155,6 +167,7 @@ function segmentRow(store: Store, segment: SegmentMeta): SystemRow {
     lsn_to: lsnTo,
     origin: origin?.nodeId,
     schema_version: schemaVersion,
+    evicted_severity: evictedSeverity,
     damage: store.damaged.get(segment.id),
   };
 }
@@ -179,17 +192,14 @@ function tenantRow(store: Store, tenant: string): SystemRow {
   };
 }
 
-/** Paths in the words of a task name tenants: only the asker's own stays. */
 function taskRow({ task, startedNs, durationMs, outcome, did, error }: TaskRun, tenant: string): SystemRow {
-  const fenced = (words: string | undefined) =>
-    words?.replaceAll(/\bparquet\/([a-z0-9_-]+)\//g, (path, of) => of === tenant ? path : "parquet/…/");
   return {
     task,
     started: startedNs,
     duration_ms: durationMs,
     outcome,
-    did: fenced(did),
-    error: fenced(error?.message),
+    did: fencedWords(did, tenant),
+    error: fencedWords(error?.message, tenant),
   };
 }
 
@@ -242,7 +252,7 @@ function earlierBatches(store: Store, tenant: string, known: readonly BatchRecor
     bytes: segments.reduce((sum, { bytes }) => sum + bytes, 0),
     segments: segments.length,
     received: least(segments.map(({ minIngestNs }) => minIngestNs)),
-    stored: greatest(segments.flatMap(({ id }) => madeAtNs(id) ?? [])),
+    stored: greatest(segments.flatMap(({ id }) => segmentMadeAtNs(id) ?? [])),
     retries: 0,
     stuck: false,
   }));
@@ -282,11 +292,6 @@ function firstIngestNs({ chunk }: MemtableChunk): bigint {
   const vector = chunk.vectors[columnIndex(chunk.signal, "ingest_timestamp")];
   assert(vector.kind === "fixed", "ingest times are of fixed width");
   return vector.bigints(1)[0];
-}
-
-/** The first 48 bits of an id are the milliseconds of its making (segment/path.ts). */
-function madeAtNs(id: string): bigint | undefined {
-  return isSegmentId(id) ? BigInt(`0x${id.slice(0, 12)}`) * 1_000_000n : undefined;
 }
 
 function least(times: readonly bigint[]): bigint | undefined {

@@ -18,7 +18,7 @@ export type Field =
   | { readonly kind: "attribute"; readonly key: string };
 
 /** @throws OpenWitError `invalid_argument` for a column that has no single value */
-export function fieldOf({ field, position }: FieldQuery, signal: Signal): Field {
+export function fieldOf({ field, position }: Pick<FieldQuery, "field" | "position">, signal: Signal): Field {
   const lower = field.toLowerCase();
   const name = Object.hasOwn(aliases, lower) ? aliases[lower] : lower;
   const column = columnsOf[signal].find((each) => each.name === name);

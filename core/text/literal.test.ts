@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { shown } from "../../tests/conformance/index_predicate.ts";
 import { globPredicate, likePredicate } from "./like.ts";
-import { delimited } from "./literal.ts";
+import { delimited, literalPredicate, open } from "./literal.ts";
 import { regexPredicate } from "./regex.ts";
 import { nonWordClass } from "./word.ts";
 
@@ -87,6 +87,20 @@ test.each([
   ["", "all"],
 ])("an index is asked for the expression %j with %s", (pattern, expected) => {
   expect(shown(regexPredicate("body", pattern))).toBe(expected);
+});
+
+test.each([
+  ["from 10.0.0.1", "(from & 10 & 0 & 1 & 10.0.0.1)"],
+  ["1.2.3.4.5", "(1 & 2 & 3 & 4 & 1.2.3.4 & 5 & 2.3.4.5)"],
+  ["1.2.3", "(1 & 2 & 3)"],
+  ["1..2.3.4", "(1 & 2 & 3 & 4)"],
+  ["1000.2.3.4", "(1000 & 2 & 3 & 4)"],
+])("four numbers joined by dots are one word besides: %j asks for %s", (literal, expected) => {
+  expect(shown(literalPredicate("body", literal, delimited))).toBe(expected);
+});
+
+test("an address whose ends are open is not asked for whole", () => {
+  expect(shown(literalPredicate("body", "10.0.0.1", open))).toBe("(~10 & 0)");
 });
 
 test("an expression that must match the whole text has delimited ends", () => {

@@ -19,11 +19,18 @@ export function literalPredicate(column: TextColumn, literal: string, edges: Edg
   const folded = foldText(literal);
   const predicates: IndexPredicate[] = [];
   let start = -1;
+  const starts: number[] = [];
   const endWord = (end: number) => {
     if (start < 0) return;
     const atStart = start > 0 || edges.isDelimitedBefore;
     const atEnd = end < folded.length || edges.isDelimitedAfter;
     predicates.push(wordPredicate(column, folded.slice(start, end), atStart, atEnd));
+    starts.push(start);
+    const first = starts.at(-4);
+    const quad = first === undefined || !atEnd || first === 0 && !edges.isDelimitedBefore
+      ? ""
+      : folded.slice(first, end);
+    if (quadPattern.test(quad)) predicates.push({ kind: "word", column, word: quad });
     start = -1;
   };
   for (let at = 0; at < folded.length;) {
@@ -35,6 +42,9 @@ export function literalPredicate(column: TextColumn, literal: string, edges: Edg
   endWord(folded.length);
   return and(predicates);
 }
+
+/** Four numbers joined by dots, such as an IPv4 address, are indexed as one word besides. */
+const quadPattern = /^[0-9]{1,3}(\.[0-9]{1,3}){3}$/;
 
 function wordPredicate(column: TextColumn, text: string, atStart: boolean, atEnd: boolean): IndexPredicate {
   if (atStart && atEnd) return { kind: "word", column, word: text };

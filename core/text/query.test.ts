@@ -53,6 +53,7 @@ test.each([
   ["größe:5", "größe=5"],
   // colons that begin no value
   ["https://example.org/x", "https://example.org/x"],
+  ["http.route:/orders", "http.route=/orders"],
   ["10.0.0.1:8080", "10.0.0.1:8080"],
   ["std::move", "std::move"],
   ["error: failed", "(error: & failed)"],

@@ -229,5 +229,5 @@ class Parser {
   }
 }
 
-/** A name that begins with a letter, a colon, and what begins a value: no space, and no sign that follows colons. */
-const fieldStart = /^((?:[\p{L}_@]|\\[^])(?:[\p{L}\p{N}_@.\/-]|\\[^])*):(?=[^\s:\/()])/u;
+/** A name that begins with a letter, a colon, and what begins a value: no space, no second colon, no two slashes. */
+const fieldStart = /^((?:[\p{L}_@]|\\[^])(?:[\p{L}\p{N}_@.\/-]|\\[^])*):(?!\/\/)(?=[^\s:()])/u;

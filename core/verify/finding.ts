@@ -43,6 +43,10 @@ export const findingKinds = {
     costs: true,
     hint: "bring the file back from a backup, or --repair puts it into quarantine",
   },
+  index_damaged: {
+    costs: false,
+    hint: "answers stay right, and are slower; --repair removes it and a server builds it anew",
+  },
   orphan_covered: { costs: false, hint: "a start or --repair removes it: its rows are kept elsewhere" },
   orphan: { costs: true, hint: "--repair puts it into quarantine; nothing reads it" },
   temporary: { costs: false, hint: "a start or --repair removes it: it was never finished" },

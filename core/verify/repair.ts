@@ -92,6 +92,7 @@ async function mend(disk: Disk, manifest: Manifest, found: Finding): Promise<Rep
       await recordReason(disk, to, found, manifest);
       return [await putAside(disk, path, to)];
     }
+    case "index_damaged":
     case "orphan_covered":
     case "temporary":
       await disk.remove(path);

@@ -4,6 +4,8 @@
  */
 import type { Disk } from "../env/disk.ts";
 import { type OpenWitError, toOpenWitError } from "../error.ts";
+import { indexPath } from "../index/format.ts";
+import { Sidecar } from "../index/sidecar.ts";
 import type { SegmentMeta } from "../manifest/manifest.ts";
 import { type Column, columnsOf, type ColumnType, schemaVersion, type Signal } from "../model/columns.ts";
 import { parseFooter } from "../segment/footer.ts";
@@ -61,7 +63,28 @@ export async function checkSegment(
     const list = (side: keyof Mismatch) => mismatches.map((each) => `${each.what} ${each[side]}`).join(", ");
     return wrong("segment_mismatch", list("found"), list("expected"));
   }
-  return deep === undefined ? [] : await checkContent(disk, meta, file, deep, wrong);
+  const content = deep === undefined ? [] : await checkContent(disk, meta, file, deep, wrong);
+  return content.length > 0 || file !== path ? content : await checkIndex(disk, meta, deep !== undefined);
+}
+
+/** An index that is there, whole when in depth. One that is not is no fault, nor is one of another version. */
+async function checkIndex(disk: Disk, meta: SegmentMeta, isDeep: boolean): Promise<Finding[]> {
+  const path = indexPath(meta.path);
+  let index: Sidecar | undefined;
+  try {
+    index = await Sidecar.open(disk, path, meta);
+    if (isDeep) await index.verify();
+    return [];
+  } catch (thrown) {
+    const error = toOpenWitError(thrown);
+    if (error.code === "io") throw error;
+    if (error.code !== "corrupt") return [];
+    return [
+      finding("index_damaged", path, error.message, `the index of ${meta.rows} ${meta.signal}`, meta.id),
+    ];
+  } finally {
+    await index?.close();
+  }
 }
 
 interface Mismatch {
@@ -119,6 +142,7 @@ function compareFooter(meta: SegmentMeta, footer: ParquetFooter): Mismatch[] {
     "hour",
     "late",
     "schemaVersion",
+    "evictedSeverity",
   ] as const;
   return [
     ...fields.flatMap((field) => differs(field, own[field], meta[field])),

@@ -8,6 +8,7 @@
 import { type Disk, temporarySuffix } from "../env/disk.ts";
 import { silentLog } from "../env/log.ts";
 import { toOpenWitError } from "../error.ts";
+import { indexPath, indexSuffix } from "../index/format.ts";
 import { manifestFolder, manifestPath, parseManifestName } from "../manifest/format.ts";
 import { type ManifestReport, readManifest } from "../manifest/reader.ts";
 import type { ManifestState } from "../manifest/state.ts";
@@ -134,15 +135,20 @@ async function checkManifest(disk: Disk, report: ManifestReport): Promise<Findin
 /** Files that the manifest does not name. */
 async function checkUnnamed(disk: Disk, state: ManifestState, wal: WalCheck): Promise<Finding[]> {
   const findings: Finding[] = [];
-  const named = new Set([...state.segments.values()].map(({ path }) => path));
+  const named = new Set([...state.segments.values()].flatMap(({ path }) => [path, indexPath(path)]));
   const retired = new Set(
-    [...state.settings].flatMap(([key, path]) => key.startsWith("retired/") ? [path] : []),
+    [...state.settings].flatMap(([key, path]) =>
+      key.startsWith("retired/") ? [String(path), indexPath(String(path))] : []
+    ),
   );
   for await (const path of filesUnder(disk, segmentRoot)) {
-    const segment = path.replace(/\.idx$/, ".parquet");
-    if (named.has(segment) || retired.has(segment)) continue;
+    if (named.has(path) || retired.has(path)) continue;
     if (path.endsWith(temporarySuffix)) {
       findings.push(finding("temporary", path, "a file that was being written", "none"));
+      continue;
+    }
+    if (path.endsWith(indexSuffix)) {
+      findings.push(finding("orphan_covered", path, "an index of a segment that is not there", "none"));
       continue;
     }
     try {

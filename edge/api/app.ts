@@ -4,8 +4,10 @@
  *   POST /api/v1/query    SQL                       GET /health   is the process alive
  *   POST /api/search      SQL, the original's form  GET /ready    would it answer now, and if not why
  *   GET  /api/v1/tail     records as they arrive    GET /metrics  Prometheus text
- *   GET  /api/v1/status   how the node is           POST /api/v1/admin/flush, /api/v1/admin/compact
+ *   GET  /api/v1/status   how the node is           POST /api/v1/admin/flush, /api/v1/admin/compact,
+ *                                                     /api/v1/admin/index
  *   GET  /api/v1/admin/export, POST /api/v1/admin/import   archives
+ *   and what people ask without SQL: searches, histograms, traces, fields (askRoutes)
  */
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
@@ -13,9 +15,14 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { errorMappings, OpenWitError, toOpenWitError } from "../../core/error.ts";
 import type { Node } from "../server/node.ts";
 import { exportRoutes, importPath, importRoutes } from "./archive.ts";
+import { fieldsRoutes } from "./fields.ts";
+import { hitsRoutes } from "./hits.ts";
+import type { QueryHost } from "./host.ts";
 import { queryRoutes } from "./query.ts";
+import { searchRoutes } from "./search.ts";
 import { statusOf } from "./status.ts";
 import { tailRoutes } from "./tail.ts";
+import { traceRoutes } from "./trace.ts";
 
 /** SQL is short; only an archive is not. */
 const bodyBytesMax = 4 * 1024 * 1024;
@@ -30,7 +37,7 @@ export function apiApp(node: Node): Hono {
   app.use((context, next) => context.req.path === importPath ? next() : isShort(context, next));
   app.route("/", exportRoutes(node));
   app.route("/", importRoutes(node));
-  app.route("/", queryRoutes(node));
+  app.route("/", askRoutes(node));
   app.route("/", tailRoutes(node));
   app.get("/health", (context) => context.json({ status: "ok", phase: node.phase }));
   app.get("/ready", (context) => {
@@ -61,6 +68,16 @@ export function apiApp(node: Node): Hono {
       postponed: report.postponed,
     });
   });
+  app.post("/api/v1/admin/index", async (context) => {
+    const report = await node.maintenance().index(context.req.query("every") === "true");
+    return context.json({
+      segments: report.segments,
+      rows: report.rows,
+      segment_bytes: report.segmentBytes,
+      index_bytes: report.indexBytes,
+      failed: report.failed,
+    });
+  });
   app.notFound((context) =>
     errorResponse(
       new OpenWitError("not_found", `there is nothing at ${context.req.method} ${context.req.path}`, {
@@ -69,6 +86,15 @@ export function apiApp(node: Node): Hono {
     )
   );
   app.onError((error) => errorResponse(toOpenWitError(error)));
+  return app;
+}
+
+/** All that is asked of data, at work or at rest. */
+export function askRoutes(host: QueryHost): Hono {
+  const app = new Hono();
+  for (const routes of [queryRoutes, searchRoutes, hitsRoutes, traceRoutes, fieldsRoutes]) {
+    app.route("/", routes(host));
+  }
   return app;
 }
 

@@ -1,4 +1,5 @@
 /** What the query routes need of whoever hosts them: a running node, or a data folder that was opened to read. */
+import type { HistoryRow, HistoryTable } from "../../core/catalog/rows.ts";
 import type { TaskRun } from "../../core/janitor/janitor.ts";
 import type { Metrics } from "../../core/metrics/metrics.ts";
 import type { Store } from "../../core/store/store.ts";
@@ -17,4 +18,14 @@ export interface QueryHost {
   engine(): SqlEngine;
   /** Runs of maintenance, oldest first; absent where nothing is maintained. */
   taskRuns?(): readonly TaskRun[];
+  /** What the catalog has; absent where there can be none. @throws OpenWitError also when it is off */
+  history?(table: HistoryTable, tenant: string, signal: AbortSignal): Promise<readonly HistoryRow[]>;
+}
+
+/** What a live tail needs beside: a folder at rest has none. */
+export interface TailHost {
+  /** @throws OpenWitError `unavailable` while it is not ready */
+  store(): Pick<Store, "subscribe">;
+  /** Aborted when the node begins to stop. */
+  readonly stopping: AbortSignal;
 }

@@ -8,14 +8,15 @@
  * A partial answer (rows cut off by a limit, segments that cannot be read) says so in `X-OpenWit-Partial` and, in
  * JSON, in `coverage`, `partial` and `warnings`.
  */
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import { systemClock } from "../../core/env/clock.ts";
 import { OpenWitError } from "../../core/error.ts";
 import { parseTenant } from "../../core/tenant.ts";
 import { parseInstant } from "../config/instant.ts";
-import { nearestWord } from "../config/parse.ts";
 import type { QueryHost } from "./host.ts";
-import { answer, type ResultFormat, resultFormats } from "./result.ts";
+import { asRecord, jsonOf, tenantOf, unknownName } from "./parameters.ts";
+import { answer, formatOf, type ResultFormat } from "./result.ts";
+import type { RouteDoc } from "./route.ts";
 import { startStatement } from "./statement.ts";
 
 interface QueryBody {
@@ -32,12 +33,36 @@ type QueryParameter = string | number | boolean | null;
 /** Rows of a JSON answer, which a client holds whole, when its request names no limit. */
 const defaultLimit = 10_000;
 
+export const queryDocs: readonly RouteDoc[] = [{
+  methods: ["POST"],
+  path: "/api/v1/query",
+  summary:
+    "One SQL `SELECT`. [query.md](query.md#answers) says what its answers are like, in JSON, NDJSON, CSV " +
+    "and Arrow.",
+  parameters: {
+    sql: { type: "text", doc: "The statement." },
+    params: { type: "text", doc: "A list of values for `$1`, `$2`, …, or an object for `$name`." },
+    since: { type: "time", doc: "Only records at or after: a time, or a duration back such as `15m`." },
+    until: { type: "time", doc: "Only records before." },
+    limit: { type: "number", doc: `Most rows; in JSON ${defaultLimit} when none is named.` },
+    timeout_ms: { type: "number", doc: "Gives up after this long; the node has a limit of its own." },
+  },
+  answer: '{"columns":[{"name":"n","type":"BIGINT"}],"rows":[["42"]],"row_count":1,"truncated":false,…}',
+  example: "curl -s http://127.0.0.1:6318/api/v1/query -H 'Content-Type: application/json' " +
+    `-d '{"sql":"SELECT count(*) AS n FROM logs"}'`,
+}];
+
 export function queryRoutes(host: QueryHost): Hono {
   const app = new Hono();
   app.post("/api/v1/query", async (context) => {
     const body = parseQueryBody(await jsonOf(context));
-    const tenant = parseTenant(context.req.header("X-Scope-OrgID") ?? context.req.header("index-id"));
-    return await respond(host, tenant, body, formatOf(context.req.header("Accept")), context.req.raw.signal);
+    return await respond(
+      host,
+      tenantOf(context),
+      body,
+      formatOf(context.req.header("Accept")),
+      context.req.raw.signal,
+    );
   });
   app.post("/api/search", async (context) => {
     const { query, limit, client_id, ...rest } = asRecord(await jsonOf(context));
@@ -73,43 +98,6 @@ async function respond(
     signal,
   });
   return await answer(statement, format, body.limit === undefined);
-}
-
-/** The best format that `Accept` names; JSON when it names none or anything. @throws OpenWitError `invalid_argument` */
-function formatOf(accept: string | undefined): ResultFormat {
-  if (accept === undefined || accept === "") return "json";
-  for (const part of accept.split(",")) {
-    const type = part.split(";")[0].trim().toLowerCase();
-    if (type === "*/*" || type === "application/*") return "json";
-    const format = (Object.keys(resultFormats) as ResultFormat[]).find((each) =>
-      resultFormats[each].type === type
-    );
-    if (format !== undefined) return format;
-  }
-  throw new OpenWitError("invalid_argument", `no answer has the type ${accept.slice(0, 100)}`, {
-    hint: `ask for one of ${Object.values(resultFormats).map(({ type }) => type).join(", ")}`,
-  });
-}
-
-/** The JSON body of a request. A form of another site could send text/plain, so only JSON's own type is taken. */
-async function jsonOf(context: Context): Promise<unknown> {
-  const type = (context.req.header("Content-Type") ?? "").split(";")[0].trim().toLowerCase();
-  if (type !== "application/json") {
-    throw new OpenWitError(
-      "unsupported_media_type",
-      `the body is ${type || "of no type"}, expected application/json`,
-      {
-        hint: "set Content-Type: application/json",
-      },
-    );
-  }
-  try {
-    return await context.req.json();
-  } catch (cause) {
-    throw new OpenWitError("invalid_argument", `the body is not JSON: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
 }
 
 function parseQueryBody(value: unknown, sqlField = "sql"): QueryBody {
@@ -149,22 +137,9 @@ function parseTime(field: string, value: unknown): bigint | undefined {
   return parseInstant(value, field, systemClock.nowNs());
 }
 
-function asRecord(value: unknown): Record<string, unknown> {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-    return value as Record<string, unknown>;
-  }
-  throw new OpenWitError("invalid_argument", "the body is not a JSON object", {
-    hint: 'send {"sql": "SELECT …"}',
-  });
-}
-
 function refuseUnknown(rest: Record<string, unknown>, known: readonly string[]): void {
   const [name] = Object.keys(rest);
-  if (name === undefined) return;
-  const near = nearestWord(name, known);
-  throw new OpenWitError("invalid_argument", `the body has an unknown field ${JSON.stringify(name)}`, {
-    hint: near === undefined ? `known are ${known.join(", ")}` : `did you mean ${near}?`,
-  });
+  if (name !== undefined) throw unknownName("field", name, known);
 }
 
 function wrongField(name: string, expected: string): OpenWitError {

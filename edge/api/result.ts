@@ -2,7 +2,7 @@
 import { OpenWitError, toOpenWitError } from "../../core/error.ts";
 import { toArrow } from "../../core/query/arrow.ts";
 import { toCsv, toJson, toNdjson } from "../../core/query/format.ts";
-import { coverageJson, coverageWarnings } from "../../core/query/coverage.ts";
+import { type Coverage, coverageJson, coverageWarnings } from "../../core/query/coverage.ts";
 import type { QueryResult } from "../../core/query/query.ts";
 import type { Statement } from "./statement.ts";
 
@@ -89,6 +89,85 @@ async function* withCoverage(
   });
   if (format !== "ndjson") throw error; // the connection breaks: better than a whole-looking part
   yield `${JSON.stringify({ error })}\n`;
+}
+
+/**
+ * The best format that `Accept` names of those that a route has; JSON when it names none or anything.
+ * @throws OpenWitError `invalid_argument`
+ */
+export function formatOf<Format extends ResultFormat>(
+  accept: string | undefined,
+  formats: readonly Format[] = Object.keys(resultFormats) as Format[],
+): Format | "json" {
+  if (accept === undefined || accept === "") return "json";
+  for (const part of accept.split(",")) {
+    const type = part.split(";")[0].trim().toLowerCase();
+    if (type === "*/*" || type === "application/*") return "json";
+    const format = formats.find((each) => resultFormats[each].type === type);
+    if (format !== undefined) return format;
+  }
+  throw new OpenWitError("invalid_argument", `no answer has the type ${accept.slice(0, 100)}`, {
+    hint: `ask for one of ${formats.map((each) => resultFormats[each].type).join(", ")}`,
+  });
+}
+
+/** One JSON object, with what it covers at its end. @param warnings beside those of what is missing */
+export function jsonAnswer(
+  body: Record<string, unknown>,
+  coverage: Coverage,
+  limited?: "rows" | "bytes",
+  warnings: readonly string[] = [],
+): Response {
+  const all = [...coverageWarnings(coverage), ...warnings];
+  return Response.json(
+    { ...body, coverage: coverageJson(coverage, limited), partial: all.length > 0, warnings: all },
+    { headers: partialHeader(all) },
+  );
+}
+
+/** An object a line; `X-OpenWit-Rows` says how many. */
+export function ndjsonAnswer(
+  rows: readonly unknown[],
+  coverage: Coverage,
+  headers: Record<string, string>,
+  warnings: readonly string[] = [],
+): Response {
+  const lines = rows.map((row) => `${JSON.stringify(row)}\n`);
+  return linesAnswer(lines, resultFormats.ndjson.type, rows.length, coverage, headers, warnings);
+}
+
+/** @param lines the header's and one a row */
+export function csvAnswer(
+  lines: readonly string[],
+  coverage: Coverage,
+  headers: Record<string, string>,
+): Response {
+  return linesAnswer(
+    lines,
+    `${resultFormats.csv.type}; charset=utf-8`,
+    lines.length - 1,
+    coverage,
+    headers,
+    [],
+  );
+}
+
+function linesAnswer(
+  lines: readonly string[],
+  type: string,
+  rows: number,
+  coverage: Coverage,
+  headers: Record<string, string>,
+  warnings: readonly string[],
+): Response {
+  return new Response(lines.join(""), {
+    headers: {
+      "Content-Type": type,
+      "X-OpenWit-Rows": String(rows),
+      ...partialHeader([...coverageWarnings(coverage), ...warnings]),
+      ...headers,
+    },
+  });
 }
 
 function streamOf(

@@ -3,18 +3,25 @@
  *
  * The tenant's data is pinned when the statement is known to be sound, and the answer says what it could see of it.
  */
+import { historyTable, isHistoryTable } from "../../core/catalog/history.ts";
+import type { HistoryTable } from "../../core/catalog/rows.ts";
 import { systemClock } from "../../core/env/clock.ts";
 import { OpenWitError, toOpenWitError } from "../../core/error.ts";
 import { type Signal, signals } from "../../core/model/columns.ts";
 import type { TimeRange } from "../../core/query/bounds.ts";
-import { type Coverage, coverageOf, type MissingSegment } from "../../core/query/coverage.ts";
-import { type Json, rowsOf, uniqueNames } from "../../core/query/format.ts";
+import { type Coverage, coverageOf, joinCoverage, type MissingSegment } from "../../core/query/coverage.ts";
+import { rowsOf, uniqueNames } from "../../core/query/format.ts";
 import { type QueryResult, runQuery } from "../../core/query/query.ts";
 import type { Parameters } from "../../core/query/rewrite.ts";
 import type { QuerySources, TableSource } from "../../core/query/sources.ts";
+import type { BuiltStatement } from "../../core/search/bindings.ts";
+import type { JsonRow } from "../../core/search/page.ts";
 import type { Store } from "../../core/store/store.ts";
-import { systemTable } from "../../core/system/tables.ts";
+import { type SystemTable, systemTable } from "../../core/system/tables.ts";
 import type { QueryHost } from "./host.ts";
+
+/** Bytes of values of an answer whose rows are gathered before it is given. */
+const gatheredBytesMax = 64 * 1024 * 1024;
 
 export interface StatementRequest {
   readonly sql: string;
@@ -36,11 +43,10 @@ export interface Statement {
   finish(outcome: string): void;
 }
 
-export type JsonRow = { readonly [column: string]: Json };
-
 /** All rows of a statement, for answers that are made of them. */
 export interface GatheredRows {
   readonly rows: readonly JsonRow[];
+  readonly bytes: number;
   readonly coverage: Coverage;
   readonly truncated?: "rows" | "bytes";
 }
@@ -74,8 +80,14 @@ export async function startStatement(
         coverage = coverageOf([...tables].map((each) => sources[each]), window, missingOf(store, tenant));
         return sources;
       },
-      systemTables: (names) =>
-        [...names].map((name) => systemTable(name, { store, taskRuns: host.taskRuns?.() ?? [] }, tenant)),
+      systemTables: (names, signal) =>
+        Promise.all(
+          [...names].map((name) =>
+            isHistoryTable(name)
+              ? historyOf(host, name, tenant, signal)
+              : systemTable(name, { store, taskRuns: host.taskRuns?.() ?? [] }, tenant)
+          ),
+        ),
       signal: request.signal,
     }, { engine: host.engine(), clock: systemClock });
     return { result, coverage, finish };
@@ -105,7 +117,45 @@ export async function gatherRows(
     throw error;
   }
   finish("ok");
-  return { rows, coverage, truncated: result.stats.truncated };
+  return { rows, bytes: result.stats.bytes, coverage, truncated: result.stats.truncated };
+}
+
+/** The statements of one answer: they share its time and bytes, and what they could see is told together. */
+export class Conversation {
+  #bytesLeft = gatheredBytesMax;
+  readonly #coverages: Coverage[] = [];
+  readonly #startedMs = systemClock.monotonicMs();
+
+  constructor(
+    readonly host: QueryHost,
+    readonly tenant: string,
+    /** The client has gone. */
+    readonly signal: AbortSignal,
+  ) {}
+
+  /** @param window rows outside of it do not exist. @throws OpenWitError */
+  async ask(statement: BuiltStatement, window: TimeRange = {}): Promise<GatheredRows> {
+    const leftMs = Math.ceil(this.host.searchTimeoutMs - this.elapsedMs());
+    const gathered = await gatherRows(this.host, this.tenant, {
+      ...statement,
+      window,
+      bytesMax: this.#bytesLeft,
+      timeoutMs: Math.max(1, leftMs),
+      signal: this.signal,
+    });
+    this.#bytesLeft = Math.max(0, this.#bytesLeft - gathered.bytes);
+    this.#coverages.push(gathered.coverage);
+    return gathered;
+  }
+
+  /** What all statements so far could see; at least one. */
+  get coverage(): Coverage {
+    return joinCoverage(this.#coverages);
+  }
+
+  elapsedMs(): number {
+    return systemClock.monotonicMs() - this.#startedMs;
+  }
 }
 
 /** The engine parses a text whole and at once, so it must not be long. */
@@ -132,6 +182,18 @@ function pinSources(store: Store, tenant: string): QuerySources {
     ...Object.fromEntries(sources) as Record<Signal, TableSource>,
     release: () => pins.forEach(({ release }) => release()),
   };
+}
+
+async function historyOf(
+  host: QueryHost,
+  name: HistoryTable,
+  tenant: string,
+  signal: AbortSignal,
+): Promise<SystemTable> {
+  if (host.history === undefined) {
+    throw new OpenWitError("unsupported", `there is no system.${name} without a running server`);
+  }
+  return historyTable(name, await host.history(name, tenant, signal), tenant);
 }
 
 /** Segments of a tenant that are in the manifest and cannot be read. */

@@ -50,6 +50,7 @@ export async function statusOf(node: Node): Promise<Record<string, unknown>> {
         }),
       }];
     })),
+    catalog: node.catalog?.status(),
     damaged: Object.fromEntries(store.damaged),
   };
 }

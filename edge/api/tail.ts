@@ -1,114 +1,171 @@
 /**
- * `GET /api/v1/tail`: records as they become durable, as server-sent events (WHATWG HTML, "text/event-stream").
+ * `GET /api/v1/logs/tail` and `/api/v1/tail`: records as they become durable, as server-sent events (WHATWG HTML,
+ * "text/event-stream"). Events: `row` with one JSON row; `dropped` with how many rows a slow reader missed.
  *
- * Parameters: `signal` (logs, spans, metrics), `service`, `severity` (least severity number), `grep` (text in the
- * body, span or metric name). Events: `row` with one JSON row; `dropped` with how many rows a slow reader missed.
+ * Invariants: (1) what waits for a reader is bounded in events and bytes; what comes while that much waits is counted
+ * and told, never kept. (2) A reader that goes away, or a node that stops, ends the stream.
  */
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { OpenWitError } from "../../core/error.ts";
-import { parseTenant } from "../../core/tenant.ts";
-import type { Chunk } from "../../core/model/chunk.ts";
-import { columnIndex, type Signal } from "../../core/model/columns.ts";
+import type { Signal } from "../../core/model/columns.ts";
 import { rowOf } from "../../core/model/row.ts";
-import type { DictionaryVector, FixedVector, Utf8Vector } from "../../core/model/vector.ts";
-import type { Node } from "../server/node.ts";
-import { parseSignal, textColumnOf } from "./signal.ts";
+import type { RowsListener } from "../../core/store/store.ts";
+import { type RowTest, rowTest } from "../../core/search/live.ts";
+import type { TailHost } from "./host.ts";
+import {
+  filterOf,
+  filterParameters,
+  type Parameters,
+  type ParameterTable,
+  readParameters,
+  tenantOf,
+} from "./parameters.ts";
+import type { RouteDoc } from "./route.ts";
+import { parseSignal } from "./signal.ts";
 
-/** Events that may wait for a slow reader; what comes while they do is counted, not kept. */
-const waitingMax = 10_000;
+/** What may wait for a slow reader. */
+const waitingEventsMax = 10_000;
+const waitingBytesMax = 8 * 1024 * 1024;
+
+/** Readers at once: each may hold as much as may wait. */
+const readersMax = 32;
 
 /** A comment is sent this often, so that a connection which is gone is noticed. */
 const heartbeatMs = 15_000;
 
-export interface TailFilter {
-  readonly service?: string;
-  readonly severityMin?: number;
-  readonly grep?: string;
-}
+const anyTable = {
+  signal: { type: "text", default: "logs", doc: "`logs`, `spans` (or `traces`) or `metrics`." },
+  ...filterParameters,
+} as const satisfies ParameterTable;
 
-export function tailRoutes(node: Node): Hono {
+const answerShape =
+  'event: row\ndata: {"timestamp":"…",…}\n\nevent: dropped\ndata: {"rows":120}\n\n: still here';
+
+export const tailDocs: readonly RouteDoc[] = [
+  {
+    methods: ["GET"],
+    path: "/api/v1/logs/tail",
+    summary: "Log records as they become durable, as server-sent events.",
+    parameters: filterParameters,
+    answer: answerShape,
+    notes:
+      `A reader that is slower than the records for longer than ${waitingEventsMax} of them, or 8 MiB, misses ` +
+      "those that come meanwhile, and is told how many in an event `dropped` that stands where they would have. At " +
+      `most ${readersMax} readers at once.`,
+    example: "curl -sN 'http://127.0.0.1:6318/api/v1/logs/tail?severity=error'",
+  },
+  {
+    methods: ["GET"],
+    path: "/api/v1/tail",
+    summary: "The same for any signal.",
+    parameters: anyTable,
+    answer: answerShape,
+    example: "curl -sN 'http://127.0.0.1:6318/api/v1/tail?signal=spans&service=checkout'",
+  },
+];
+
+export function tailRoutes(host: TailHost): Hono {
   const app = new Hono();
-  app.get("/api/v1/tail", (context) => {
-    const signal = parseSignal(context.req.query("signal") ?? "logs");
-    const tenant = parseTenant(context.req.header("X-Scope-OrgID"));
-    const severity = context.req.query("severity");
-    if (severity !== undefined && !/^\d{1,2}$/.test(severity)) {
-      throw new OpenWitError("invalid_argument", `severity is ${severity}; expected a number from 0 to 24`);
+  let readers = 0;
+  const follow = (
+    context: Context,
+    signal: Signal,
+    parameters: Parameters<typeof filterParameters>,
+  ): Response => {
+    const tenant = tenantOf(context);
+    const test = rowTest(signal, filterOf(parameters));
+    const store = host.store();
+    if (readers >= readersMax) {
+      throw new OpenWitError("overloaded", `${readers} readers follow already, which is the limit`, {
+        hint: "end another tail, or ask /api/v1/logs/search",
+      });
     }
-    const filter: TailFilter = {
-      service: context.req.query("service"),
-      severityMin: severity === undefined ? undefined : Number(severity),
-      grep: context.req.query("grep"),
-    };
-    return new Response(eventStream(node, tenant, signal, filter), {
+    readers++;
+    const stream = eventStream(
+      test,
+      (listener) => store.subscribe(tenant, signal, listener),
+      host.stopping,
+      () => readers--,
+    );
+    return new Response(stream, {
       headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-store" },
     });
+  };
+  app.get(
+    "/api/v1/logs/tail",
+    async (context) => follow(context, "logs", await readParameters(context, filterParameters)),
+  );
+  app.get("/api/v1/tail", async (context) => {
+    const parameters = await readParameters(context, anyTable);
+    return follow(context, parseSignal(parameters.text("signal")!), parameters);
   });
   return app;
 }
 
-/** Whether a row passes a filter: read from the vectors, so that most rows are never made objects. */
-export function passes(filter: TailFilter, chunk: Chunk, row: number): boolean {
-  const vector = (name: string) => chunk.vectors[columnIndex(chunk.signal, name)];
-  if (
-    filter.service !== undefined && (vector("service_name") as DictionaryVector).text(row) !== filter.service
-  ) {
-    return false;
-  }
-  if (filter.severityMin !== undefined && chunk.signal === "logs") {
-    if ((vector("severity_number") as FixedVector).words[row] < filter.severityMin) return false;
-  }
-  if (filter.grep !== undefined) {
-    return ((vector(textColumnOf[chunk.signal]) as Utf8Vector | DictionaryVector).text(row) ?? "").includes(
-      filter.grep,
-    );
-  }
-  return true;
-}
-
-function eventStream(
-  node: Node,
-  tenant: string,
-  signal: Signal,
-  filter: TailFilter,
+/**
+ * @param subscribe calls the listener for rows that become visible, until what it returns is called
+ * @param stopping ends the stream
+ * @param ended told once
+ */
+export function eventStream(
+  test: RowTest,
+  subscribe: (listener: RowsListener) => () => void,
+  stopping: AbortSignal,
+  ended: () => void,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const waiting: string[] = [];
-  let dropped = 0;
+  let waitingBytes = 0, dropped = 0, isEnded = false, isCancelled = false;
   let wake: (() => void) | undefined;
-  let ended = false;
-  const unsubscribe = node.store().subscribe(tenant, signal, (chunk, fromRow, endRow) => {
+  const unsubscribe = subscribe((chunk, fromRow, endRow) => {
     for (let row = fromRow; row < endRow; row++) {
-      if (!passes(filter, chunk, row)) continue;
-      if (waiting.length >= waitingMax) dropped++;
-      else waiting.push(`event: row\ndata: ${JSON.stringify(rowOf(chunk, row))}\n\n`);
+      if (!test(chunk, row)) continue;
+      // Once one is dropped all are until the reader has caught up: what it missed is then in one place.
+      if (dropped > 0 || waiting.length >= waitingEventsMax || waitingBytes >= waitingBytesMax) {
+        dropped++;
+        continue;
+      }
+      const event = `event: row\ndata: ${JSON.stringify(rowOf(chunk, row))}\n\n`;
+      waitingBytes += event.length;
+      waiting.push(event);
     }
     wake?.();
   });
   const end = () => {
-    ended = true;
+    if (isEnded) return;
+    isEnded = true;
+    stopping.removeEventListener("abort", end);
     unsubscribe();
+    ended();
     wake?.();
   };
-  node.stopping.addEventListener("abort", end, { once: true });
+  stopping.addEventListener("abort", end, { once: true });
+  if (stopping.aborted) end();
   return new ReadableStream<Uint8Array>({
     start: (controller) => controller.enqueue(encoder.encode(": tailing\n\n")),
     async pull(controller) {
-      while (waiting.length === 0 && !ended) {
+      while (waiting.length === 0 && dropped === 0 && !isEnded) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        wake = resolve;
         const timer = setTimeout(() => {
           waiting.push(": still here\n\n");
-          wake?.();
+          resolve();
         }, heartbeatMs);
-        await new Promise<void>((resolve) => wake = resolve);
+        await promise;
         clearTimeout(timer);
       }
-      if (ended) return controller.close();
+      if (isCancelled) return;
+      if (isEnded) return controller.close();
       if (dropped > 0) {
         waiting.push(`event: dropped\ndata: ${JSON.stringify({ rows: dropped })}\n\n`);
         dropped = 0;
       }
+      waitingBytes = 0;
       controller.enqueue(encoder.encode(waiting.splice(0).join("")));
     },
-    cancel: end,
+    cancel() {
+      isCancelled = true;
+      end();
+    },
   });
 }

@@ -8,6 +8,16 @@ export interface ParsedFlags {
   readonly positionals: readonly string[];
 }
 
+/** One of a flag's words. @throws OpenWitError `invalid_argument`, with the nearest word */
+export function choose<Word extends string>(flag: string, value: unknown, words: readonly Word[]): Word {
+  const word = words.find((each) => each === value);
+  if (word !== undefined) return word;
+  const near = nearestWord(String(value), words);
+  throw new OpenWitError("invalid_argument", `${flag} is ${JSON.stringify(value)}`, {
+    hint: `${near === undefined ? "" : `did you mean ${near}? `}it is one of ${words.join(", ")}`,
+  });
+}
+
 /** @throws OpenWitError `invalid_argument` for a flag that is unknown or lacks its value */
 export function parseFlags(args: string[], options: ParseArgsOptionsConfig, command: string): ParsedFlags {
   try {

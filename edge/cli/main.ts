@@ -7,6 +7,7 @@
 import process from "node:process";
 import { errorMappings, OpenWitError, toOpenWitError } from "../../core/error.ts";
 import { nearestWord } from "../config/parse.ts";
+import { endWithReader } from "./output.ts";
 import { version } from "../version.ts";
 
 /** One command: its `--help`, and what it does. Resolves with the exit status. */
@@ -28,6 +29,14 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   query: {
     summary: "answer a SQL query, from the running server or the data folder",
     load: async () => (await import("./query.ts")).queryCommand,
+  },
+  search: {
+    summary: "find log records that hold a text, newest first",
+    load: async () => (await import("./search.ts")).searchCommand,
+  },
+  trace: {
+    summary: "show a trace as a waterfall",
+    load: async () => (await import("./trace.ts")).traceCommand,
   },
   tail: {
     summary: "show the newest records and follow those that arrive",
@@ -69,6 +78,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "check an archive of openwit export, and add what is in it",
     load: async () => (await import("./import.ts")).importCommand,
   },
+  index: {
+    summary: "index segments that lack an index, or all of them anew",
+    load: async () => (await import("./index.ts")).indexCommand,
+  },
   demo: {
     summary: "send believable telemetry of a web shop",
     load: async () => (await import("../demo/command.ts")).demoCommand,
@@ -77,6 +90,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
 
 export async function main(args: string[]): Promise<number> {
   const [name, ...rest] = args;
+  endWithReader(process.stdout);
   try {
     if (name === undefined || name === "--help" || name === "-h" || name === "help") {
       process.stdout.write(overview());

@@ -13,9 +13,8 @@ import { toOpenWitError } from "../../core/error.ts";
 import { Metrics } from "../../core/metrics/metrics.ts";
 import { openStoreReadOnly } from "../../core/store/open.ts";
 import { defaultStoreOptions } from "../../core/store/store.ts";
-import { errorResponse } from "../api/app.ts";
+import { askRoutes, errorResponse } from "../api/app.ts";
 import { exportRoutes } from "../api/archive.ts";
-import { queryRoutes } from "../api/query.ts";
 import { NodeDisk } from "../disk/disk.ts";
 import { defaultEngineOptions, duckDBEngine } from "../duckdb/engine.ts";
 import { inProcessEncoder } from "../parquet/in-process.ts";
@@ -63,7 +62,7 @@ export async function openOffline(dataDir: string): Promise<Target> {
     app.route("/", exportRoutes({ store: () => store, scratch: { disk: scratchDisk, path: scratch } }));
     app.route(
       "/",
-      queryRoutes({
+      askRoutes({
         dataDir: folder,
         metrics,
         searchTimeoutMs: timeoutMs,

@@ -48,3 +48,38 @@ function duration(ms: number): string {
     ? `${Math.floor(seconds / 60)} min ${seconds % 60} s`
     : `${(seconds / 3_600).toFixed(1)} h`;
 }
+
+export interface Spinner {
+  start(): void;
+  stop(): void;
+}
+
+/** Waits of less are not worth a word. */
+const quietMs = 500;
+
+/** Says on stderr that something still runs, how long it has, and how to end it; nothing where that is no terminal. */
+export function spinner(what: string, stream: NodeJS.WriteStream = process.stderr): Spinner {
+  if (!stream.isTTY) return { start() {}, stop() {} };
+  const frames = [..."⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"];
+  let timer: ReturnType<typeof setInterval> | undefined;
+  let isDrawn = false;
+  return {
+    start() {
+      const startedMs = performance.now();
+      clearInterval(timer);
+      timer = setInterval(() => {
+        const ms = performance.now() - startedMs;
+        if (ms < quietMs) return;
+        const frame = frames[Math.floor(ms / everyMs) % frames.length];
+        const text = `${frame} ${what}: ${(ms / 1_000).toFixed(1)} s, Ctrl-C ends it`;
+        stream.write(`\r\x1b[K${text.slice(0, (stream.columns ?? 80) - 1)}`);
+        isDrawn = true;
+      }, everyMs);
+    },
+    stop() {
+      clearInterval(timer);
+      if (isDrawn) stream.write("\r\x1b[K");
+      isDrawn = false;
+    },
+  };
+}

@@ -2,22 +2,28 @@
 import process from "node:process";
 import { text } from "node:stream/consumers";
 import { OpenWitError } from "../../core/error.ts";
-import { systemClock } from "../../core/env/clock.ts";
-import { isoTimestamp } from "../../core/model/row.ts";
-import { parseInstant } from "../config/instant.ts";
-import { parseDuration } from "../config/parse.ts";
-import { parseFlags } from "./flags.ts";
+import { parseDuration, parseInteger } from "../config/parse.ts";
+import { partialStatus, withNode } from "./ask.ts";
+import { timeFlags, timeParametersOf, timeUsage } from "./filters.ts";
+import { choose, parseFlags } from "./flags.ts";
 import type { Command } from "./main.ts";
-import { renderTable } from "./table.ts";
-import { expectOk, findTarget, targetFlags, targetUsage } from "./target.ts";
+import { writeOut } from "./output.ts";
+import { parseParams } from "./params.ts";
+import { styleOf } from "./style.ts";
+import { renderBlocks, renderTable } from "./table.ts";
+import { targetFlags, targetUsage } from "./target.ts";
+import { columnsOf } from "./width.ts";
 
-const acceptOf: Readonly<Record<string, string>> = {
+const acceptOf = {
   table: "application/json",
   json: "application/json",
   ndjson: "application/x-ndjson",
   csv: "text/csv",
   arrow: "application/vnd.apache.arrow.stream",
-};
+} as const;
+
+type Format = keyof typeof acceptOf;
+const formats = Object.keys(acceptOf) as Format[];
 
 export const queryCommand: Command = {
   usage: `openwit query: answer one SQL SELECT over logs, spans (or traces) and metrics.
@@ -26,17 +32,20 @@ Usage: openwit query [options] "SQL"        or the SQL on stdin
 
 Options:
 ${targetUsage}
-  --format FORMAT        ${Object.keys(acceptOf).join(", ")} (default table on a terminal, else ndjson)
-  --since TIME           only records at or after: a duration back (15m, 7d) or a time (2026-11-23T20:00:00Z)
-  --until TIME           only records before
-  --param VALUE          value of the next $1, $2 … (may be repeated)
+${timeUsage}
+  --format FORMAT        ${formats.join(", ")} (default table on a terminal, else ndjson)
+  --vertical             a line a value instead of a table (default where the columns do not fit the terminal)
+  --param VALUE          value of the next $1, $2 … (may be repeated); NAME=VALUE is that of $NAME; both are text,
+                         :=VALUE and NAME:=VALUE are JSON: a number, true, false or null
   --limit N              most rows to return
   --timeout DURATION     give up after this long (default 60s)
 
-Exit status: 0 done, 1 failed, 2 misuse, 3 the answer is partial.
+Values too long for a table are cut with "…"; the other formats have them whole. Nothing is kept of what was asked.
+Exit status: 0 done, 1 failed, 2 misuse, 3 the answer is partial, 130 interrupted, which cancels the statement.
 
 Example:
   openwit query --since 15m "SELECT service_name, count(*) FROM logs GROUP BY ALL"
+  openwit query --param route=/cart 'SELECT count(*) FROM spans WHERE attributes['\\''http.route'\\''] = $route'
 `,
   run: query,
 };
@@ -44,9 +53,9 @@ Example:
 async function query(args: string[]): Promise<number> {
   const { values, positionals } = parseFlags(args, {
     ...targetFlags,
+    ...timeFlags,
     format: { type: "string" },
-    since: { type: "string" },
-    until: { type: "string" },
+    vertical: { type: "boolean" },
     param: { type: "string", multiple: true },
     limit: { type: "string" },
     timeout: { type: "string" },
@@ -61,74 +70,74 @@ async function query(args: string[]): Promise<number> {
       hint: 'openwit query "SELECT count(*) FROM logs"',
     });
   }
-  const format = String(values.format ?? (process.stdout.isTTY ? "table" : "ndjson"));
-  if (!Object.hasOwn(acceptOf, format)) {
-    throw new OpenWitError("invalid_argument", `--format is ${JSON.stringify(format)}`, {
-      hint: `one of ${Object.keys(acceptOf).join(", ")}`,
-    });
+  const vertical = values.vertical === true;
+  const usual = process.stdout.isTTY || vertical ? "table" : "ndjson";
+  const format = choose("--format", values.format ?? usual, formats);
+  if (vertical && format !== "table") {
+    throw new OpenWitError(
+      "invalid_argument",
+      `--vertical is a way to show a table, and --format is ${format}`,
+    );
   }
-  const now = systemClock.nowNs();
-  const instant = (flag: "since" | "until") =>
-    values[flag] === undefined
-      ? undefined
-      : isoTimestamp(parseInstant(String(values[flag]), `--${flag}`, now));
+  const sql = positionals[0] ?? await text(process.stdin);
   const body = {
-    sql: positionals[0] ?? await text(process.stdin),
-    params: values.param as unknown as string[] | undefined,
-    since: instant("since"),
-    until: instant("until"),
-    limit: values.limit === undefined ? undefined : parseLimit(String(values.limit)),
+    sql,
+    params: parseParams(values.param as unknown as string[] | undefined, sql),
+    ...timeParametersOf(values),
+    limit: values.limit === undefined ? undefined : parseInteger(String(values.limit), "--limit"),
     timeout_ms: values.timeout === undefined ? undefined : parseDuration(String(values.timeout), "--timeout"),
   };
-  const target = await findTarget(
-    { url: values.url as string | undefined, dataDir: values["data-dir"] as string | undefined },
-    async (dataDir) => (await import("./offline.ts")).openOffline(dataDir),
+  return await withNode(values, true, async (asking) => {
+    const response = await asking.post("/api/v1/query", body, acceptOf[format]);
+    return format === "table" ? await printTable(response, vertical) : await printBytes(response, format);
+  });
+}
+
+async function printTable(response: Response, vertical: boolean): Promise<number> {
+  const result = await response.json();
+  const width = columnsOf(process.stdout, process.env);
+  const render = vertical ? renderBlocks : renderTable;
+  await writeOut(render(result.columns, result.rows, width, styleOf(process.stdout)));
+  if (result.error !== undefined) {
+    throw new OpenWitError(result.error.code, result.error.message, { hint: result.error.hint });
+  }
+  process.stderr.write(
+    `${result.row_count} ${result.row_count === 1 ? "row" : "rows"} in ${result.elapsed_ms} ms\n`,
   );
-  const interrupted = new AbortController();
-  process.once("SIGINT", () => interrupted.abort());
-  try {
-    const response = await expectOk(
-      await target.fetch("/api/v1/query", {
-        method: "POST",
-        headers: {
-          "Content-Type": "application/json",
-          Accept: acceptOf[format],
-          ...(values.tenant === undefined ? {} : { "X-Scope-OrgID": String(values.tenant) }),
-        },
-        body: JSON.stringify(body),
-        signal: interrupted.signal,
-      }),
-    );
-    return await print(response, format);
-  } finally {
-    await target.close();
-  }
+  return partialStatus(result.warnings);
 }
 
-async function print(response: Response, format: string): Promise<number> {
+/** Enough of an answer's end to read how it ended. */
+const tailBytes = 4_096;
+
+async function printBytes(response: Response, format: Format): Promise<number> {
+  const warnings: string[] = [];
   const partial = response.headers.get("X-OpenWit-Partial");
-  if (format === "table") {
-    const result = await response.json();
-    process.stdout.write(renderTable(result.columns, result.rows, process.stdout.columns ?? 160));
-    process.stderr.write(
-      `${result.row_count} ${result.row_count === 1 ? "row" : "rows"} in ${result.elapsed_ms} ms\n`,
-    );
-    for (const warning of result.warnings) process.stderr.write(`openwit: ${warning}\n`);
-    return result.partial ? 3 : 0;
+  if (partial !== null) warnings.push(partial);
+  let tail = "", printed = 0;
+  const decoder = new TextDecoder();
+  try {
+    for await (const bytes of response.body!) {
+      if (format !== "arrow") tail = (tail + decoder.decode(bytes, { stream: true })).slice(-tailBytes);
+      await writeOut(bytes);
+      printed += bytes.length;
+    }
+  } catch (cause) {
+    if (printed === 0) throw cause;
+    warnings.push(`it broke off after ${printed} bytes: ${(cause as Error).message}`);
   }
-  let tail = "";
-  for await (const bytes of response.body!) {
-    if (format === "ndjson") tail = (tail + new TextDecoder().decode(bytes)).slice(-4_096);
-    if (!process.stdout.write(bytes)) await new Promise((resolve) => process.stdout.once("drain", resolve));
-  }
-  const cut = /^\{"error":(\{"code":.*\})\}$/.exec(tail.trimEnd().split("\n").at(-1) ?? "");
-  const missing = partial ?? (cut === null ? undefined : JSON.parse(cut[1]).message);
-  if (missing === undefined) return 0;
-  process.stderr.write(`openwit: the answer is partial: ${missing}\n`);
-  return 3;
+  const ending = endingOf(tail, format);
+  if (format === "json" && process.stdout.isTTY) await writeOut("\n");
+  return partialStatus([...warnings, ...(ending === undefined || partial !== null ? [] : [ending])]);
 }
 
-function parseLimit(text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new OpenWitError("invalid_argument", `--limit is ${JSON.stringify(text)}; expected a whole number`);
+/** What the end of an answer says is missing of it. */
+function endingOf(tail: string, format: Format): string | undefined {
+  if (format === "json") {
+    const warnings = /"partial":true,"warnings":(\[.*\])\}$/.exec(tail);
+    return warnings === null ? undefined : (JSON.parse(warnings[1]) as string[]).join("; ");
+  }
+  if (format !== "ndjson") return undefined;
+  const error = /^\{"error":(\{"code":.*\})\}$/.exec(tail.trimEnd().split("\n").at(-1) ?? "");
+  return error === null ? undefined : JSON.parse(error[1]).message;
 }

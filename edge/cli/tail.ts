@@ -1,184 +1,194 @@
 /** `openwit tail`: the newest records, and with -f those that become durable on the running server. */
 import process from "node:process";
-import { OpenWitError } from "../../core/error.ts";
-import type { Row } from "../../core/model/row.ts";
+import { OpenWitError, toOpenWitError } from "../../core/error.ts";
 import { type Signal, timeColumnOf } from "../../core/model/columns.ts";
-import { parseSignal, textColumnOf } from "../api/signal.ts";
+import { Bindings } from "../../core/search/bindings.ts";
+import { filterConditions, type RecordFilter, where } from "../../core/search/filter.ts";
+import type { JsonRow } from "../../core/search/page.ts";
+import { parseSignal } from "../api/signal.ts";
 import { parseInteger } from "../config/parse.ts";
+import { type Asking, partialStatus, withNode } from "./ask.ts";
+import { events } from "./events.ts";
+import { filterFlags, filterOf, filterParametersOf, filterUsage } from "./filters.ts";
 import { parseFlags } from "./flags.ts";
 import type { Command } from "./main.ts";
-import { expectOk, findTarget, type Target, targetFlags, targetUsage } from "./target.ts";
+import { writeOut } from "./output.ts";
+import { findersOf, RecordPrinter } from "./records.ts";
+import { styleOf } from "./style.ts";
+import { targetFlags, targetUsage } from "./target.ts";
+import { columnsOf } from "./width.ts";
 
 export const tailCommand: Command = {
   usage: `openwit tail: show the newest records, and follow those that arrive.
 
-Usage: openwit tail [options]
+Usage: openwit tail [options] [TEXT]
+
+TEXT: as for openwit search; without it all records that pass the filters.
 
 Options:
 ${targetUsage}
   -n, --lines N          newest records to show first (default 10)
   -f, --follow           then follow records as they become durable; Ctrl-C ends it
-  --signal NAME          logs, spans or metrics (default logs)
-  --service NAME         only this service
-  --severity N           logs of at least this severity number (9 info, 13 warn, 17 error)
-  --grep TEXT            only records whose body, span or metric name contains TEXT
+  --signal NAME          logs, spans (or traces) or metrics (default logs)
+${filterUsage}
+  --attributes           attributes under each record
   --json                 whole records as NDJSON (default when stdout is not a terminal)
 
+A connection that breaks is opened anew, and what came meanwhile is shown.
+Exit status: 0 done or Ctrl-C, 1 failed, 2 misuse, 3 records were missed.
+
 Example:
-  openwit tail -f --service checkout --severity 17
+  openwit tail -f --service checkout --severity error
 `,
   run: tail,
 };
 
 async function tail(args: string[]): Promise<number> {
-  const { values } = parseFlags(args, {
+  const { values, positionals } = parseFlags(args, {
     ...targetFlags,
+    ...filterFlags,
     lines: { type: "string", short: "n" },
     follow: { type: "boolean", short: "f" },
     signal: { type: "string" },
-    service: { type: "string" },
-    severity: { type: "string" },
-    grep: { type: "string" },
+    attributes: { type: "boolean" },
     json: { type: "boolean" },
   }, "tail");
   const signal = parseSignal(String(values.signal ?? "logs"));
   const lines = parseInteger(String(values.lines ?? "10"), "--lines");
-  const severity = values.severity === undefined
-    ? undefined
-    : parseInteger(String(values.severity), "--severity");
-  const filter = {
-    service: values.service as string | undefined,
-    severity,
-    grep: values.grep as string | undefined,
+  if (lines > linesMax) {
+    throw new OpenWitError("invalid_argument", `--lines is ${lines}; at most ${linesMax} are shown`, {
+      hint: "openwit search --limit shows more",
+    });
+  }
+  const query = positionals.join(" ");
+  const filter = filterOf(values, query);
+  const parameters = filterParametersOf(values, query);
+  const asJson = values.json === true || !process.stdout.isTTY;
+  const printer = new RecordPrinter({
+    style: styleOf(process.stdout),
+    shortTimes: true,
+    gutter: false,
+    attributes: values.attributes === true,
+    width: columnsOf(process.stdout, process.env),
+    finders: findersOf(query),
+  });
+  const print = async (rows: readonly JsonRow[]) => {
+    printer.expect(rows);
+    await writeOut(rows.map((row) => asJson ? `${JSON.stringify(row)}\n` : printer.lines(row)).join(""));
   };
   const follows = values.follow === true;
-  const target = await findTarget(
-    { url: values.url as string | undefined, dataDir: values["data-dir"] as string | undefined },
-    // A folder at rest has newest records, and nothing to follow.
-    follows ? undefined : async (dataDir) => (await import("./offline.ts")).openOffline(dataDir),
-  );
-  const headers: Record<string, string> = values.tenant === undefined
-    ? {}
-    : { "X-Scope-OrgID": String(values.tenant) };
-  const asJson = values.json === true || !process.stdout.isTTY;
-  const print = (row: Row, json: string) => process.stdout.write((asJson ? json : oneLine(row)) + "\n");
-  try {
-    // The stream opens first, so that nothing falls between the newest records and those that follow.
-    const interrupted = new AbortController();
-    process.once("SIGINT", () => interrupted.abort());
-    const stream = follows
-      ? await openStream(target, signal, filter, headers, interrupted.signal)
-      : undefined;
-    if (lines > 0) {
-      for (const row of await newest(target, signal, filter, lines, headers)) {
-        print(row, JSON.stringify(row));
-      }
-    }
-    return stream === undefined ? 0 : await follow(stream, target.name, interrupted.signal, print);
-  } finally {
-    await target.close();
-  }
+  // A folder at rest has newest records, and nothing to follow.
+  const status = await withNode(values, !follows, async (asking) => {
+    const source = { asking, signal, filter, parameters };
+    if (follows) return await follow(source, lines, print);
+    const { rows, warnings } = await newest(source, lines);
+    await print(rows);
+    return partialStatus(warnings);
+  });
+  return follows && status === 130 ? 0 : status; // Ctrl-C is how following ends
 }
 
-interface Filter {
-  readonly service?: string;
-  readonly severity?: number;
-  readonly grep?: string;
+const linesMax = 10_000;
+
+interface Source {
+  readonly asking: Asking;
+  readonly signal: Signal;
+  readonly filter: RecordFilter;
+  /** The same as the parameters of a request. */
+  readonly parameters: Readonly<Record<string, string | string[]>>;
 }
 
 /** The newest records that pass the filter, oldest first. */
 async function newest(
-  target: Target,
-  signal: Signal,
-  { service, severity, grep }: Filter,
+  { asking, signal, parameters }: Source,
   lines: number,
-  headers: Record<string, string>,
-): Promise<Row[]> {
-  const params: (string | number)[] = [];
-  const conditions: string[] = [];
-  const where = (condition: (parameter: string) => string, value: string | number | undefined) => {
-    if (value !== undefined) conditions.push(condition(`$${params.push(value)}`));
-  };
-  where((parameter) => `service_name = ${parameter}`, service);
-  if (signal === "logs") where((parameter) => `severity_number >= ${parameter}`, severity);
-  where((parameter) => `contains(${textColumnOf[signal]}, ${parameter})`, grep);
-  const sql = `SELECT * FROM ${signal} ${conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`}
-    ORDER BY ${timeColumnOf[signal]} DESC LIMIT ${lines}`;
-  const response = await expectOk(
-    await target.fetch("/api/v1/query", {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/x-ndjson", ...headers },
-      body: JSON.stringify({ sql, params }),
-    }),
-  );
-  const text = await response.text();
-  return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line)).reverse();
+): Promise<{ rows: JsonRow[]; warnings: string[] }> {
+  if (lines === 0) return { rows: [], warnings: [] };
+  const answer = await (await asking.post(`/api/v1/${signal}/search`, { ...parameters, limit: lines }))
+    .json();
+  return { rows: answer.records.toReversed(), warnings: answer.warnings };
 }
 
-async function openStream(
-  target: Target,
-  signal: Signal,
-  filter: Filter,
-  headers: Record<string, string>,
-  interrupted: AbortSignal,
-): Promise<Response> {
-  const parameters = new URLSearchParams({ signal });
-  for (const [name, value] of Object.entries(filter)) {
-    if (value !== undefined) parameters.set(name, String(value));
-  }
-  return await expectOk(await target.fetch(`/api/v1/tail?${parameters}`, { headers, signal: interrupted }));
-}
+/** Time between attempts to connect anew: doubled from the first to the last. */
+const retryMs = { first: 250, last: 8_000 };
 
 async function follow(
-  response: Response,
-  name: string,
-  interrupted: AbortSignal,
-  print: (row: Row, json: string) => void,
+  source: Source,
+  lines: number,
+  print: (rows: readonly JsonRow[]) => Promise<void>,
 ): Promise<number> {
-  try {
-    for await (const { event, data } of events(response)) {
-      if (event === "dropped") {
-        process.stderr.write(
-          `openwit: ${JSON.parse(data).rows} records came faster than they could be shown\n`,
-        );
-      } else print(JSON.parse(data), data);
+  const { asking } = source;
+  let missed = 0, isFirst = true, waitMs = retryMs.first;
+  /** When the newest shown record was ingested: what came while there was no connection is later. */
+  let seen = "";
+  for (;;) {
+    try {
+      // The stream opens first, so that nothing falls between what is there and what follows.
+      const stream = await openStream(source);
+      const before = isFirst ? (await newest(source, lines)).rows : await ingestedAfter(source, seen);
+      if (!isFirst) process.stderr.write(`openwit: ${asking.target.name} is back\n`);
+      await print(before);
+      // The stream has records that the other answer had too: those are shown once.
+      const shown = new Set(before.map((row) => JSON.stringify(row)));
+      for (const row of before) if (String(row.ingest_timestamp) > seen) seen = String(row.ingest_timestamp);
+      [isFirst, waitMs] = [false, retryMs.first];
+      for await (const { event, data } of events(stream)) {
+        if (event === "dropped") {
+          const { rows } = JSON.parse(data);
+          missed += rows;
+          process.stderr.write(`openwit: ${rows} records came faster than they could be shown\n`);
+          continue;
+        }
+        if (shown.delete(data)) continue;
+        const row = JSON.parse(data) as JsonRow;
+        if (String(row.ingest_timestamp) > seen) seen = String(row.ingest_timestamp);
+        await print([row]);
+      }
+    } catch (error) {
+      const { code } = toOpenWitError(error);
+      const canRetry = code === "unavailable" || code === "internal" || code === "overloaded";
+      if (asking.signal.aborted || isFirst || !canRetry) throw error;
     }
-  } catch (cause) {
-    if (interrupted.aborted) return 0;
-    throw new OpenWitError("unavailable", `lost ${name}: ${(cause as Error).message}`, { cause });
+    if (asking.signal.aborted) return missed > 0 ? 3 : 0;
+    process.stderr.write(`openwit: lost ${asking.target.name}; trying again\n`);
+    await sleep(waitMs, asking.signal);
+    waitMs = Math.min(retryMs.last, waitMs * 2);
   }
-  if (interrupted.aborted) return 0;
-  process.stderr.write(`openwit: ${name} ended the stream: it is shutting down\n`);
-  return 1;
 }
 
-/** The events of a server-sent stream. */
-async function* events(response: Response): AsyncGenerator<{ event: string; data: string }> {
-  const decoder = new TextDecoder();
-  let buffer = "";
-  for await (const bytes of response.body!) {
-    buffer += decoder.decode(bytes, { stream: true });
-    const blocks = buffer.split("\n\n");
-    buffer = blocks.pop()!;
-    for (const block of blocks) {
-      const data = /^data: (.*)$/m.exec(block)?.[1];
-      if (data !== undefined) yield { event: /^event: (.*)$/m.exec(block)?.[1] ?? "message", data };
-    }
-  }
+/** Records that were ingested after a time, in the order in which they were. */
+async function ingestedAfter({ asking, signal, filter }: Source, time: string): Promise<JsonRow[]> {
+  const bindings = new Bindings();
+  const conditions = [
+    ...(time === "" ? [] : [`ingest_timestamp > ${bindings.add(time)}`]),
+    ...filterConditions(signal, filter, bindings),
+  ];
+  const response = await asking.post(
+    "/api/v1/query",
+    {
+      sql: `SELECT * FROM ${signal}${where(conditions)} ORDER BY ingest_timestamp, ${timeColumnOf[signal]}`,
+      params: bindings.values,
+      limit: linesMax,
+    },
+    "application/x-ndjson",
+  );
+  return (await response.text()).split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
 }
 
-/** What a person wants of a record on one line. */
-function oneLine(row: Row): string {
-  const time = String(row.timestamp ?? row.start_timestamp).slice(0, 23);
-  if (row.body !== undefined) {
-    const severity = String(row.severity_text || row.severity_number).padEnd(5);
-    return `${time} ${severity} ${row.service_name}  ${String(row.body).replaceAll("\n", " ")}`;
+async function openStream({ asking, signal, parameters }: Source): Promise<Response> {
+  const search = new URLSearchParams({ signal });
+  for (const [name, value] of Object.entries(parameters)) {
+    for (const each of [value].flat()) search.append(name, each);
   }
-  if (row.duration_ns !== undefined) {
-    const ms = (Number(row.duration_ns) / 1e6).toFixed(1).padStart(8);
-    return `${time} ${ms} ms ${row.service_name}  ${row.name}${
-      row.status_code === 2 ? "  ERROR" : ""
-    }  ${row.trace_id}`;
-  }
-  return `${time} ${row.service_name}  ${row.metric_name} ${row.value ?? row.sum ?? ""} ${row.unit}`;
+  return await asking.get(`/api/v1/tail?${search}`, "text/event-stream");
+}
+
+async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    }, { once: true });
+  });
 }

@@ -1,6 +1,9 @@
 /** Reads the configuration of a node from flags, environment and file, and checks all of it before anything opens. */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { OpenWitError } from "../../core/error.ts";
 import type { BudgetOptions } from "../../core/budget/budget.ts";
+import type { SeverityClass } from "../../core/compact/shed.ts";
 import type { WalSync } from "../../core/wal/wal.ts";
 import { type ConfigKey, type ConfigKeyName, configKeys } from "./keys.ts";
 import {
@@ -25,6 +28,8 @@ export interface Config {
   readonly decodedBytesMax: number;
   readonly wal: { sync: WalSync; intervalMs: number; fileBytesMax: number; fileAgeMsMax: number };
   readonly budget: BudgetOptions;
+  /** Log records of this severity and below go before whole hours do. */
+  readonly evictFirst: SeverityClass | "none";
   readonly flushAgeMs: number;
   readonly flushBytes: number;
   readonly compactionEveryMs: number;
@@ -39,6 +44,15 @@ export interface Config {
   readonly searchThreads: number;
   readonly searchMemory: { readonly bytes: number } | { readonly percent: number };
   readonly spillBytesMax: number;
+  readonly metastore: MetastoreConfig;
+}
+
+export interface MetastoreConfig {
+  readonly kind: "none" | "pglite" | "postgres";
+  /** May hold a password: never shown. */
+  readonly url: string;
+  readonly writeEveryMs: number;
+  readonly retentionMs: number;
 }
 
 export interface ConfigInputs {
@@ -91,6 +105,7 @@ export async function loadConfig(inputs: ConfigInputs): Promise<Config> {
       },
       streamBytesMax: read("storage.stream_max", parseSize) || undefined,
     },
+    evictFirst: read("storage.evict_first", oneOf(configKeys["storage.evict_first"].type)),
     flushAgeMs: read("processing.flush_age", parseDuration),
     flushBytes: read("processing.flush_size", parseSize),
     compactionEveryMs: read("processing.compaction_interval", parseDuration),
@@ -105,8 +120,16 @@ export async function loadConfig(inputs: ConfigInputs): Promise<Config> {
     searchThreads: read("search.threads", atLeastOne),
     searchMemory: read("search.memory_max", parseShare),
     spillBytesMax: read("search.spill_max", parseSize),
+    metastore: {
+      kind: read("metastore.kind", oneOf(configKeys["metastore.kind"].type)),
+      url: read("metastore.url", parseSecret),
+      writeEveryMs: read("metastore.write_interval", parseDuration),
+      retentionMs: read("metastore.retention", parseDuration),
+    },
   };
+  checkMetastore(config.metastore);
   checkExposure(config);
+  checkEviction(config);
   return config;
 }
 
@@ -193,6 +216,33 @@ function unknownKey(what: string, key: string, known: readonly string[]): OpenWi
   });
 }
 
+/** The text itself, or what stands in the file that a `file://` names. Errors do not repeat it. */
+function parseSecret(text: string, name: string): string {
+  if (!text.startsWith("file://")) return text;
+  try {
+    return readFileSync(fileURLToPath(text), "utf8").trim();
+  } catch (cause) {
+    throw new OpenWitError("invalid_argument", `${name} cannot be read: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+}
+
+function checkMetastore({ kind, url }: MetastoreConfig): void {
+  const isOfPostgres = /^postgres(ql)?:\/\//.test(url) && URL.canParse(url);
+  if (kind === "postgres" ? isOfPostgres : url === "") return;
+  throw new OpenWitError(
+    "invalid_argument",
+    kind === "postgres"
+      ? "metastore.url is no URL of a PostgreSQL server"
+      : `metastore.url is set, and metastore.kind is ${kind}`,
+    {
+      hint:
+        "metastore.kind postgres goes with a metastore.url such as postgres://user:password@host:5432/database",
+    },
+  );
+}
+
 /** Whoever opens a port to other machines must say so: there is no login yet, and no default password ever. */
 function checkExposure(config: Config): void {
   if (config.insecure) return;
@@ -213,4 +263,13 @@ function checkExposure(config: Config): void {
       );
     }
   }
+}
+
+function checkEviction({ evictFirst, budget }: Config): void {
+  if (evictFirst === "none" || budget.whenFull === "evict-oldest") return;
+  throw new OpenWitError(
+    "invalid_argument",
+    `storage.evict_first is ${evictFirst}, but with storage.when_full: ${budget.whenFull} nothing is evicted`,
+    { hint: "leave one of them out" },
+  );
 }

@@ -11,6 +11,7 @@ export type KeyType =
   | "listen"
   | "path"
   | "integer"
+  | "text"
   | "boolean"
   | readonly string[];
 
@@ -40,6 +41,13 @@ export const configKeys = {
     type: ["evict-oldest", "refuse"],
     default: "evict-oldest",
     doc: "When the budget is used up: evict the oldest hours, or refuse new records.",
+  },
+  "storage.evict_first": {
+    type: ["none", "trace", "debug", "info", "warn"],
+    default: "none",
+    doc:
+      "Log records that go first when room gets short: those of this severity and below, oldest hours first, before " +
+      "whole hours do.",
   },
   "storage.retention": {
     type: "duration",
@@ -152,6 +160,26 @@ export const configKeys = {
       "what does not fit spills to disk.",
   },
   "search.spill_max": { type: "size", default: "1GiB", doc: "Most disk space that one engine may spill to." },
+  "metastore.kind": {
+    type: ["none", "pglite", "postgres"],
+    default: "none",
+    doc:
+      "Where the history of batches, segments and maintenance beyond memory is kept: nowhere; in PGlite, in the " +
+      "folder catalog/ (about 100 MB of memory while it is open, so it stays closed when memory.limit is below 1GiB); " +
+      "or in a PostgreSQL server.",
+  },
+  "metastore.url": {
+    type: "text",
+    default: "",
+    doc:
+      "postgres://user:password@host:5432/database of that server, or file:///path of a file that holds it.",
+  },
+  "metastore.write_interval": {
+    type: "duration",
+    default: "5m",
+    doc: "Time between writes of the history; a query of it writes what waits first.",
+  },
+  "metastore.retention": { type: "duration", default: "30d", doc: "Age at which history goes." },
 } as const satisfies Record<string, ConfigKey>;
 
 export type ConfigKeyName = keyof typeof configKeys;

@@ -17,11 +17,11 @@ export interface DataLock extends Disposable {
 }
 
 /**
- * Takes the lock of a data folder, at once or not at all.
+ * Takes the lock of a data folder, or another one in it, at once or not at all.
  * @throws OpenWitError `conflict` with who holds it; `io`
  */
-export function lockDataFolder(root: string): DataLock {
-  const path = join(root, lockPath);
+export function lockDataFolder(root: string, file = lockPath): DataLock {
+  const path = join(root, file);
   const fd = openLockFile(path);
   try {
     const flock = loadFlock();

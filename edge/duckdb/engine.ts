@@ -2,15 +2,14 @@
  * The SQL engine (core/query/engine.ts) on DuckDB 1.5: one fenced instance in memory (instance.ts), opened at the first
  * query.
  *
- * A statement gets a connection of its own with a temporary view for each mention of a table (view.ts): an explicit
- * projection of the Parquet files, UNION ALL the pinned memtable rows.
+ * A statement gets a connection of its own, and before its text a WITH query for each mention of a table (view.ts).
  *
  * Invariants: (1) no call here runs a statement synchronously, for the memtable's callbacks need this thread.
  * (2) A connection is closed only when nothing runs on it. (3) A pin outlives everything that may read it.
  */
 import { availableParallelism } from "node:os";
 import process from "node:process";
-import type { DuckDBConnection, DuckDBPreparedStatement, DuckDBResult } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBResult, DuckDBType } from "@duckdb/node-api";
 import { OpenWitError } from "../../core/error.ts";
 import type { EngineRequest, EngineResult, SqlEngine } from "../../core/query/engine.ts";
 import type { ResultBatch } from "../../core/query/result.ts";
@@ -23,7 +22,7 @@ import { createSystemTable } from "./system.ts";
 import { openSlots, type Slots, statementsAtOnce } from "./slots.ts";
 import { allocatorTrim } from "./trim.ts";
 import { MemoryWatch, type WatchEnv } from "./watch.ts";
-import { viewSql } from "./view.ts";
+import { selectOf, withTables } from "./view.ts";
 
 export interface DuckDBEngineOptions {
   /** Absolute path of the data folder. */
@@ -239,21 +238,20 @@ async function start(
   };
 
   try {
-    for (const table of request.tables) {
-      const pin = engine.memtable.pin(table.chunks);
-      pins.push(pin);
-      await step(() => connection.run(viewSql(table, dataDir, pin.id)));
-    }
+    for (const { chunks } of request.tables) pins.push(engine.memtable.pin(chunks));
+    const selects = request.tables.map((table, at) => ({
+      name: table.name,
+      select: selectOf(table, dataDir, pins[at].id),
+    }));
     for (const table of request.systemTables ?? []) await step(() => createSystemTable(connection, table));
-    const prepared = await step(() => connection.prepare(request.sql));
-    const types = Array.from({ length: prepared.columnCount }, (_, index) => prepared.columnType(index));
-    const readers = types.map((type) => columnReader(engine.duckdb, type));
-    const columns = types.map((type, index) => ({
-      name: prepared.columnName(index),
+    const sql = withTables(request.sql, selects);
+    const rows = await execute(connection, sql, request.rowsMax, step);
+    const readers = rows.types.map((type) => columnReader(engine.duckdb, type));
+    const columns = rows.types.map((type, index) => ({
+      name: rows.names[index],
       type: type.toString(),
       shape: readers[index].shape,
     }));
-    const rows = await execute(connection, prepared, request, step);
     let fetched = 0;
     let pending: ChunkReader | undefined;
     return {
@@ -296,26 +294,41 @@ const interruptEveryMs = 20;
 /** Results up to this many rows stay in memory as they are; larger ones go to a table that can spill to disk. */
 const materializedRowsMax = 20_000;
 
+interface Executed {
+  readonly result: DuckDBResult;
+  readonly names: readonly string[];
+  readonly types: readonly DuckDBType[];
+  /** Rows of a result that is fetched from a table. */
+  readonly count?: number;
+}
+
 /**
  * Runs the statement to its end and gives its rows. It is never streamed from the statement itself: there the binding
  * (1.5.5-r.5) tells an error in the middle like an end, and rows would be missing without a word. A large result is
  * written to a temporary table, which counts against the memory limit and spills, and is streamed from that.
+ *
+ * A small one is not prepared: that plans the statement twice, and each plan opens a file of every select.
  */
 async function execute(
   connection: DuckDBConnection,
-  prepared: DuckDBPreparedStatement,
-  request: EngineRequest,
+  sql: string,
+  rowsMax: number,
   step: <T>(run: () => Promise<T>) => Promise<T>,
-): Promise<{ readonly result: DuckDBResult; readonly count?: number }> {
-  if (request.rowsMax <= materializedRowsMax) return { result: await step(() => prepared.run()) };
-  const names = Array.from({ length: prepared.columnCount }, (_, index) => `c${index}`).join(", ");
+): Promise<Executed> {
+  if (rowsMax <= materializedRowsMax) {
+    const result = await step(() => connection.run(sql));
+    return { result, names: result.columnNames(), types: result.columnTypes() };
+  }
+  const prepared = await step(() => connection.prepare(sql));
+  const columns = Array.from({ length: prepared.columnCount }, (_, index) => index);
+  const names = columns.map((index) => prepared.columnName(index));
+  const types = columns.map((index) => prepared.columnType(index));
   prepared.destroySync();
-  await step(() =>
-    connection.run(`CREATE TEMP TABLE openwit_result AS FROM (${request.sql}) AS result(${names})`)
-  );
+  const list = columns.map((index) => `c${index}`).join(", ");
+  await step(() => connection.run(`CREATE TEMP TABLE openwit_result AS FROM (${sql}) AS result(${list})`));
   const counted = await step(() => connection.runAndReadAll("SELECT count(*) FROM openwit_result"));
   const result = await step(() => connection.stream("FROM openwit_result"));
-  return { result, count: Number(counted.getRows()[0][0]) };
+  return { result, names, types, count: Number(counted.getRows()[0][0]) };
 }
 
 /** All in one statement, which fails when one of them is no time. */
@@ -324,7 +337,7 @@ async function evaluateAll(
   expressions: readonly SqlNode[],
 ): Promise<(bigint | undefined)[] | undefined> {
   try {
-    const tree = { error: false, statements: [selectOf(expressions)] };
+    const tree = { error: false, statements: [statementOf(expressions)] };
     const printed = await parser.runAndReadAll("SELECT json_deserialize_sql($1::JSON)", [writeTree(tree)]);
     const names = expressions.map((_, index) => `t${index}`);
     const times = names.map((name) => `epoch_ns(CAST(${name} AS TIMESTAMP_NS))`).join(", ");
@@ -337,7 +350,7 @@ async function evaluateAll(
   }
 }
 
-function selectOf(expressions: readonly SqlNode[]): SqlNode {
+function statementOf(expressions: readonly SqlNode[]): SqlNode {
   return {
     node: {
       type: "SELECT_NODE",

@@ -91,9 +91,9 @@ test("texts of few values, which go through the sort as enums, come out as they 
   expect(after.map(textOf).toSorted()).toEqual(
     (await reader.rows(join(dataDir, input))).map(textOf).toSorted(),
   );
-  const services = after.map(({ service_name: name }) => Buffer.from(name as string));
-  expect(services).toEqual(services.toSorted(Buffer.compare));
-  expect(new Set(services.map(String)).size).toBeGreaterThan(5);
+  const times = after.map((row) => row.start_timestamp as bigint);
+  expect(times).toEqual(times.toSorted((left, right) => left < right ? -1 : left > right ? 1 : 0));
+  expect(new Set(after.map((row) => row.service_name)).size).toBeGreaterThan(5);
 });
 
 test("row groups are two blocks", async () => {
@@ -102,6 +102,44 @@ test("row groups are two blocks", async () => {
   await merger.merge({ signal: "metrics", inputs, output, keyValues: { a: "b" }, abort: never });
   const { rowGroups } = await readParquetFooter(new NodeDisk(dataDir), output);
   expect(rowGroups.map(({ rows }) => rows)).toEqual([16_384, 16_384, 5_232]);
+});
+
+test("records of low severities are left out, those without one stay, and it is known before what is left", async () => {
+  const from = (await writeInputs("logs", [20_000])).map((path) => join(dataDir, path))[0];
+  const inputs = ["parquet/severities.parquet"];
+  for (const path of inputs) {
+    const severity = "CAST(hash(body, timestamp) % 25 AS INTEGER) AS severity_number";
+    await reader.query(
+      `COPY (SELECT * REPLACE (${severity}) FROM read_parquet('${from}') ORDER BY service_name, timestamp) TO '${
+        join(dataDir, path)
+      }'`,
+    );
+  }
+  const request = { signal: "logs", inputs, severityAbove: 8, abort: never } as const;
+  const output = "parquet/shed.parquet";
+  await merger.merge({ ...request, output, keyValues: { a: "b" } });
+  const all = (await Promise.all(inputs.map((path) => reader.rows(join(dataDir, path))))).flat();
+  const goes = ({ severity_number: severity }: Record<string, unknown>) =>
+    Number(severity) >= 1 && Number(severity) <= 8;
+  const kept = all.filter((row) => !goes(row));
+  expect(kept.length).toBeLessThan(all.length);
+  expect(kept.some(({ severity_number: severity }) => Number(severity) === 0)).toBe(true);
+  const after = await reader.rows(join(dataDir, output));
+  expect(after.map(textOf)).toEqual(kept.map(textOf)); // in the order in which they were
+  const written = `read_parquet('${join(dataDir, output)}')`;
+  const [measured] = await reader.query(
+    `SELECT count(*)::INTEGER AS rows, epoch_ns(min(timestamp)) AS a, epoch_ns(max(timestamp)) AS b,
+     epoch_ns(min(ingest_timestamp)) AS c, epoch_ns(max(ingest_timestamp)) AS d FROM ${written}`,
+  ) as Record<string, unknown>[];
+  expect(await merger.measure(request)).toEqual({
+    rows: measured.rows as number,
+    minTimeNs: measured.a as bigint,
+    maxTimeNs: measured.b as bigint,
+    minIngestNs: measured.c as bigint,
+    maxIngestNs: measured.d as bigint,
+  });
+  const none = await merger.measure({ ...request, inputs: [output], severityAbove: 24 });
+  expect(none.rows).toBe(after.filter(({ severity_number: severity }) => Number(severity) === 0).length);
 });
 
 test("an abort ends a merge with its reason and leaves no spill", async () => {

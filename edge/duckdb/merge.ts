@@ -10,10 +10,16 @@
  */
 import { mkdir, rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import type { DuckDBConnection } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBListValue, DuckDBValue } from "@duckdb/node-api";
 import { type MergeRequest, type SegmentMerger, sortColumnsOf } from "../../core/compact/merger.ts";
 import { OpenWitError } from "../../core/error.ts";
-import { type Column, columnsOf, type ColumnType, type Signal } from "../../core/model/columns.ts";
+import {
+  type Column,
+  columnsOf,
+  type ColumnType,
+  type Signal,
+  timeColumnOf,
+} from "../../core/model/columns.ts";
 import { quoteIdentifier, quoteText, sqlType, typedSelectList } from "../../core/model/sql.ts";
 import { rowGroupRows } from "../../core/segment/encoder.ts";
 import { fromDuckDB } from "./error.ts";
@@ -27,57 +33,87 @@ export interface DuckDBMergerOptions {
   readonly spillBytes: number;
 }
 
-export function duckDBMerger({ dataDir, memoryBytes, spillBytes }: DuckDBMergerOptions): SegmentMerger {
+export function duckDBMerger(options: DuckDBMergerOptions): SegmentMerger {
   return {
     async merge(request) {
-      request.abort.throwIfAborted();
-      const { api } = await loadDuckDB();
-      const instance = await api.DuckDBInstance.create(":memory:", {
-        threads: "1",
-        memory_limit: `${Math.floor(memoryBytes / 1024)}KiB`,
-        preserve_insertion_order: "false",
-        autoload_known_extensions: "false",
-        autoinstall_known_extensions: "false",
-        allow_community_extensions: "false",
-        allow_unsigned_extensions: "false",
+      const { approximate, types, copy } = mergeStatements(options.dataDir, request);
+      const isInOrder = request.severityAbove !== undefined;
+      await withEngine(options, request.abort, isInOrder, async ({ run, rowOf }) => {
+        const counts = await rowOf(approximate);
+        const enums = dictionaryColumns(request.signal).filter((name) =>
+          counts[name] !== null && Number(counts[name]) <= enumValuesMax
+        );
+        for (const name of enums) await run(types(name));
+        await run(copy(enums));
       });
-      const spill = resolve(dataDir, "tmp/merge");
-      try {
-        const connection = await instance.connect();
-        try {
-          await mkdir(dirname(spill), { recursive: true });
-          const settings = [
-            `SET temp_directory = ${quoteText(spill)}`,
-            `SET max_temp_directory_size = '${Math.floor(spillBytes / 1024)}KiB'`,
-            `SET allowed_directories = [${quoteText(`${resolve(dataDir, "parquet")}/`)}]`,
-            "SET enable_external_access = false",
-            "SET lock_configuration = true",
-          ];
-          for (const setting of settings) await connection.run(setting);
-          const run = (sql: string) => interruptible(connection, request.abort, () => connection.run(sql));
-          const { approximate, types, copy } = mergeStatements(dataDir, request);
-          const counted = await interruptible(
-            connection,
-            request.abort,
-            () => connection.runAndReadAll(approximate),
-          );
-          const [counts] = counted.getRowObjects();
-          const enums = dictionaryColumns(request.signal).filter((name) =>
-            counts[name] !== null && Number(counts[name]) <= enumValuesMax
-          );
-          for (const name of enums) await run(types(name));
-          await run(copy(enums));
-        } finally {
-          connection.closeSync();
-        }
-      } catch (error) {
-        throw explain(error);
-      } finally {
-        instance.closeSync();
-        await rm(spill, { recursive: true, force: true });
-      }
+    },
+    measure({ signal, abort, ...request }) {
+      const [time, ingest] = [timeColumnOf[signal], "ingest_timestamp"].map(quoteIdentifier);
+      const bounds = [["min", time], ["max", time], ["min", ingest], ["max", ingest]]
+        .map(([least, column]) => `coalesce(epoch_ns(${least}(${column})), 0)`);
+      const sql = `SELECT count(*) AS rows, [${bounds.join(", ")}] AS times FROM ${
+        sourceOf(options.dataDir, request)
+      }`;
+      return withEngine(options, abort, false, async ({ rowOf }) => {
+        const { rows, times } = await rowOf(sql);
+        const [minTimeNs, maxTimeNs, minIngestNs, maxIngestNs] = (times as DuckDBListValue).items as bigint[];
+        return { rows: Number(rows), minTimeNs, maxTimeNs, minIngestNs, maxIngestNs };
+      });
     },
   };
+}
+
+interface Engine {
+  run(sql: string): Promise<unknown>;
+  /** The only row that a statement gives. */
+  rowOf(sql: string): Promise<Record<string, DuckDBValue>>;
+}
+
+/** Does work in an instance that lives as long as the work does. @param isInOrder whether rows keep their order */
+async function withEngine<Result>(
+  { dataDir, memoryBytes, spillBytes }: DuckDBMergerOptions,
+  abort: AbortSignal,
+  isInOrder: boolean,
+  work: (engine: Engine) => Promise<Result>,
+): Promise<Result> {
+  abort.throwIfAborted();
+  const { api } = await loadDuckDB();
+  const instance = await api.DuckDBInstance.create(":memory:", {
+    threads: "1",
+    memory_limit: `${Math.floor(memoryBytes / 1024)}KiB`,
+    preserve_insertion_order: String(isInOrder),
+    autoload_known_extensions: "false",
+    autoinstall_known_extensions: "false",
+    allow_community_extensions: "false",
+    allow_unsigned_extensions: "false",
+  });
+  const spill = resolve(dataDir, "tmp/merge");
+  try {
+    const connection = await instance.connect();
+    try {
+      await mkdir(dirname(spill), { recursive: true });
+      const settings = [
+        `SET temp_directory = ${quoteText(spill)}`,
+        `SET max_temp_directory_size = '${Math.floor(spillBytes / 1024)}KiB'`,
+        `SET allowed_directories = [${quoteText(`${resolve(dataDir, "parquet")}/`)}]`,
+        "SET enable_external_access = false",
+        "SET lock_configuration = true",
+      ];
+      for (const setting of settings) await connection.run(setting);
+      return await work({
+        run: (sql) => interruptible(connection, abort, () => connection.run(sql)),
+        rowOf: async (sql) =>
+          (await interruptible(connection, abort, () => connection.runAndReadAll(sql))).getRowObjects()[0],
+      });
+    } finally {
+      connection.closeSync();
+    }
+  } catch (error) {
+    throw explain(error);
+  } finally {
+    instance.closeSync();
+    await rm(spill, { recursive: true, force: true });
+  }
 }
 
 /** Columns of more values stay text: an enum is held whole, and its values are looked up by a hash. */
@@ -98,11 +134,12 @@ interface MergeStatements {
 
 function mergeStatements(
   dataDir: string,
-  { signal, inputs, output, keyValues }: MergeRequest,
+  { signal, inputs, output, keyValues, severityAbove }: MergeRequest,
 ): MergeStatements {
-  const files = inputs.map((path) => quoteText(resolve(dataDir, path))).join(", ");
-  const source = `read_parquet([${files}], hive_partitioning = false)`;
-  const order = sortColumnsOf[signal].map(quoteIdentifier).join(", ");
+  const source = sourceOf(dataDir, { inputs, severityAbove });
+  const order = severityAbove === undefined
+    ? `ORDER BY ${sortColumnsOf[signal].map(quoteIdentifier).join(", ")}`
+    : "";
   const metadata = Object.entries(keyValues)
     .map(([key, value]) => `${quoteText(key)}: ${quoteText(value)}`).join(", ");
   const sorted = (enums: readonly string[]) =>
@@ -121,10 +158,21 @@ function mergeStatements(
       `FROM ${source} WHERE ${quoteIdentifier(column)} IS NOT NULL ORDER BY 1)`,
     copy: (enums) =>
       `COPY (SELECT ${typedSelectList(signal)} FROM (SELECT ${sorted(enums)} FROM ${source} ` +
-      `ORDER BY ${order})) TO ${quoteText(resolve(dataDir, output))} (FORMAT parquet, COMPRESSION zstd, ` +
+      `${order})) TO ${quoteText(resolve(dataDir, output))} (FORMAT parquet, COMPRESSION zstd, ` +
       `COMPRESSION_LEVEL 3, PARQUET_VERSION V2, ROW_GROUP_SIZE ${rowGroupRows}, USE_TMP_FILE false, ` +
       `FIELD_IDS ${fieldIds(signal)}, KV_METADATA {${metadata}})`,
   };
+}
+
+/** The rows of all inputs, but for those that are to be left out. */
+function sourceOf(
+  dataDir: string,
+  { inputs, severityAbove }: Pick<MergeRequest, "inputs" | "severityAbove">,
+): string {
+  const files = inputs.map((path) => quoteText(resolve(dataDir, path))).join(", ");
+  const all = `read_parquet([${files}], hive_partitioning = false)`;
+  if (severityAbove === undefined) return all;
+  return `(SELECT * FROM ${all} WHERE NOT coalesce(severity_number BETWEEN 1 AND ${severityAbove}, false))`;
 }
 
 function enumOf(column: string): string {

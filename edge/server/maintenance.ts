@@ -4,12 +4,16 @@
  */
 import { type CompactionReport, Compactor, defaultDutyCycle } from "../../core/compact/compact.ts";
 import { type CompactionPolicy, defaultCompactionPolicy } from "../../core/compact/plan.ts";
-import { Janitor, type MaintenanceTask } from "../../core/janitor/janitor.ts";
+import { type SeverityClass, severityClasses } from "../../core/compact/shed.ts";
+import type { SegmentIndexer } from "../../core/index/indexer.ts";
+import { type IndexingReport, IndexUpkeep } from "../../core/index/upkeep.ts";
+import { Janitor, type MaintenanceTask, type TaskRun } from "../../core/janitor/janitor.ts";
 import type { Store } from "../../core/store/store.ts";
 import { duckDBMerger } from "../duckdb/merge.ts";
 
 export interface MaintenanceOptions {
   readonly dataDir: string;
+  readonly indexer: SegmentIndexer;
   /** Of the whole node. */
   readonly memoryBytesMax: number;
   readonly spillBytes: number;
@@ -18,6 +22,14 @@ export interface MaintenanceOptions {
   readonly flushAgeMs: number;
   /** Bytes that may still be written, by budget and volume. */
   readonly roomBytes: () => number;
+  /** What goes before whole hours do; `undefined` when nothing does. */
+  readonly shedding?: {
+    readonly severityClass: SeverityClass;
+    /** Whether room is so short that something should go, measured anew. */
+    readonly isShort: () => Promise<boolean>;
+  };
+  /** Told of each run that did something or failed. */
+  readonly onRun?: (run: TaskRun) => void;
   /** More tasks of the janitor. */
   readonly tasks?: readonly MaintenanceTask[];
 }
@@ -26,6 +38,8 @@ export interface Maintenance {
   readonly janitor: Janitor;
   /** Merges what is due, and what need not wait, as soon as nothing else runs. @throws OpenWitError */
   compact(): Promise<CompactionReport>;
+  /** Indexes merged segments that lack an index, or every one anew. @throws OpenWitError */
+  index(every: boolean): Promise<IndexingReport>;
   /** Runs work of another kind while no task runs, and tells of it as of one. @throws what it throws */
   exclusively<Result>(
     name: string,
@@ -43,7 +57,13 @@ const mergeBytesMin = 128 * 1024 * 1024;
 /** Beyond the time that a row may wait for its flush. */
 const closeGraceMs = 5 * 60_000;
 
+/** A merge indexes what it gives; this finds what was left out. */
+const indexEveryMs = 5 * 60_000;
+
 const sweepEveryMs = 15_000;
+
+/** While there is room this is a comparison of numbers. */
+const shedEveryMs = 5_000;
 
 export function maintenanceOf(store: Store, options: MaintenanceOptions): Maintenance {
   const { dataDir, memoryBytesMax, spillBytes, flushAgeMs, roomBytes } = options;
@@ -55,12 +75,31 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
   const compactor = new Compactor(store, duckDBMerger({ dataDir, memoryBytes, spillBytes }), {
     policy,
     dutyCycle: defaultDutyCycle,
+    indexer: options.indexer,
     roomBytes,
   });
+  const upkeep = new IndexUpkeep(store, options.indexer);
   const compaction = {
     name: "compaction",
     everyMs: options.compactionEveryMs,
     run: async (signal: AbortSignal) => describeCompaction(await compactor.run(signal)),
+  };
+  const { shedding } = options;
+  const shed: MaintenanceTask[] = shedding === undefined ? [] : [{
+    name: "shed",
+    everyMs: shedEveryMs,
+    async run(signal) {
+      const { severityClass, isShort } = shedding;
+      const { segments, rows, bytes } = await compactor.shed(signal, severityClasses[severityClass], isShort);
+      return segments === 0
+        ? ""
+        : `${rows} log records up to ${severityClass} evicted from ${segments} segments, ${bytes} bytes less`;
+    },
+  }];
+  const indexing = {
+    name: "indexing",
+    everyMs: indexEveryMs,
+    run: async (signal: AbortSignal) => describeIndexing(await upkeep.run(signal)),
   };
   const sweep = {
     name: "sweep",
@@ -70,7 +109,13 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
       return swept === 0 ? "" : `${swept} files of merged or evicted segments removed`;
     },
   };
-  const janitor = new Janitor(store.env, [compaction, sweep, ...options.tasks ?? []]);
+  const janitor = new Janitor({ ...store.env, onRun: options.onRun }, [
+    compaction,
+    ...shed,
+    indexing,
+    sweep,
+    ...options.tasks ?? [],
+  ]);
   return {
     janitor,
     async compact() {
@@ -78,6 +123,14 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
       await janitor.runNow(compaction.name, async (signal) => {
         report = await compactor.run(signal, { eager: true });
         return describeCompaction(report);
+      });
+      return report!;
+    },
+    async index(every) {
+      let report: IndexingReport | undefined;
+      await janitor.runNow(indexing.name, async (signal) => {
+        report = await upkeep.run(signal, { every });
+        return describeIndexing(report);
       });
       return report!;
     },
@@ -91,6 +144,14 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
       return result!;
     },
   };
+}
+
+/** Empty when nothing was done. */
+export function describeIndexing({ segments, rows, indexBytes, failed }: IndexingReport): string {
+  return [
+    ...segments === 0 ? [] : [`${segments} segments of ${rows} rows indexed in ${indexBytes} bytes`],
+    ...failed.map(({ path, why }) => `${path} could not be indexed: ${why}`),
+  ].join("; ");
 }
 
 /** Empty when nothing was done. */

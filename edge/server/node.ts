@@ -10,6 +10,7 @@ import { resolve } from "node:path";
 import process from "node:process";
 import { DiskBudget } from "../../core/budget/budget.ts";
 import { MemoryCeiling } from "../../core/budget/memory.ts";
+import type { HistoryRow, HistoryTable } from "../../core/catalog/rows.ts";
 import { systemClock } from "../../core/env/clock.ts";
 import type { Log } from "../../core/env/log.ts";
 import { systemRandom } from "../../core/env/random.ts";
@@ -34,9 +35,11 @@ import { InflightBudget } from "../otlp/budget.ts";
 import { serveOtlpGrpc } from "../otlp/grpc.ts";
 import { otlpHttp } from "../otlp/http.ts";
 import type { ReceiverDeps, RequestOutcome } from "../otlp/receiver.ts";
+import { type WorkerIndexer, workerIndexer } from "../index/worker-indexer.ts";
 import { type WorkerEncoder, workerEncoder } from "../parquet/worker-encoder.ts";
 import { version } from "../version.ts";
 import { type ArchiveImporter, describeImport, importerOf } from "./importer.ts";
+import { NodeCatalog } from "./catalog.ts";
 import { type Maintenance, maintenanceOf } from "./maintenance.ts";
 import { memoryLimit } from "./memory.ts";
 import { publishEndpoints, withdrawEndpoints } from "./discovery.ts";
@@ -94,7 +97,9 @@ export class Node implements QueryHost {
   #importer: ArchiveImporter | undefined;
   #listeners: Listener[] = [];
   #encoder: WorkerEncoder | undefined;
+  #indexer: WorkerIndexer | undefined;
   #budget: DiskBudget | undefined;
+  #catalog: NodeCatalog | undefined;
   #memoryWatch: ReturnType<typeof setInterval> | undefined;
 
   constructor(readonly config: Config, readonly log: Log) {
@@ -148,6 +153,16 @@ export class Node implements QueryHost {
 
   taskRuns(): readonly TaskRun[] {
     return this.#maintenance?.janitor.runs() ?? [];
+  }
+
+  /** What is kept beyond manifest and memory; `undefined` before the node is ready. */
+  get catalog(): NodeCatalog | undefined {
+    return this.#catalog;
+  }
+
+  async history(table: HistoryTable, tenant: string, signal: AbortSignal): Promise<readonly HistoryRow[]> {
+    this.store();
+    return await this.#catalog!.history(table, tenant, signal);
   }
 
   engine(): SqlEngine {
@@ -226,13 +241,28 @@ export class Node implements QueryHost {
       this.#registerGauges(this.#store, this.#budget);
       this.#store.startMaintenance();
       this.#budget.start();
-      this.#maintenance = maintenanceOf(this.#store, {
+      const catalog = this.#catalog = new NodeCatalog(this.#store, {
+        config: this.config.metastore,
         dataDir: this.dataDir,
+        memoryBytesMax: this.memoryBytesMax,
+        mayWrite: () => this.#budget!.refusal === undefined,
+      });
+      this.#indexer = workerIndexer(this.dataDir);
+      this.#maintenance = maintenanceOf(this.#store, {
+        onRun: (run) => catalog.ran(run),
+        dataDir: this.dataDir,
+        indexer: this.#indexer,
         memoryBytesMax: this.memoryBytesMax,
         spillBytes: this.config.spillBytesMax,
         compactionEveryMs: this.config.compactionEveryMs,
         flushAgeMs: this.config.flushAgeMs,
         roomBytes: () => roomOf(this.#budget!),
+        ...this.config.evictFirst === "none" ? {} : {
+          shedding: {
+            severityClass: this.config.evictFirst,
+            isShort: () => this.#budget!.isGettingShort(),
+          },
+        },
         tasks: [{ name: "retention", everyMs: retentionEveryMs, run: () => this.#budget!.run() }],
       });
       this.#maintenance.janitor.start();
@@ -268,6 +298,8 @@ export class Node implements QueryHost {
     await this.#closeListeners(drainMsMax);
     clearInterval(this.#memoryWatch);
     await this.#maintenance?.janitor.stop();
+    await this.#catalog?.stop();
+    this.#indexer?.close();
     await this.#engine?.close();
     await this.#budget?.close();
     await this.#store?.close();

@@ -360,11 +360,10 @@ test(`an index is asked for no more than regular expressions demand (seed ${seed
 
 test("the upper case of a letter folds to what the letter folds to", async () => {
   // else lower(body) and upper(body) could not be asked for like body
-  const rows = await fixture.rows(
-    `SELECT c, x, upper(x), lower(upper(x)) FROM (SELECT c, chr(c) AS x FROM
+  const rows = await duckDb.query(
+    `SELECT x, upper(x) AS upper FROM (SELECT chr(c) AS x FROM
       (SELECT unnest(list_concat(range(1, 55296), range(57344, 131072)))::INTEGER AS c)) WHERE upper(x) <> x`,
-    { limit: 200_000 },
-  ) as [number, string, string, string][];
+  ) as { x: string; upper: string }[];
   expect(rows.length).toBeGreaterThan(1_000);
-  expect(rows.filter(([, text, upper]) => foldText(text) !== foldText(upper))).toEqual([]);
+  expect(rows.filter(({ x, upper }) => foldText(x) !== foldText(upper))).toEqual([]);
 });

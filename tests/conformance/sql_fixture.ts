@@ -97,7 +97,7 @@ export async function openFixture(
   return fixture;
 }
 
-function noRows(names: ReadonlySet<SystemTableName>): SystemTable[] {
+async function noRows(names: ReadonlySet<SystemTableName>): Promise<SystemTable[]> {
   return [...names].map((name) => ({ name, rows: [] }));
 }
 

@@ -31,6 +31,8 @@ test("every command has a --help with an example", async () => {
     const command of [
       "serve",
       "query",
+      "search",
+      "trace",
       "tail",
       "status",
       "doctor",

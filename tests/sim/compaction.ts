@@ -9,7 +9,11 @@ import { Compression, readParquet, Table, writeParquet, WriterPropertiesBuilder 
 import { Compactor } from "../../core/compact/compact.ts";
 import type { SegmentMerger } from "../../core/compact/merger.ts";
 import { type Disk, readFile } from "../../core/env/disk.ts";
+import { seededRandom } from "../../core/env/random.ts";
 import { OpenWitError } from "../../core/error.ts";
+import { indexPath } from "../../core/index/format.ts";
+import { directIndexer } from "../../core/index/indexer.ts";
+import { Sidecar } from "../../core/index/sidecar.ts";
 import type { SegmentMeta } from "../../core/manifest/manifest.ts";
 import type { Store } from "../../core/store/store.ts";
 import type { SimClock } from "./clock.ts";
@@ -20,6 +24,8 @@ export interface SimCompaction {
    * @param cutShort aborts it at some turn
    */
   merge(cutShort: boolean): Promise<void>;
+  /** Rewrites every stable segment without records up to a severity. Returns the rows that went. */
+  shed(severityMax: number): Promise<number>;
   /** Removes the files of what was merged. */
   sweep(): Promise<void>;
   /** Reads a stream twice under one pin, while a minute, sweeps and merges go by. */
@@ -38,6 +44,7 @@ export function simCompaction(store: Store, disk: Disk): SimCompaction {
       stableGatherCount: 2,
     },
     dutyCycle: 1,
+    indexer: directIndexer(disk, seededRandom(1)),
     roomBytes: () => Infinity,
   });
   let last: Promise<unknown> = Promise.resolve();
@@ -52,12 +59,23 @@ export function simCompaction(store: Store, disk: Disk): SimCompaction {
       }
       await run.catch((error) => failing(error, abort.signal));
     },
+    async shed(severityMax) {
+      const run = last.then(() =>
+        compactor.shed(new AbortController().signal, severityMax, () => Promise.resolve(true))
+      );
+      last = run.catch(() => {}); // the awaiter below gets the error
+      return await run.then(({ rows }) => rows, (error) => {
+        failing(error);
+        return 0;
+      });
+    },
     async sweep() {
       await store.retired.sweep().catch(failing);
     },
     async readTwice(tenant, clock) {
       const { segments, release } = store.pin(tenant, "logs");
       try {
+        await checkIndexes(segments, disk);
         const before = await segmentBodies(segments, disk);
         for (let turn = 0; turn < 300; turn++) await Promise.resolve();
         await clock.advance(61_000);
@@ -86,6 +104,19 @@ export async function segmentBodies(
   return bodies;
 }
 
+/** An index that is there is whole, and of its segment. @throws OpenWitError `corrupt` */
+async function checkIndexes(segments: readonly SegmentMeta[], disk: Disk): Promise<void> {
+  for (const segment of segments) {
+    if (await disk.stat(indexPath(segment.path)) === undefined) continue;
+    const index = await Sidecar.open(disk, indexPath(segment.path), segment);
+    try {
+      await index.verify();
+    } finally {
+      await index.close();
+    }
+  }
+}
+
 /** What a failing disk may answer; a file that is gone is a bug here. */
 function failing(error: unknown, abort?: AbortSignal): void {
   if (abort?.aborted && error === abort.reason) return;
@@ -93,18 +124,48 @@ function failing(error: unknown, abort?: AbortSignal): void {
   throw error;
 }
 
+/** The rows of all files, but for log records of severities from 1 to `severityAbove`. */
+async function filteredRows(
+  disk: Disk,
+  paths: readonly string[],
+  severityAbove: number | undefined,
+): Promise<ArrowTable> {
+  let all: ArrowTable | undefined;
+  for (const path of paths) {
+    const input = tableFromIPC(readParquet(await readFile(disk, path)).intoIPCStream());
+    all = all === undefined ? input : all.concat(input);
+  }
+  if (severityAbove === undefined) return all!;
+  const severities = all!.getChild("severity_number")!;
+  let kept = all!.slice(0, 0);
+  for (let row = 0; row < all!.numRows; row++) {
+    const severity = severities.get(row) ?? 0;
+    if (severity < 1 || severity > severityAbove) kept = kept.concat(all!.slice(row, row + 1));
+  }
+  return kept;
+}
+
 function simMerger(disk: Disk): SegmentMerger {
   return {
-    async merge({ inputs, output, keyValues, abort }) {
-      let rows: ArrowTable | undefined;
-      for (const path of inputs) {
-        abort.throwIfAborted();
-        const input = tableFromIPC(readParquet(await readFile(disk, path)).intoIPCStream());
-        rows = rows === undefined ? input : rows.concat(input);
-      }
+    async measure({ inputs, severityAbove }) {
+      const rows = await filteredRows(disk, inputs, severityAbove);
+      const sorted = (name: string) =>
+        [...rows.getChild(name)!.toArray() as BigInt64Array].sort((a, b) => a < b ? -1 : 1);
+      const [times, ingests] = [sorted("timestamp"), sorted("ingest_timestamp")];
+      return {
+        rows: rows.numRows,
+        minTimeNs: times[0] ?? 0n,
+        maxTimeNs: times.at(-1) ?? 0n,
+        minIngestNs: ingests[0] ?? 0n,
+        maxIngestNs: ingests.at(-1) ?? 0n,
+      };
+    },
+    async merge({ inputs, output, keyValues, abort, severityAbove }) {
+      abort.throwIfAborted();
+      const rows = await filteredRows(disk, inputs, severityAbove);
       const properties = new WriterPropertiesBuilder().setCompression(Compression.UNCOMPRESSED)
         .setKeyValueMetadata(new Map(Object.entries(keyValues))).build();
-      const bytes = writeParquet(Table.fromIPCStream(tableToIPC(rows!, "stream")), properties);
+      const bytes = writeParquet(Table.fromIPCStream(tableToIPC(rows, "stream")), properties);
       const file = await disk.open(output, "create");
       try {
         const half = bytes.length >> 1;

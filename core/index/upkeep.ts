@@ -1,0 +1,103 @@
+/**
+ * Sees to it that every merged segment has an index that can be used: one may be missing because building it failed,
+ * or a build of OpenWit with other rules wrote it. Segments that a flush wrote have none: they are soon merged.
+ */
+import { OpenWitError, toOpenWitError } from "../error.ts";
+import type { SegmentMeta } from "../manifest/manifest.ts";
+import type { Store } from "../store/store.ts";
+import { indexPath } from "./format.ts";
+import type { SegmentIndexer } from "./indexer.ts";
+import { Sidecar } from "./sidecar.ts";
+
+export interface IndexingReport {
+  readonly segments: number;
+  readonly rows: number;
+  readonly segmentBytes: number;
+  readonly indexBytes: number;
+  /** Segments that could not be indexed, with the reason; they are scanned. */
+  readonly failed: readonly { readonly path: string; readonly why: string }[];
+}
+
+export class IndexUpkeep {
+  /** Segments known to have an index that opens, and those that cannot have one. */
+  readonly #settled = new Set<string>();
+
+  constructor(readonly store: Store, readonly indexer: SegmentIndexer) {}
+
+  /**
+   * Indexes what lacks an index.
+   * @param every whether those that have one get a new one as well
+   * @throws OpenWitError `io`, `disk_full`; the signal's reason
+   */
+  async run(signal: AbortSignal, { every }: { every: boolean } = { every: false }): Promise<IndexingReport> {
+    const { manifest, damaged } = this.store;
+    const report = { segments: 0, rows: 0, segmentBytes: 0, indexBytes: 0 };
+    const failed: { path: string; why: string }[] = [];
+    const segments = [...manifest.state.segments.values()];
+    const known = new Set(segments.map(({ id }) => id));
+    for (const id of this.#settled) if (!known.has(id)) this.#settled.delete(id);
+    for (const segment of segments) {
+      signal.throwIfAborted();
+      if (segment.level === 0 || damaged.has(segment.id) || !manifest.state.segments.has(segment.id)) {
+        continue;
+      }
+      if (!every && await this.#isSettled(segment)) continue;
+      try {
+        report.indexBytes += await buildPinned(this.store, this.indexer, segment, signal);
+        report.segments++;
+        report.rows += segment.rows;
+        report.segmentBytes += segment.bytes;
+      } catch (thrown) {
+        signal.throwIfAborted();
+        const error = toOpenWitError(thrown);
+        if (error.code === "io" || error.code === "disk_full") throw error;
+        failed.push({ path: segment.path, why: error.message });
+        this.store.env.log("warn", "a segment could not be indexed; it is scanned", {
+          path: segment.path,
+          error,
+        });
+      }
+      this.#settled.add(segment.id); // also where it failed: the file will not change
+    }
+    return { ...report, failed };
+  }
+
+  async #isSettled(segment: SegmentMeta): Promise<boolean> {
+    if (this.#settled.has(segment.id) && !this.store.indexes.unusable.has(segment.id)) return true;
+    try {
+      const index = await Sidecar.open(this.store.env.disk, indexPath(segment.path), segment);
+      await index.close();
+      if (this.store.indexes.unusable.has(segment.id)) return false; // a part of it could not be read
+      this.#settled.add(segment.id);
+      return true;
+    } catch (thrown) {
+      const error = toOpenWitError(thrown);
+      if (error.code === "io") throw error;
+      return false;
+    }
+  }
+}
+
+/** Builds the index of a segment of the manifest, whose files stay meanwhile. @throws as `SegmentIndexer.build` */
+async function buildPinned(
+  store: Store,
+  indexer: SegmentIndexer,
+  segment: SegmentMeta,
+  signal: AbortSignal,
+): Promise<number> {
+  const release = store.retired.pin([segment]);
+  try {
+    const bytes = await indexer.build(segment, signal);
+    // Evicted meanwhile: its index goes with it when the pin is gone.
+    if (!store.manifest.state.segments.has(segment.id) && !store.retired.mayBeOnDisk(segment.id)) {
+      await store.env.disk.remove(indexPath(segment.path));
+      throw new OpenWitError("conflict", `${segment.path} was removed while it was indexed`);
+    }
+    store.indexes.forget(segment.id);
+    store.env.metrics.add("openwit_indexed_rows_total", segment.rows, { signal: segment.signal });
+    store.env.metrics.add("openwit_index_bytes_total", bytes, { signal: segment.signal });
+    return bytes;
+  } finally {
+    release();
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * The indexer of the server: a thread of its own, so that building an index stops no request. It starts with the
+ * first segment, and ends when it was idle, for its heap goes with it, and when a build is aborted or fails.
+ */
+import { OpenWitError } from "../../core/error.ts";
+import type { IndexSource } from "../../core/index/build.ts";
+import type { SegmentIndexer } from "../../core/index/indexer.ts";
+import type { FromWorker, ToWorker } from "./protocol.ts";
+
+export interface WorkerIndexer extends SegmentIndexer {
+  /** Ends the thread; a build under way fails with `unavailable`. */
+  close(): void;
+}
+
+const idleMs = 30_000;
+
+/** Segments are indexed one after another. @param dataDir absolute */
+export function workerIndexer(dataDir: string): WorkerIndexer {
+  let worker: Worker | undefined;
+  let idle: ReturnType<typeof setTimeout> | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+  let isClosed = false;
+  let fail: ((reason: unknown) => void) | undefined;
+
+  const stop = () => {
+    clearTimeout(idle);
+    worker?.terminate();
+    worker = undefined;
+  };
+
+  const build = async (segment: IndexSource, abort?: AbortSignal): Promise<number> => {
+    abort?.throwIfAborted();
+    if (isClosed) throw closed();
+    clearTimeout(idle);
+    const thread = worker ??= new Worker(new URL("./worker.ts", import.meta.url));
+    const { promise, resolve, reject } = Promise.withResolvers<FromWorker>();
+    fail = reject;
+    const onAbort = () => reject(abort!.reason);
+    abort?.addEventListener("abort", onAbort, { once: true });
+    thread.onmessage = ({ data }: MessageEvent<FromWorker>) => resolve(data);
+    thread.onerror = ({ message }) => reject(new OpenWitError("internal", `the indexer died: ${message}`));
+    try {
+      thread.postMessage(
+        {
+          dataDir,
+          segment: { id: segment.id, signal: segment.signal, path: segment.path },
+        } satisfies ToWorker,
+      );
+      const answer = await promise;
+      if (answer.kind === "error") throw new OpenWitError(answer.code, answer.message, { hint: answer.hint });
+      idle = setTimeout(stop, idleMs);
+      idle.unref?.();
+      return answer.bytes;
+    } catch (error) {
+      stop(); // what it was at is not known
+      throw error;
+    } finally {
+      fail = undefined;
+      abort?.removeEventListener("abort", onAbort);
+    }
+  };
+
+  return {
+    build(segment, abort) {
+      const run = last.then(() => build(segment, abort));
+      last = run.catch(() => {}); // the caller gets the error; the next one is built all the same
+      return run;
+    },
+    close() {
+      isClosed = true;
+      fail?.(closed());
+      stop();
+    },
+  };
+}
+
+function closed(): OpenWitError {
+  return new OpenWitError("unavailable", "the indexer is closed", { hint: "the server is shutting down" });
+}

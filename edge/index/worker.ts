@@ -1,0 +1,22 @@
+/** The thread in which segments are indexed: an entry point of its own. It reads and writes the files itself. */
+import { systemRandom } from "../../core/env/random.ts";
+import { toOpenWitError } from "../../core/error.ts";
+import { directIndexer } from "../../core/index/indexer.ts";
+import { NodeDisk } from "../disk/disk.ts";
+import type { FromWorker, ToWorker } from "./protocol.ts";
+
+// deno-lint-ignore no-explicit-any -- the global of a worker; the checker knows that of a window
+const thread = globalThis as any;
+
+thread.onmessage = async ({ data: { dataDir, segment } }: MessageEvent<ToWorker>) => {
+  let answer: FromWorker;
+  try {
+    const bytes = await directIndexer(new NodeDisk(dataDir), systemRandom).build(segment);
+    answer = { kind: "done", bytes };
+  } catch (thrown) {
+    const { code, message, hint } = toOpenWitError(thrown);
+    answer = { kind: "error", code, message, hint };
+  }
+  Bun.gc(true); // the thread may be idle for long
+  thread.postMessage(answer);
+};

@@ -1,0 +1,39 @@
+/** docs/api.md is written from the routes' own tables: each route there is served, and each that is served is there. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { routeDocs } from "../../edge/api/reference.ts";
+import { type ApiFixture, openApi } from "./api_fixture.ts";
+
+let api: ApiFixture;
+beforeAll(async () => {
+  api = await openApi();
+});
+afterAll(() => api[Symbol.asyncDispose]());
+
+/** The original's form of a query, which docs/query.md has. */
+const elsewhere = ["POST /api/search"];
+
+test("the reference names every route that answers from data, and no other", () => {
+  const documented = routeDocs.flatMap(({ methods, path }) =>
+    methods.flatMap((method) =>
+      path.includes("{signal}")
+        ? ["logs", "spans", "metrics"].map((signal) => `${method} ${path.replace("{signal}", signal)}`)
+        : [`${method} ${path}`]
+    )
+  );
+  const served = api.app.routes.map(({ method, path }) =>
+    `${method} ${path.replace(/:(\w+)(\{[^}]*\})?/, "{$1}")}`
+  );
+  expect([...documented, ...elsewhere].sort()).toEqual([...new Set(served)].sort());
+});
+
+test("a parameter's default is one that the route takes", async () => {
+  for (const { methods, path, parameters } of routeDocs) {
+    if (!methods.includes("GET") || path.endsWith("/tail")) continue;
+    const filled = Object.entries(parameters).flatMap(([name, { default: value }]) =>
+      value === undefined ? [] : [[name, value]]
+    );
+    const url = path.replace("{signal}", "logs").replace("{name}", "body").replace("{id}", "a".repeat(32));
+    const { status } = await api.get(`${url}?${new URLSearchParams(filled)}`);
+    expect([url, status]).toEqual([url, path.includes("{id}") ? 404 : 200]);
+  }
+});

@@ -36,13 +36,24 @@ export class PostgresServer implements AsyncDisposable {
     const password = join(folder, "password");
     await Bun.write(password, "secret\n");
     server.#run(["initdb", "-D", data, "-U", "openwit", "-A", "scram-sha-256", "--pwfile", password, "-N"]);
+    server.#makeCertificate(data);
     await server.resume();
     return server;
   }
 
   /** Starts it, or starts it again. */
   async resume(): Promise<void> {
-    const options = ["-h", "127.0.0.1", "-p", String(this.port), "-k", join(this.folder, "data"), "-F"];
+    const options = [
+      "-h",
+      "127.0.0.1",
+      "-p",
+      String(this.port),
+      "-k",
+      join(this.folder, "data"),
+      "-F",
+      "-c",
+      "ssl=on",
+    ];
     this.#process = Bun.spawn([
       ...asNobody,
       join(this.bin, "postgres"),
@@ -97,6 +108,18 @@ export class PostgresServer implements AsyncDisposable {
     const pid = String(this.#process!.pid);
     const children = Bun.spawnSync(["pgrep", "-P", pid]).stdout.toString().split("\n").filter(Boolean);
     Bun.spawnSync(["kill", `-${signal}`, pid, ...children]);
+  }
+
+  /** TLS is offered to whoever asks for it. */
+  #makeCertificate(data: string): void {
+    const [key, certificate] = ["server.key", "server.crt"].map((name) => join(data, name));
+    const what = ["-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "2"];
+    const made = Bun.spawnSync(["openssl", "req", ...what, "-keyout", key, "-out", certificate]);
+    if (!made.success) throw new Error(`openssl: ${made.stderr}`);
+    for (const file of [key, certificate]) {
+      chmodSync(file, 0o600);
+      if (isRoot) chownSync(file, nobody, nobody);
+    }
   }
 
   #run([program, ...args]: string[]): void {

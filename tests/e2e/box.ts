@@ -82,7 +82,7 @@ export class Box implements AsyncDisposable {
     const response = await fetch(`${this.endpoints.http}/api/v1/query`, {
       method: "POST",
       headers: { "Content-Type": "application/json", ...headers },
-      body: JSON.stringify({ sql }),
+      body: JSON.stringify({ sql, limit: 1_000_000 }),
     });
     const answer = await response.json();
     if (!response.ok) throw new Error(JSON.stringify(answer));

@@ -28,7 +28,16 @@ import {
 import { parseMentionName } from "./mentions.ts";
 import { type SystemTableName, systemTableNames } from "../system/tables.ts";
 import { parseSystemViewName, systemSchema, systemTableOf } from "./system.ts";
-import { isNode, nodesIn, positionOf, type SqlNode, type SqlTree, type SqlValue, textOf } from "./tree.ts";
+import {
+  columnNames,
+  isNode,
+  nodesIn,
+  positionOf,
+  type SqlNode,
+  type SqlTree,
+  type SqlValue,
+  textOf,
+} from "./tree.ts";
 
 export interface CheckedStatement {
   /** Tables that the statement reads. */
@@ -183,6 +192,7 @@ class Checker {
   #expression(node: SqlNode, scope: Scope): void {
     const kind = textOf(node.class);
     if (kind === "FUNCTION" || kind === "WINDOW") checkFunction(node, allowedFunctions);
+    if (kind === "COLUMN_REF") checkColumn(node);
     if (kind === "PARAMETER") this.parameters.add(textOf(node.identifier));
     this.#listed(node, expressions, "expression", kind, scope);
   }
@@ -318,6 +328,16 @@ function checkFunction(node: SqlNode, allowed: ReadonlySet<string>, at: SqlNode 
     refusalHint(name),
   );
 }
+
+/** The engine reads some names as calls when no column has them; rewrite.ts gives those of the present a value. */
+function checkColumn(node: SqlNode): void {
+  const [name, ...more] = columnNames(node);
+  if (more.length > 0 || !stateNames.test(name ?? "")) return;
+  throw refused(`${name.toLowerCase()} is not allowed here`, node, refusalHint(name.toLowerCase()));
+}
+
+const stateNames =
+  /^(current_catalog|current_database|current_schema|current_role|current_user|session_user)$/i;
 
 /** Names that are certainly meant, so that no other is proposed. */
 const knownToEngine =

@@ -238,9 +238,11 @@ export class Store {
     await this.manifest.close();
   }
 
-  /** The memtables of a tenant that hold rows. */
-  memtablesOf(tenant: string): readonly Memtable[] {
-    return [...this.#memtables.values()].filter((each) => each.tenant === tenant && each.rows > 0);
+  /** The memtables of a tenant, or of all, that hold rows. */
+  memtablesOf(tenant?: string): readonly Memtable[] {
+    return [...this.#memtables.values()].filter((each) =>
+      each.tenant === (tenant ?? each.tenant) && each.rows > 0
+    );
   }
 
   /** Rows and memory of the memtables, by signal, and how long the oldest row has been there. */

@@ -131,14 +131,11 @@ export class Sidecar {
   async verify(): Promise<void> {
     const { header, file } = this;
     const buckets = await readSection(file, header, "buckets");
-    if (buckets.length !== this.#offsets[this.#offsets.length - 1]) {
-      throw corrupt("its buckets have other lengths");
+    let tokens = 0, at = 0;
+    for (const length of this.#lengths) {
+      tokens += checkBucket(buckets.subarray(at, at += length), header.shape, header.blockCount);
     }
-    let tokens = 0;
-    for (let bucket = 0; bucket + 1 < this.#offsets.length; bucket++) {
-      const bytes = buckets.subarray(this.#offsets[bucket], this.#offsets[bucket + 1]);
-      tokens += checkBucket(bytes, header.shape, header.blockCount);
-    }
+    if (at !== buckets.length) throw corrupt("its buckets have other lengths");
     if (tokens !== header.tokens) throw corrupt(`it has ${tokens} tokens, its header says ${header.tokens}`);
     await readSection(file, header, "words");
     for (const { offset, length } of parseWordDirectory(await readSection(file, header, "wordDirectory"))) {

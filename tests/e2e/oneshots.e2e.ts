@@ -79,6 +79,18 @@ test("a running server and the folder at rest give the same answers", async () =
   }
 }, 120_000);
 
+test("the guide's commands work", async () => {
+  const guide = await Bun.file(join(import.meta.dir, "../../docs/query.md")).text();
+  const commands = [...guide.matchAll(/^\$ openwit (.*)$/gm)].map(([, command]) => command);
+  expect(commands.length).toBeGreaterThan(3);
+  for (const command of commands) {
+    const line = command.replace(/\b[0-9a-f]{32}\b/, traceId).replace("tail -f", "tail");
+    const args = [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare);
+    const { status, stderr } = await served(...args);
+    expect([command, status, stderr]).toEqual([command, 0, ""]);
+  }
+}, 60_000);
+
 test("a search finds what it is asked for, newest first, and pages past the API's limit", async () => {
   const total = Number(await box.value("SELECT count(*) FROM logs"));
   expect(total).toBeGreaterThan(12_000);

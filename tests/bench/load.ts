@@ -34,6 +34,8 @@ export interface LoadReport {
   readonly bytes: number;
   readonly wireBytes: number;
   readonly wallSeconds: number;
+  /** Of the load's own process. */
+  readonly cpuSeconds: number;
   readonly retries: number;
   readonly failures: number;
   readonly lastError: string;
@@ -42,6 +44,8 @@ export interface LoadReport {
    * waiting counts too.
    */
   readonly latenciesMs: number[];
+  /** When each of them was due, milliseconds from the beginning of the load. */
+  readonly dueMs: number[];
 }
 
 /** Starts the load's process, waits until it is ready, runs it. */
@@ -115,8 +119,10 @@ async function send(options: LoadOptions, batches: PreparedBatch[]): Promise<Loa
     return options.protocol === "grpc" ? grpcTransport(settings) : httpTransport(settings);
   });
   const latenciesMs: number[] = [];
+  const dues: number[] = [];
   let next = 0, records = 0, bytes = 0, wireBytes = 0, retries = 0, failures = 0, due = 0, lastError = "";
   const beganMs = performance.now();
+  const cpuBefore = process.cpuUsage();
 
   const worker = async (index: number) => {
     const transport = transports[index % transports.length];
@@ -137,6 +143,7 @@ async function send(options: LoadOptions, batches: PreparedBatch[]): Promise<Loa
             AbortSignal.timeout(60_000),
           );
           latenciesMs.push(performance.now() - dueMs);
+          dues.push(dueMs - beganMs);
           records += batch.records;
           bytes += batch.bytes;
           wireBytes += batch.wire.length;
@@ -156,15 +163,18 @@ async function send(options: LoadOptions, batches: PreparedBatch[]): Promise<Loa
   await Promise.all(Array.from({ length: options.concurrency }, (_, index) => worker(index)));
   const wallSeconds = (performance.now() - beganMs) / 1_000;
   for (const transport of transports) transport.close();
+  const { user, system } = process.cpuUsage(cpuBefore);
   return {
     records,
     requests: latenciesMs.length,
     bytes,
     wireBytes,
     wallSeconds,
+    cpuSeconds: (user + system) / 1e6,
     retries,
     failures,
     lastError,
     latenciesMs,
+    dueMs: dues,
   };
 }

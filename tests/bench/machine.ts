@@ -34,6 +34,12 @@ export function percentile(values: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? NaN;
 }
 
+/** CPU time of the whole machine so far, seconds: proc(5), stat, in ticks of 1/100 s; user, nice, system, irq, softirq. */
+export function machineCpuSeconds(): number {
+  const fields = readFileSync("/proc/stat", "utf8").split("\n", 1)[0].split(/\s+/).slice(1).map(Number);
+  return (fields[0] + fields[1] + fields[2] + fields[5] + fields[6]) / 100;
+}
+
 function measureFsync(folder: string): Machine["fsyncMs"] {
   mkdirSync(folder, { recursive: true });
   const path = join(folder, "fsync-probe");

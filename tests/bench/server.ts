@@ -20,6 +20,8 @@ export interface ServerUnderTest {
   readonly otlpHttp: string;
   /** User and system time of all its threads so far, seconds. */
   cpuSeconds(): number;
+  /** Time for which its main thread wanted to run and had no core, so far, seconds. */
+  waitedSeconds(): number;
   /** Resident memory now and at its highest, bytes. */
   resident(): { readonly now: number; readonly peak: number };
   /** Sum over all labels of one of its metrics; 0 when it has none of that name. */
@@ -48,6 +50,7 @@ export async function startServer(command: string[], dataDir: string): Promise<S
     otlpGrpc: `http://${otlpGrpc}`,
     otlpHttp: `http://${otlpHttp}`,
     cpuSeconds: () => cpuSeconds(child.pid),
+    waitedSeconds: () => waitedSeconds(child.pid),
     resident: () => resident(child.pid),
     metric: async (name) => sumOfMetric(await (await fetch(`${api}/metrics`)).text(), name),
     async query(sql) {
@@ -99,6 +102,11 @@ function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" "); // the name before it may hold spaces
   return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** The kernel's Documentation/scheduler/sched-stats.rst: ran, waited (both nanoseconds), turns. */
+function waitedSeconds(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, "utf8").split(" ")[1]) / 1e9;
 }
 
 function resident(pid: number): { now: number; peak: number } {

@@ -1,16 +1,16 @@
 import { expect, test } from "bun:test";
 import { silentLog } from "../env/log.ts";
-import { MemoryCeiling } from "./memory.ts";
+import { MemoryCeiling, type Relief } from "./memory.ts";
 
 function ceiling() {
-  const world = { nowMs: 0, residentBytes: 0, relieved: 0, givenBack: 0, heldBytes: 300 };
+  const world = { nowMs: 0, residentBytes: 0, relieved: [] as Relief[], givenBack: 0, heldBytes: 300 };
   const memory = new MemoryCeiling({
     clock: { nowNs: () => 0n, monotonicMs: () => world.nowMs, sleep: () => Promise.resolve() },
     log: silentLog,
     residentBytes: () => world.residentBytes,
     heldBytes: () => world.heldBytes,
-    relieve: () => {
-      world.relieved++;
+    relieve: (how) => {
+      world.relieved.push(how);
       world.residentBytes -= world.givenBack;
     },
   }, 1_000);
@@ -53,11 +53,31 @@ test("a process that is over the mark by itself takes records a little at a time
 test("over the soft mark memory is given back once a second, and sooner when it grows fast", () => {
   const { at, world } = ceiling();
   expect(at(649)).toBe("taken");
-  expect(world.relieved).toBe(0);
-  for (let round = 0; round < 15; round++) at(700);
-  expect(world.relieved).toBe(2);
-  for (let round = 0; round < 3; round++) at(820);
-  expect(world.relieved).toBe(3);
+  expect(world.relieved).toEqual([]);
+  for (let round = 0; round < 15; round++) at(650);
+  expect(world.relieved).toEqual(["gently", "gently"]);
+  for (let round = 0; round < 3; round++) at(749);
+  expect(world.relieved).toEqual(["gently", "gently"]);
+  for (let round = 0; round < 15; round++) at(749);
+  expect(world.relieved).toEqual(["gently", "gently", "gently", "gently"]);
+});
+
+test("over the urgent mark it is given back before the next request, however lately it was begun gently", () => {
+  const { at, world } = ceiling();
+  at(749);
+  at(750);
+  expect(world.relieved).toEqual(["gently", "at-once"]);
+  at(760);
+  expect(world.relieved).toEqual(["gently", "at-once"]);
+  for (let round = 0; round < 3; round++) at(850);
+  expect(world.relieved).toEqual(["gently", "at-once", "at-once"]);
+});
+
+test("what was given back at once need not be given back gently right after", () => {
+  const { at, world } = ceiling();
+  at(800);
+  for (let round = 0; round < 8; round++) at(700);
+  expect(world.relieved).toEqual(["at-once"]);
 });
 
 test("what was given back in time is not refused", () => {

@@ -2,14 +2,17 @@
  * The ceiling over the memory of the whole process: what memtables, requests, queries, merges and the runtimes under
  * them take together is seen in one figure only, the resident memory.
  *
- * Over the soft mark memory is given back early: a flush, and the garbage of the runtime. Over the hard mark requests
- * are refused, retryable, until resident memory has fallen somewhat. Each part also has a bound of its
- * own; this one holds when they add up badly.
+ * Over the soft mark memory is given back early: a flush, and the garbage of the runtime, collected beside the
+ * requests. Over the urgent mark that would come too late, and requests stand still until the garbage is gone. Over
+ * the hard mark requests are refused, retryable, until resident memory has fallen somewhat. Each part also has a
+ * bound of its own; this one holds when they add up badly. Why so: docs/decisions/005-acknowledgement.md.
  */
 import type { Clock } from "../env/clock.ts";
 import type { Log } from "../env/log.ts";
 import { OpenWitError } from "../error.ts";
 import type { StoreGuard } from "../store/store.ts";
+
+export type Relief = "gently" | "at-once";
 
 export interface MemoryEnv {
   readonly clock: Clock;
@@ -18,16 +21,20 @@ export interface MemoryEnv {
   residentBytes(): number;
   /** What records and requests have of it: what refusing keeps from growing, and a flush gives back. */
   heldBytes(): number;
-  /** Gives back what can be given back; called some times a second at most. */
-  relieve(): void;
+  /**
+   * Gives back what can be given back; called some times a second at most.
+   * @param how `gently` without stopping anybody: memory falls some time later; `at-once` before it returns
+   */
+  relieve(how: Relief): void;
 }
 
 export class MemoryCeiling implements StoreGuard {
   #residentBytes = 0;
   #sampledMs = -Infinity;
-  #relievedMs = -Infinity;
-  /** Resident memory right after. */
-  #relievedBytes = 0;
+  readonly #last: Record<Relief, ReliefDone> = {
+    "gently": { ms: -Infinity, bytes: 0 },
+    "at-once": { ms: -Infinity, bytes: 0 },
+  };
   #refusal: string | undefined;
 
   constructor(readonly env: MemoryEnv, readonly limitBytes: number) {}
@@ -53,10 +60,8 @@ export class MemoryCeiling implements StoreGuard {
     if (nowMs - this.#sampledMs < sampleEveryMs) return;
     this.#sampledMs = nowMs;
     this.#residentBytes = this.env.residentBytes();
-    if (this.#residentBytes >= this.limitBytes * softShare && this.#isWorthRelief(nowMs)) {
-      this.#relievedMs = nowMs;
-      this.env.relieve();
-      this.#residentBytes = this.#relievedBytes = this.env.residentBytes();
+    if (this.#residentBytes >= this.limitBytes * softShare) {
+      this.#relieve(this.#residentBytes >= this.limitBytes * urgentShare ? "at-once" : "gently", nowMs);
     }
     const mark = this.limitBytes * (this.#refusal === undefined ? hardShare : resumeShare);
     const before = this.#refusal;
@@ -72,11 +77,18 @@ export class MemoryCeiling implements StoreGuard {
   }
 
   /** Dropped buffers of requests pile up faster than the runtime collects them: what has grown since is garbage mostly. */
-  #isWorthRelief(nowMs: number): boolean {
-    const sinceMs = nowMs - this.#relievedMs;
-    const grownBytes = this.#residentBytes - this.#relievedBytes;
-    return sinceMs >= relieveEveryMs ||
+  #relieve(how: Relief, nowMs: number): void {
+    const last = this.#last[how];
+    const sinceMs = nowMs - last.ms;
+    const grownBytes = this.#residentBytes - last.bytes;
+    const isWorthIt = sinceMs >= relieveEveryMs ||
       sinceMs >= relieveLeastMs && grownBytes >= this.limitBytes * growthShare;
+    if (!isWorthIt) return;
+    this.env.relieve(how);
+    this.#residentBytes = this.env.residentBytes();
+    const done = { ms: nowMs, bytes: this.#residentBytes };
+    this.#last.gently = done;
+    if (how === "at-once") this.#last[how] = done; // a gentle one that is too slow puts off no other
   }
 
   #explain(): string {
@@ -87,13 +99,20 @@ export class MemoryCeiling implements StoreGuard {
   }
 }
 
+interface ReliefDone {
+  readonly ms: number;
+  /** Resident memory right after. */
+  readonly bytes: number;
+}
+
 /** Reading it costs some microseconds, and at full load memory grows by some MiB in this time. */
 const sampleEveryMs = 10;
-/** A collection of all garbage takes some 50 ms at full load, and gave back 150 to 240 MiB of 550. */
+/** A collection of all garbage at once stops requests for 35 to 95 ms at full load, and gave back 150 to 240 MiB of 550. */
 const relieveEveryMs = 1_000;
 const relieveLeastMs = 250;
 const growthShare = 0.1;
 const softShare = 0.65;
+const urgentShare = 0.75;
 /** Requests under way still grow: up to 15% of the limit were seen. */
 const hardShare = 0.85;
 const resumeShare = 0.8;

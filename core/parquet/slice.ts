@@ -85,9 +85,15 @@ export function sliceChunk(chunk: Chunk, rows: Int32Array | undefined, from: num
   return { rows: to - from, columns: chunk.vectors.map((vector) => sliceOf(vector, selection)) };
 }
 
-/** The same in one buffer of its own, which can be transferred to a worker with the batch. */
-export function packBatch(batch: Batch): { batch: Batch; buffer: ArrayBuffer } {
-  const buffer = new ArrayBuffer(sumOfArrays(batch, aligned));
+/**
+ * The same in one buffer of its own, which can be transferred to a worker with the batch.
+ * @param take gives a buffer of that many bytes or more, in which nothing is wanted any more
+ */
+export function packBatch(
+  batch: Batch,
+  take: (bytes: number) => ArrayBuffer = (bytes) => new ArrayBuffer(bytes),
+): { batch: Batch; buffer: ArrayBuffer } {
+  const buffer = take(sumOfArrays(batch, aligned));
   let at = 0;
   const columns = batch.columns.map((column) =>
     mapArrays(column, (array) => {

@@ -54,6 +54,11 @@ export class ParquetWriter {
     if (this.#pendingRows === rowGroupRows) yield this.#rowGroup();
   }
 
+  /** Whether a batch waits for its row group to be full: its buffers are still read. */
+  isHeld(batch: Batch): boolean {
+    return this.#pending.includes(batch);
+  }
+
   /** The last row group, if one is open, and the footer. */
   *finish(): Generator<Uint8Array<ArrayBuffer>> {
     if (this.#pendingRows > 0) yield this.#rowGroup();

@@ -10,6 +10,7 @@ import { rowGroupRows, type SegmentEncoder, type SegmentPart } from "../../core/
 import { footerLength, parseParquetFooter } from "../../core/segment/reader.ts";
 import { buildChunk, rowOf } from "../../tests/golden/segment-chunk.ts";
 import { openDuckDb, type ParquetReader } from "../../tests/golden/segment-duckdb.ts";
+import { batchesOf } from "./batches.ts";
 import { inProcessEncoder } from "./in-process.ts";
 import { workerEncoder } from "./worker-encoder.ts";
 
@@ -157,12 +158,23 @@ describe.each<[string, SegmentEncoder]>([["in process", inProcessEncoder()], ["i
 describe("the worker", () => {
   test("is started by the first segment, and ends when it was idle", async () => {
     const encoder = workerEncoder({ idleMs: 20 });
-    expect(encoder.stats()).toEqual({ started: 0, isRunning: false });
+    expect(encoder.stats()).toEqual({ started: 0, isRunning: false, buffers: 0 });
     await encode(encoder, smallPart());
-    expect(encoder.stats()).toEqual({ started: 1, isRunning: true });
+    expect(encoder.stats()).toEqual({ started: 1, isRunning: true, buffers: 1 });
     while (encoder.stats().isRunning) await Bun.sleep(5);
     await encode(encoder, smallPart());
     expect(encoder.stats().started).toBe(2);
+    await encoder.close();
+  });
+
+  test("is sent its batches in the same few buffers, and finds nothing of the earlier ones in them", async () => {
+    const encoder = workerEncoder();
+    const chunk = buildChunk("spans", 11, 80_000);
+    const large = [{ chunk, rowCount: 80_000 }], small = [{ chunk, rowCount: 20_000 }];
+    await encode(encoder, large);
+    expect(await encode(encoder, small)).toEqual(await encode(inProcessEncoder(), small));
+    const batches = [...batchesOf(large), ...batchesOf(small)].length;
+    expect(encoder.stats().buffers).toBeLessThanOrEqual(batches / 2); // a few are made before the largest is known
     await encoder.close();
   });
 

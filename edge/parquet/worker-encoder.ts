@@ -10,6 +10,7 @@ import { type Batch, packBatch } from "../../core/parquet/slice.ts";
 import type { SegmentEncoder, SegmentPart } from "../../core/segment/encoder.ts";
 import { batchesOf } from "./batches.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
+import { SpareBuffers } from "./spare-buffers.ts";
 
 export interface WorkerEncoderOptions {
   /** Milliseconds without work after which the thread ends. */
@@ -21,8 +22,8 @@ export const defaultWorkerEncoderOptions: WorkerEncoderOptions = { idleMs: 30_00
 export interface WorkerEncoder extends SegmentEncoder {
   /** Ends the thread; segments under way fail with `unavailable`. */
   close(): Promise<void>;
-  /** Threads started so far, and whether one is running now. */
-  stats(): { readonly started: number; readonly isRunning: boolean };
+  /** Threads started so far, whether one is running now, and how many buffers were made for the batches it was sent. */
+  stats(): { readonly started: number; readonly isRunning: boolean; readonly buffers: number };
 }
 
 /** Segments are encoded one after another. */
@@ -70,7 +71,7 @@ export function workerEncoder(options: WorkerEncoderOptions = defaultWorkerEncod
 
   return {
     encode,
-    stats: () => ({ started, isRunning: thread !== undefined }),
+    stats: () => ({ started, isRunning: thread !== undefined, buffers: thread?.buffers ?? 0 }),
     close: async () => {
       isClosed = true;
       thread?.fail(closed());
@@ -80,16 +81,21 @@ export function workerEncoder(options: WorkerEncoderOptions = defaultWorkerEncod
   };
 }
 
+/** What the segment under way waits for. */
+type Answer = Exclude<FromWorker, { kind: "spare" }>;
+
 /** One worker, and the segment that it is at. */
 class EncoderThread {
   readonly #worker = new Worker(new URL("./worker.ts", import.meta.url));
-  readonly #inbox: FromWorker[] = [];
+  readonly #inbox: Answer[] = [];
+  readonly #spares = new SpareBuffers();
   readonly #exit = Promise.withResolvers<void>();
   #failure: OpenWitError | undefined;
   #wake: (() => void) | undefined;
 
   constructor() {
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+      if (data.kind === "spare") return this.#spares.give(data.buffer);
       this.#inbox.push(data);
       this.#wake?.();
     };
@@ -101,6 +107,10 @@ class EncoderThread {
       );
       this.#exit.resolve();
     });
+  }
+
+  get buffers(): number {
+    return this.#spares.made;
   }
 
   get isBroken(): boolean {
@@ -149,15 +159,15 @@ class EncoderThread {
   #sendNext(batches: Generator<Batch>): void {
     const { done, value } = batches.next();
     if (done) return this.#send({ kind: "end" });
-    const { batch, buffer } = packBatch(value);
-    this.#send({ kind: "batch", batch }, [buffer]);
+    const { batch, buffer } = packBatch(value, (bytes) => this.#spares.take(bytes));
+    this.#send({ kind: "batch", batch, buffer }, [buffer]);
   }
 
   #send(message: ToWorker, transfer: Transferable[] = []): void {
     this.#worker.postMessage(message, transfer);
   }
 
-  async #receive(): Promise<FromWorker> {
+  async #receive(): Promise<Answer> {
     while (this.#failure === undefined && this.#inbox.length === 0) {
       await new Promise<void>((resolve) => this.#wake = resolve);
     }

@@ -1,8 +1,8 @@
 /** The thread in which segments are encoded: an entry point of its own. See protocol.ts for what it is told. */
 import { toOpenWitError } from "../../core/error.ts";
-import { type Batch, batchBytes } from "../../core/parquet/slice.ts";
 import { ParquetWriter } from "../../core/parquet/writer.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
+import { spareBytesMax } from "./spare-buffers.ts";
 
 // deno-lint-ignore no-explicit-any -- the global of a worker; the checker knows that of a window
 const thread = globalThis as any;
@@ -27,15 +27,16 @@ async function serve(): Promise<never> {
 async function encode({ signal, keyValues }: ToWorker & { kind: "begin" }): Promise<void> {
   try {
     const writer = new ParquetWriter(signal, keyValues);
-    let garbage = 0;
-    for await (const batch of batches()) {
-      for (const bytes of writer.write(batch)) await give(bytes);
-      garbage += batchBytes(batch);
-      if (garbage < garbageBytesMax) continue;
-      Bun.gc(true);
-      garbage = 0;
+    let held: SentBatch[] = [];
+    for await (const sent of batches()) {
+      held.push(sent);
+      for (const bytes of writer.write(sent.batch)) await give(bytes);
+      const done = held.filter(({ batch }) => !writer.isHeld(batch));
+      held = held.filter(({ batch }) => writer.isHeld(batch));
+      for (const { buffer } of done) giveBack(buffer);
     }
     for (const bytes of writer.finish()) await give(bytes);
+    for (const { buffer } of held) giveBack(buffer);
     send({ kind: "done" });
   } catch (thrown) {
     const { code, message, hint } = toOpenWitError(thrown);
@@ -44,24 +45,40 @@ async function encode({ signal, keyValues }: ToWorker & { kind: "begin" }): Prom
   Bun.gc(true); // the thread may be idle for long
 }
 
-/**
- * Batches are garbage as soon as they are encoded, and the collector learns late of what transferred buffers take:
- * without this a segment took 130 to 220 MB. A collection costs about as much as encoding 5,000 rows.
- */
-const garbageBytesMax = 24 * 1024 * 1024;
+type SentBatch = ToWorker & { kind: "batch" };
+
+/** A buffer whose batch is encoded goes back to be filled again; those of huge rows are not worth keeping. */
+function giveBack(buffer: ArrayBuffer): void {
+  if (buffer.byteLength <= spareBytesMax) send({ kind: "spare", buffer }, [buffer]);
+  else drop(buffer.byteLength);
+}
+
+let droppedBytes = 0;
+
+/** Counts what has become garbage, and collects it in time. */
+function drop(bytes: number): void {
+  droppedBytes += bytes;
+  if (droppedBytes < droppedBytesMax) return;
+  Bun.gc(true);
+  droppedBytes = 0;
+}
+
+/** The collector learns late of what buffers take: without this a segment took 130 to 220 MB. */
+const droppedBytesMax = 24 * 1024 * 1024;
 
 /** Goes on when the bytes were taken. */
 async function give(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  drop(bytes.length); // they are a copy of what the compressor made
   send({ kind: "bytes", bytes }, [bytes.buffer]);
   await receive(({ kind }) => kind === "took");
 }
 
-async function* batches(): AsyncGenerator<Batch> {
+async function* batches(): AsyncGenerator<SentBatch> {
   for (;;) {
     const message = await receive(({ kind }) => kind === "batch" || kind === "end");
     if (message.kind !== "batch") return;
     send({ kind: "pull" }); // before the batch is encoded, so that the next is built meanwhile
-    yield message.batch;
+    yield message;
   }
 }
 

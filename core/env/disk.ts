@@ -86,6 +86,12 @@ export async function removeFileDurably(disk: Disk, path: string): Promise<void>
 export const temporarySuffix = ".tmp";
 
 /**
+ * Bytes of a file that may wait to be synced. A journalling file system writes them before it ends the sync of any
+ * other file: a request whose WAL record is synced meanwhile would wait for a whole segment.
+ */
+const syncEveryBytes = 1024 * 1024;
+
+/**
  * Writes a file so that it exists whole and durable, or not at all:
  * temporary name, sync, rename, sync of the folder.
  */
@@ -97,11 +103,14 @@ export async function writeFileDurably(
   const temporary = path + temporarySuffix;
   await disk.remove(temporary);
   const file = await disk.open(temporary, "create");
-  let bytes = 0;
+  let bytes = 0, syncedBytes = 0;
   try {
     for await (const part of parts) {
       await file.write(part, bytes);
       bytes += part.length;
+      if (bytes - syncedBytes < syncEveryBytes) continue;
+      await file.sync();
+      syncedBytes = bytes;
     }
     await file.sync();
   } catch (error) {

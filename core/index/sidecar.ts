@@ -20,15 +20,20 @@ import {
 } from "./words.ts";
 
 export class Sidecar {
-  /** Offset of each bucket in its section; one more for the end. */
+  /** Bytes of each bucket. */
+  readonly #lengths: Uint16Array;
+  /** Offset of every 64th bucket in its section: all of them would take twice the memory. */
   readonly #offsets: Uint32Array;
   #times: BlockTimes | undefined;
   #wordDirectory: WordChunk[] | undefined;
 
   private constructor(readonly file: DiskFile, readonly header: IndexHeader, lengths: Uint16Array) {
-    this.#offsets = new Uint32Array(lengths.length + 1);
+    this.#lengths = lengths;
+    this.#offsets = new Uint32Array(Math.ceil(lengths.length / offsetEvery));
+    let offset = 0;
     for (let bucket = 0; bucket < lengths.length; bucket++) {
-      this.#offsets[bucket + 1] = this.#offsets[bucket] + lengths[bucket];
+      if (bucket % offsetEvery === 0) this.#offsets[bucket / offsetEvery] = offset;
+      offset += lengths[bucket];
     }
   }
 
@@ -68,7 +73,8 @@ export class Sidecar {
 
   /** About what it keeps in memory. */
   get memoryBytes(): number {
-    return this.#offsets.byteLength + (this.#wordDirectory?.length ?? 0) * 100 + this.header.blockCount * 16 +
+    return this.#lengths.byteLength + this.#offsets.byteLength + (this.#wordDirectory?.length ?? 0) * 100 +
+      this.header.blockCount * 16 +
       1_000;
   }
 
@@ -125,14 +131,11 @@ export class Sidecar {
   async verify(): Promise<void> {
     const { header, file } = this;
     const buckets = await readSection(file, header, "buckets");
-    if (buckets.length !== this.#offsets[this.#offsets.length - 1]) {
-      throw corrupt("its buckets have other lengths");
+    let tokens = 0, at = 0;
+    for (const length of this.#lengths) {
+      tokens += checkBucket(buckets.subarray(at, at += length), header.shape, header.blockCount);
     }
-    let tokens = 0;
-    for (let bucket = 0; bucket + 1 < this.#offsets.length; bucket++) {
-      const bytes = buckets.subarray(this.#offsets[bucket], this.#offsets[bucket + 1]);
-      tokens += checkBucket(bytes, header.shape, header.blockCount);
-    }
+    if (at !== buckets.length) throw corrupt("its buckets have other lengths");
     if (tokens !== header.tokens) throw corrupt(`it has ${tokens} tokens, its header says ${header.tokens}`);
     await readSection(file, header, "words");
     for (const { offset, length } of parseWordDirectory(await readSection(file, header, "wordDirectory"))) {
@@ -143,12 +146,15 @@ export class Sidecar {
   }
 
   async #bucket(bucket: number): Promise<Uint8Array> {
-    const from = this.#offsets[bucket], end = this.#offsets[bucket + 1];
-    if (from === end) return noBytes;
-    return await readAt(this.file, this.header.sections.buckets.offset + from, end - from);
+    const length = this.#lengths[bucket];
+    if (length === 0) return noBytes;
+    let from = this.#offsets[Math.floor(bucket / offsetEvery)];
+    for (let before = bucket - bucket % offsetEvery; before < bucket; before++) from += this.#lengths[before];
+    return await readAt(this.file, this.header.sections.buckets.offset + from, length);
   }
 }
 
+const offsetEvery = 64;
 const noBytes = new Uint8Array(0);
 
 /** A section whole, checked. @throws OpenWitError `corrupt`, `io` */

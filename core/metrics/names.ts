@@ -2,6 +2,10 @@
 export const metricTable = {
   openwit_build_info: { type: "gauge", help: "Always 1; the version is in its label." },
   openwit_uptime_seconds: { type: "gauge", help: "Seconds since the process began to serve." },
+  openwit_time_synced: {
+    type: "gauge",
+    help: "1 while the wall clock can be believed; at 0 no hour is closed and nothing goes by age.",
+  },
   openwit_requests_total: {
     type: "counter",
     help: "OTLP requests that were answered, by signal, protocol and outcome.",

@@ -37,7 +37,7 @@ export interface Page {
   readonly next?: PageCursor;
 }
 
-/** Runs a statement. `truncated` when its rows were cut off by their bytes. */
+/** Runs a statement. `truncated` when a limit that is not its own cut rows off: of their bytes, or the node's. */
 export type Ask = (
   statement: BuiltStatement,
 ) => Promise<{ readonly rows: readonly JsonRow[]; readonly truncated?: "rows" | "bytes" }>;
@@ -79,7 +79,7 @@ async function readUnsettled(request: PageRequest, ask: Ask): Promise<Page> {
   const { rows: batch, isCut } = await askRows(ask, timeStatement(request, room + 1));
   const isEnd = !isCut && batch.length <= room;
   if (isEnd) return { rows: [...rows, ...batch] };
-  // One more than fits is read, or what is left of a batch that was cut off by its bytes.
+  // One more than fits is read, or what is left of a batch that was cut off.
   const end = Math.min(room, batch.length - 1);
   if (end === 0 && rows.length > 0) return { rows, next: { timeNs: after!.timeNs } };
   if (end === 0) throw tooLarge();
@@ -119,7 +119,7 @@ async function askRows(
   statement: BuiltStatement,
 ): Promise<{ readonly rows: readonly JsonRow[]; readonly isCut: boolean }> {
   const { rows, truncated } = await ask(statement);
-  return { rows, isCut: truncated === "bytes" };
+  return { rows, isCut: truncated !== undefined };
 }
 
 function timeStatement({ signal, filter, order, after }: PageRequest, limit: number): BuiltStatement {

@@ -5,6 +5,7 @@
  * - A segment that the manifest does not name was written by a flush whose edit did not come: its rows are still
  *   in the WAL, and it is removed. So is one whose rows are in a segment that replaces it, and one of a merge whose
  *   edit did not come. One whose rows are nowhere else is put into the quarantine instead.
+ * - One that a newer build wrote is left alone.
  * - A segment of an import whose edit did not come is removed: the archive has its rows, and nobody was told that
  *   they are here.
  * - A segment that the manifest names and that is missing or of another size is left out of queries and reported.
@@ -38,6 +39,12 @@ export async function sweepOrphans(env: StoreEnv, manifest: Manifest): Promise<n
   const walFrom = await firstWalLsn(disk);
   for await (const path of filesUnder(disk, segmentRoot)) {
     if (named.has(path)) continue;
+    if (await isNewer(disk, path)) {
+      log("warn", "a segment that the manifest does not name is of a newer version: it is left alone", {
+        path,
+      });
+      continue;
+    }
     swept++;
     if (path.endsWith(temporarySuffix) || path.endsWith(indexSuffix)) {
       await disk.remove(path);
@@ -85,6 +92,17 @@ export async function* filesUnder(disk: Disk, folder: string): AsyncGenerator<st
   for (const name of await disk.list(folder)) {
     if (name.endsWith("/")) yield* filesUnder(disk, `${folder}/${name.slice(0, -1)}`);
     else yield `${folder}/${name}`;
+  }
+}
+
+/** Whether a newer build wrote it, which alone can say what it is. */
+async function isNewer(disk: Disk, path: string): Promise<boolean> {
+  if (!path.endsWith(".parquet")) return false;
+  try {
+    parseFooter((await readParquetFooter(disk, path)).keyValues);
+    return false;
+  } catch (thrown) {
+    return toOpenWitError(thrown).code === "unsupported"; // what else is wrong with it, `whyKeep` finds
   }
 }
 

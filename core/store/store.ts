@@ -205,9 +205,7 @@ export class Store {
 
   /** Memory of rows that are not flushed and of requests under way. */
   heldBytes(): number {
-    let bytes = this.#underWayBytes;
-    for (const memtable of this.#memtables.values()) bytes += memtable.usedBytes;
-    return bytes;
+    return [...this.#memtables.values()].reduce((sum, { usedBytes }) => sum + usedBytes, this.#underWayBytes);
   }
 
   /** Asks for a flush soon, for its memory's sake; not of little, which would make many small segments. */
@@ -238,9 +236,10 @@ export class Store {
     await this.manifest.close();
   }
 
-  /** The memtables of a tenant that hold rows. */
-  memtablesOf(tenant: string): readonly Memtable[] {
-    return [...this.#memtables.values()].filter((each) => each.tenant === tenant && each.rows > 0);
+  /** The memtables of a tenant, or of all, that hold rows. */
+  memtablesOf(tenant?: string): readonly Memtable[] {
+    const isWanted = (each: Memtable) => each.rows > 0 && (tenant ?? each.tenant) === each.tenant;
+    return [...this.#memtables.values()].filter(isWanted);
   }
 
   /** Rows and memory of the memtables, by signal, and how long the oldest row has been there. */

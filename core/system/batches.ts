@@ -34,6 +34,8 @@ export interface BatchRecord {
 
 /** Flushes of a stream that have failed since the last one that did not. */
 export interface FlushTrouble {
+  readonly tenant: string;
+  readonly signal: Signal;
   readonly failures: number;
   readonly error: OpenWitError;
 }
@@ -55,7 +57,8 @@ export class BatchHistory {
   /** A flush of a stream failed, and will be tried again. */
   failed(tenant: string, signal: Signal, error: OpenWitError): void {
     const key = `${tenant}/${signal}`;
-    this.#troubles.set(key, { failures: (this.#troubles.get(key)?.failures ?? 0) + 1, error });
+    const failures = (this.#troubles.get(key)?.failures ?? 0) + 1;
+    this.#troubles.set(key, { tenant, signal, failures, error });
   }
 
   /** A flush wrote these segments, and its edit is visible. */
@@ -107,6 +110,11 @@ export class BatchHistory {
   /** What keeps a stream from being flushed; `undefined` when nothing does. */
   trouble(tenant: string, signal: Signal): FlushTrouble | undefined {
     return this.#troubles.get(`${tenant}/${signal}`);
+  }
+
+  /** Every stream whose last flush failed. */
+  troubles(): FlushTrouble[] {
+    return [...this.#troubles.values()];
   }
 
   /** Oldest first. */

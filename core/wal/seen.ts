@@ -7,6 +7,7 @@
  * (Unix nanoseconds), u64 LSN; at the end u32 CRC-32C of all before. A file that is not whole is ignored: losing it
  * costs a duplicate at worst.
  */
+import { OpenWitError } from "../error.ts";
 import { type Disk, readFile, writeFileDurably } from "../env/disk.ts";
 import { crc32c } from "./crc32c.ts";
 
@@ -73,7 +74,7 @@ export async function writeSeen(
   return kept;
 }
 
-/** The entries of a file; `undefined` when it is not whole or of another version. @throws OpenWitError `io` */
+/** The entries of a file; `undefined` when it is not whole. @throws OpenWitError `io`; `unsupported` for a newer version */
 export async function readSeen(disk: Disk, path: string): Promise<SeenHashes | undefined> {
   return decodeSeen(await readFile(disk, path));
 }
@@ -100,9 +101,18 @@ export function decodeSeen(bytes: Uint8Array): SeenHashes | undefined {
     return undefined;
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  // A version is believed when the checksum is right: a damaged file must not stop a start.
+  if (view.getUint32(bytes.length - 4, true) !== crc32c(bytes.subarray(0, -4))) return undefined;
+  const version = view.getUint32(8, true);
+  if (version > 1) {
+    throw new OpenWitError(
+      "unsupported",
+      `the hashes of a freed WAL file are of version ${version}; this build reads version 1`,
+      { hint: "start the version of OpenWit that wrote it; the file was left as it is" },
+    );
+  }
   const end = headerBytes + view.getUint32(12, true) * entryBytes;
-  if (view.getUint32(8, true) !== 1 || end + 4 !== bytes.length) return undefined;
-  if (view.getUint32(end, true) !== crc32c(bytes.subarray(0, end))) return undefined;
+  if (version !== 1 || end + 4 !== bytes.length) return undefined;
   const hashes = new SeenHashes();
   for (let at = headerBytes; at < end; at += entryBytes) {
     hashes.add(

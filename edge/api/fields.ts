@@ -126,12 +126,12 @@ async function values(host: QueryHost, context: Context, name: string): Promise<
   });
   const window = windowOf(parameters);
   const conversation = new Conversation(host, tenantOf(context), context.req.raw.signal);
-  const { rows } = await conversation.ask(statement, window);
+  const { rows, truncated } = await conversation.ask(statement, window);
   return jsonAnswer(
     {
       field: name,
       values: rows.slice(0, limit).map(({ value, records }) => ({ value, rows: Number(records) })),
-      more: rows.length > limit,
+      more: rows.length > limit || truncated !== undefined,
       elapsed_ms: conversation.elapsedMs(),
     },
     conversation.coverage,

@@ -80,10 +80,9 @@ async function hits(host: QueryHost, context: Context): Promise<Response> {
       `since is ${isoTimestamp(sinceNs)}, which is not before until, ${isoTimestamp(untilNs)}`,
     );
   }
-  const given = parameters.durationNs("step");
-  const stepNs = given ?? chooseStep(untilNs - sinceNs, buckets);
+  const stepNs = parameters.durationNs("step") ?? chooseStep(untilNs - sinceNs, buckets);
   const count = bucketCount(sinceNs, untilNs, stepNs);
-  if (given !== undefined && count > BigInt(bucketsMax)) {
+  if (count > BigInt(bucketsMax)) {
     throw new OpenWitError(
       "invalid_argument",
       `a step of ${parameters.text("step")} makes ${count} buckets, and ${bucketsMax} are allowed`,

@@ -133,7 +133,7 @@ async function withContext(
   const records: JsonRow[] = [];
   const ask = async (statement: BuiltStatement) => {
     const { rows, truncated } = await conversation.ask(statement);
-    if (truncated !== "bytes") return rows;
+    if (truncated === undefined) return rows;
     throw new OpenWitError("too_large", "the records with their context are larger than an answer may be", {
       hint: "ask for fewer records, or less context",
     });

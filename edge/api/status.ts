@@ -2,6 +2,8 @@
 import process from "node:process";
 import { signals } from "../../core/model/columns.ts";
 import { isoTimestamp } from "../../core/model/row.ts";
+import { isTimeSynced } from "../../core/budget/wall-clock.ts";
+import { tierUsage } from "../../core/system/tiers.ts";
 import { version } from "../version.ts";
 import type { Node } from "../server/node.ts";
 
@@ -51,6 +53,21 @@ export async function statusOf(node: Node): Promise<Record<string, unknown>> {
       }];
     })),
     catalog: node.catalog?.status(),
+    tiers: Object.fromEntries(
+      Object.entries(tierUsage(store)).map(([tier, { rows, bytes, oldestNs, newestNs }]) => [tier, {
+        rows,
+        bytes,
+        ...(oldestNs === undefined ? {} : { oldest: isoTimestamp(oldestNs) }),
+        ...(newestNs === undefined ? {} : { newest: isoTimestamp(newestNs) }),
+      }]),
+    ),
+    time_synced: isTimeSynced(store.env.clock.nowNs(), store.manifest.state.newestIngestNs),
+    flush_troubles: store.batches.troubles().map(({ tenant, signal, failures, error }) => ({
+      tenant,
+      signal,
+      failures,
+      error: error.message,
+    })),
     damaged: Object.fromEntries(store.damaged),
   };
 }

@@ -34,11 +34,11 @@ test("a day is told once, a record is a line, and its other lines stay in their 
     log(3, "late", { timestamp: "2026-01-03T00:00:00.000000000Z" }),
   ];
   expect(rows.map((row) => printer.lines(row)).join("")).toBe(
-    `── 2026-01-02 ──
+    `── 2026-01-02 UTC ──
 03:00:01.120  ERROR  checkout  refused
 03:00:02.120  ERROR  checkout  one
                                two
-── 2026-01-03 ──
+── 2026-01-03 UTC ──
 00:00:00.000  ERROR  checkout  late
 `,
   );

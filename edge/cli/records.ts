@@ -49,7 +49,7 @@ export class RecordPrinter {
     let text = "";
     if (shortTimes && time.slice(0, 10) !== this.#day) {
       this.#day = time.slice(0, 10);
-      text += style.dim(`── ${this.#day} ──\n`);
+      text += style.dim(`── ${this.#day} UTC ──\n`);
     }
     const shown = shortTimes ? time.slice(11, 23) : time;
     const service = cutText(onOneLine(serviceOf(row)), this.#serviceWidth);

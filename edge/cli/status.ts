@@ -58,9 +58,40 @@ function describe(status: any): string {
   ]);
   const columns = ["signal", "in memory", "in segments", "segments", "bytes", "oldest", "newest"]
     .map((name, index) => ({ name, type: index > 0 && index < 4 ? "INTEGER" : "VARCHAR" }));
-  const damaged = Object.entries(status.damaged ?? {}).map(([id, why]) => `damaged segment ${id}: ${why}\n`)
-    .join("");
-  return `${text}\n${renderTable(columns, rows, process.stdout.columns ?? 160)}${damaged}`;
+  const width = process.stdout.columns ?? 160;
+  return `${text}\n${renderTable(columns, rows, width)}\n${tiers(status, width)}${troubles(status).join("")}`;
+}
+
+// deno-lint-ignore no-explicit-any -- as above
+function tiers(status: any, width: number): string {
+  // deno-lint-ignore no-explicit-any -- as above
+  const rows = Object.entries((status.tiers ?? {}) as Record<string, any>).map(([tier, each]) => [
+    tier,
+    each.rows,
+    bytes(each.bytes),
+    each.oldest ?? "",
+    each.newest ?? "",
+  ]);
+  const columns = ["tier", "rows", "bytes", "oldest", "newest"]
+    .map((name, index) => ({ name, type: index === 1 ? "INTEGER" : "VARCHAR" }));
+  return renderTable(columns, rows, width);
+}
+
+/** What a person should know of at once; `openwit doctor` says what to do. */
+// deno-lint-ignore no-explicit-any -- as above
+function troubles(status: any): string[] {
+  const lines = [
+    ...(status.refusing ? [`requests are refused: ${status.refusing}`] : []),
+    ...(status.time_synced === false
+      ? ["the clock cannot be believed: no hour is closed and nothing goes by age"]
+      : []),
+    // deno-lint-ignore no-explicit-any -- as above
+    ...(status.flush_troubles ?? []).map((each: any) =>
+      `${each.failures} flushes of ${each.tenant}/${each.signal} failed: ${each.error}; it is tried again`
+    ),
+    ...Object.entries(status.damaged ?? {}).map(([id, why]) => `damaged segment ${id}: ${why}`),
+  ];
+  return lines.length === 0 ? [] : ["\n", ...lines.map((line) => `${line}\n`)];
 }
 
 export function bytes(count: number | undefined): string {

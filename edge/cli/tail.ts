@@ -118,7 +118,7 @@ async function follow(
   print: (rows: readonly JsonRow[]) => Promise<void>,
 ): Promise<number> {
   const { asking } = source;
-  let missed = 0, isFirst = true, waitMs = retryMs.first;
+  let missed = 0, isFirst = true, isLost = false, waitMs = retryMs.first;
   /** When the newest shown record was ingested: what came while there was no connection is later. */
   let seen = "";
   for (;;) {
@@ -126,12 +126,12 @@ async function follow(
       // The stream opens first, so that nothing falls between what is there and what follows.
       const stream = await openStream(source);
       const before = isFirst ? (await newest(source, lines)).rows : await ingestedAfter(source, seen);
-      if (!isFirst) process.stderr.write(`openwit: ${asking.target.name} is back\n`);
+      if (isLost) process.stderr.write(`openwit: ${asking.target.name} is back\n`);
       await print(before);
       // The stream has records that the other answer had too: those are shown once.
       const shown = new Set(before.map((row) => JSON.stringify(row)));
       for (const row of before) if (String(row.ingest_timestamp) > seen) seen = String(row.ingest_timestamp);
-      [isFirst, waitMs] = [false, retryMs.first];
+      [isFirst, isLost, waitMs] = [false, false, retryMs.first];
       for await (const { event, data } of events(stream)) {
         if (event === "dropped") {
           const { rows } = JSON.parse(data);
@@ -150,7 +150,8 @@ async function follow(
       if (asking.signal.aborted || isFirst || !canRetry) throw error;
     }
     if (asking.signal.aborted) return missed > 0 ? 3 : 0;
-    process.stderr.write(`openwit: lost ${asking.target.name}; trying again\n`);
+    if (!isLost) process.stderr.write(`openwit: lost ${asking.target.name}; trying again\n`);
+    isLost = true;
     await sleep(waitMs, asking.signal);
     waitMs = Math.min(retryMs.last, waitMs * 2);
   }

@@ -75,8 +75,13 @@ function flushes(status: any, metrics: string, config: Config): Check {
   const oldest = Math.max(0, ...ages);
   const failed = [...metrics.matchAll(/^openwit_flush_failures_total(?:\{[^}]*\})? (\d+)/gm)]
     .reduce((sum, [, count]) => sum + Number(count), 0);
-  const found = `oldest unflushed row ${Math.round(oldest)} s old, ${failed} flushes failed since the start`;
+  // deno-lint-ignore no-explicit-any -- as above
+  const failing = (status.flush_troubles ?? []).map((each: any) =>
+    `; ${each.tenant}/${each.signal} has failed ${each.failures} times: ${each.error}`
+  );
+  const found = `oldest unflushed row ${Math.round(oldest)} s old, ${failed} flushes failed since the start` +
+    failing.slice(0, 3).join("");
   const hint = "nothing is lost, it is in the WAL: see the server's log and the disk space";
   if (oldest > config.flushAgeMs / 1_000 * stuckFactor) return fail("flushes", `stuck: ${found}`, hint);
-  return failed > 0 ? warn("flushes", found, hint) : ok("flushes", found);
+  return failing.length > 0 ? warn("flushes", found, hint) : ok("flushes", found);
 }

@@ -317,18 +317,30 @@ async function execute(
 ): Promise<Executed> {
   if (rowsMax <= materializedRowsMax) {
     const result = await step(() => connection.run(sql));
-    return { result, names: result.columnNames(), types: result.columnTypes() };
+    return { result, names: result.columnNames(), types: typesOf(() => result.columnTypes()) };
   }
   const prepared = await step(() => connection.prepare(sql));
   const columns = Array.from({ length: prepared.columnCount }, (_, index) => index);
   const names = columns.map((index) => prepared.columnName(index));
-  const types = columns.map((index) => prepared.columnType(index));
+  const types = typesOf(() => columns.map((index) => prepared.columnType(index)));
   prepared.destroySync();
   const list = columns.map((index) => `c${index}`).join(", ");
   await step(() => connection.run(`CREATE TEMP TABLE openwit_result AS FROM (${sql}) AS result(${list})`));
   const counted = await step(() => connection.runAndReadAll("SELECT count(*) FROM openwit_result"));
   const result = await step(() => connection.stream("FROM openwit_result"));
   return { result, names, types, count: Number(counted.getRows()[0][0]) };
+}
+
+/** The binding knows fewer types than the engine: that of `get_type`, a type itself, is one that it does not. */
+function typesOf(read: () => DuckDBType[]): DuckDBType[] {
+  try {
+    return read();
+  } catch (cause) {
+    throw new OpenWitError("invalid_argument", "a column has a type that no answer can hold", {
+      hint: "cast it to VARCHAR",
+      cause,
+    });
+  }
 }
 
 /** All in one statement, which fails when one of them is no time. */

@@ -9,6 +9,7 @@ import { mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
 import process from "node:process";
 import { DiskBudget } from "../../core/budget/budget.ts";
+import { isTimeSynced } from "../../core/budget/wall-clock.ts";
 import { MemoryCeiling } from "../../core/budget/memory.ts";
 import type { HistoryRow, HistoryTable } from "../../core/catalog/rows.ts";
 import { systemClock } from "../../core/env/clock.ts";
@@ -404,6 +405,10 @@ export class Node implements QueryHost {
   #registerGauges(store: Store, budget: DiskBudget): void {
     const { metrics } = this;
     metrics.gauge("openwit_build_info", () => [{ labels: { version }, value: 1 }]);
+    metrics.gauge(
+      "openwit_time_synced",
+      () => Number(isTimeSynced(systemClock.nowNs(), store.manifest.state.newestIngestNs)),
+    );
     metrics.gauge("openwit_uptime_seconds", () => this.uptimeSeconds());
     metrics.gauge("openwit_wal_bytes", () => store.wal.stats.bytes);
     metrics.gauge("openwit_wal_files", () => store.wal.stats.files);

@@ -32,7 +32,10 @@ export interface ApiFixture extends AsyncDisposable {
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<any>;
 }
 
-export async function openApi(): Promise<ApiFixture> {
+/** @param limits of the node, where they are not the usual ones */
+export async function openApi(
+  limits: { searchRowsMax?: number; searchBytesMax?: number } = {},
+): Promise<ApiFixture> {
   const folder = mkdtempSync(join(tmpdir(), "openwit-api-"));
   const metrics = new Metrics();
   const stopping = new AbortController();
@@ -52,6 +55,7 @@ export async function openApi(): Promise<ApiFixture> {
     searchRowsMax: 1_000_000,
     searchBytesMax: 256 * 1024 * 1024,
     sqlBytesMax: 1024 * 1024,
+    ...limits,
     store: () => store,
     engine: () => engine,
     stopping: stopping.signal,

@@ -37,3 +37,17 @@ test("a parameter's default is one that the route takes", async () => {
     expect([url, status]).toEqual([url, path.includes("{id}") ? 404 : 200]);
   }
 });
+
+test("the examples work", async () => {
+  for (const { example } of routeDocs) {
+    const [, path] = /127\.0\.0\.1:6318([^' ]*)/.exec(example)!;
+    const data = /-d '([^']*)'/.exec(example)?.[1];
+    const response = await api.app.request(path, {
+      ...(data === undefined
+        ? {}
+        : { method: "POST", headers: { "Content-Type": "application/json" }, body: data }),
+    });
+    expect([example, response.status]).toEqual([example, path.includes("/traces/") ? 404 : 200]);
+    await response.body?.cancel();
+  }
+});

@@ -195,6 +195,37 @@ test("records that arrive and flushes between two pages shift nothing", async ()
   ]);
 }, 60_000);
 
+test.each([[{ searchRowsMax: 7 }], [{ searchBytesMax: 20_000 }]])(
+  "where the node's own limit is less than a page, pages are shorter and nothing is lost: %j",
+  async (limits) => {
+    await using own = await openApi(limits);
+    const records = Array.from({ length: 40 }, (_, at) => ({
+      timeNs: startNs + BigInt(Math.floor(at / 4)) * second, // four of each time
+      body: `${at} ${"x".repeat(1_000)}`,
+    }));
+    await own.ingest("logs", logsOf(cart, records));
+    const seen: number[] = [];
+    let cursor: string | null = null, pages = 0;
+    do {
+      const page: { records: { body: string }[]; next: string | null } = await own.get(
+        queryOf({ limit: 100, order: "asc", ...(cursor === null ? {} : { cursor }) }),
+      );
+      seen.push(...page.records.map(({ body }) => parseInt(body)));
+      cursor = page.next;
+      pages++;
+    } while (cursor !== null && pages < 100);
+    expect(seen.sort((left, right) => left - right)).toEqual(records.map((_, at) => at));
+    expect(pages).toBeGreaterThan(2);
+  },
+  30_000,
+);
+
+test("a record that is larger than an answer is refused, not passed over", async () => {
+  await using own = await openApi({ searchBytesMax: 10_000 });
+  await own.ingest("logs", logsOf(cart, [{ timeNs: startNs, body: "x".repeat(20_000) }]));
+  expect(await own.get(queryOf({}))).toMatchObject({ status: 413, error: { code: "too_large" } });
+});
+
 test("a cursor of another search, or one that was made up, is refused", async () => {
   const { next } = await api.get(queryOf({ query: "refused", limit: 1 }));
   expect(await api.get(queryOf({ query: "timeout", cursor: next }))).toMatchObject({

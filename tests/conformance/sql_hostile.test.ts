@@ -4,49 +4,22 @@
  * tenant's memtable and files, and of a file beside the parquet folder.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
-import process from "node:process";
 import { OpenWitError } from "../../core/error.ts";
-import { Chunk } from "../../core/model/chunk.ts";
-import { signals } from "../../core/model/columns.ts";
+import { canary, canaryFiles, plantCanaries } from "./sql_canaries.ts";
 import { type Fixture, openFixture } from "./sql_fixture.ts";
 
-const canary = "CANARY7f3a";
-
 let fixture: Fixture;
-/** Another tenant's statement, which holds a pin with the canary for as long as the tests run. */
-let other: Awaited<ReturnType<Fixture["start"]>>;
+let endOther: () => Promise<void>;
 
 beforeAll(async () => {
   fixture = await openFixture(50);
-  process.env.OPENWIT_TEST_CANARY = canary;
-  writeFileSync(join(fixture.dataDir, "secret.csv"), `a,b\n${canary},1\n`);
-  writeFileSync(join(fixture.dataDir, "secret.parquet"), canary);
-  writeFileSync(join(fixture.dataDir, "parquet", "of-another.csv"), `a,b\n${canary},1\n`);
-  other = await fixture.start(`SELECT '${canary}' AS secret, * FROM logs`, {
-    tenant: "other",
-    sources: () => {
-      const none = signals.map((signal) => [signal, {
-        signal,
-        files: [],
-        chunks: [{ chunk: canaryChunk(signal), rows: 1 }],
-      }]);
-      return { ...Object.fromEntries(none), release: () => {} };
-    },
-  });
+  endOther = await plantCanaries(fixture);
 });
 afterAll(async () => {
-  await other.close();
+  await endOther();
   expect(fixture.pinned).toBe(0);
   await fixture.close();
 });
-
-function canaryChunk(signal: (typeof signals)[number]): Chunk {
-  const chunk = new Chunk(signal);
-  chunk.appendRow(fixture.all[signal], 0);
-  return chunk;
-}
 
 /** How a name may be written so that a check by its text would miss it. */
 const disguises = (name: string): string[] => [
@@ -72,7 +45,7 @@ const disguises = (name: string): string[] => [
   name.replace(/[aeio]/, (letter) => ({ a: "\u0430", e: "\u0435", i: "\u0456", o: "\u043e" })[letter]!),
 ];
 
-const file = "parquet/of-another.csv";
+const file = canaryFiles.text;
 
 const attempts: readonly string[] = [
   ...disguises("read_csv").map((name) => `SELECT * FROM ${name}('${file}')`),
@@ -122,8 +95,7 @@ const attempts: readonly string[] = [
   `(((SELECT 1))) INTERSECT (((FROM '${file}')))`,
   // files as tables
   ...[
-    file,
-    "secret.csv",
+    ...Object.values(canaryFiles),
     "./secret.csv",
     "../secret.csv",
     "parquet/../secret.csv",
@@ -133,6 +105,7 @@ const attempts: readonly string[] = [
     "/etc/passwd",
     "file:///etc/passwd",
     "file:secret.csv",
+    "parquet/other/*.parquet",
     "https://example.org/x.csv",
     "s3://bucket/x.parquet",
     "hf://datasets/x/y.csv",

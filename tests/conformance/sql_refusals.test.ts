@@ -144,6 +144,8 @@ const refusals: readonly (readonly [sql: string, named: string])[] = [
   ["SELECT printf('%1000000000d', 1)", "printf"],
   ["SELECT format('{:1000000000}', 1)", "format"],
   ["SELECT list_resize([1], 1000000000)", "list_resize"],
+  ["SELECT get_type(1)", "type"],
+  ["SELECT [get_type(1)] FROM logs", "type"],
 ];
 
 test.each(refusals)("%s is refused by name", async (sql, named) => {

@@ -27,7 +27,7 @@ test("records of DEBUG and below go before any hour does, and it is told what we
     await fetch(`${box.endpoints.http}/api/v1/admin/compact`, { method: "POST" });
     const { used_bytes: used, budget_bytes: budget } =
       (await (await fetch(`${box.endpoints.http}/api/v1/status`)).json()).disk;
-    for (let waited = 0; used > budget * 0.83 && waited < 12 && (await shed()).length === 0; waited++) {
+    for (let waited = 0; used > budget * 0.75 && waited < 12 && (await shed()).length === 0; waited++) {
       await Bun.sleep(500);
     }
   }

@@ -314,6 +314,16 @@ test("system tables answer from memory, each tenant its own, across restarts and
     "SELECT bool_and(received <= wal_written AND wal_written <= ingested AND ingested <= stored) " +
     "FROM system.batches WHERE stored IS NOT NULL";
   expect(await running.value(order)).toBe(true);
+  const status = await (await fetch(`${running.endpoints.http}/api/v1/status`)).json();
+  expect(status).toMatchObject({
+    time_synced: true,
+    flush_troubles: [],
+    tiers: { electric: { rows: 3 }, hot: { rows: 12 }, cold: { rows: 0 }, archive: { rows: 0 } },
+  });
+  expect(status.tiers.hot.newest <= status.tiers.electric.oldest).toBe(true);
+  const said = await running.run("status", "--url", running.endpoints.http);
+  expect(said.stdout).toMatch(/electric +3 /);
+  expect(said.stdout).toMatch(/hot +12 /);
   expect(await running.rows("SELECT task, outcome, did FROM system.tasks", shop)).toContainEqual(
     ["flush", "done", "5 logs into 1 segments"],
   );

@@ -114,6 +114,12 @@ const cases: {
     gone: ["a1 stream_bytes"],
   },
   {
+    promise: "the newest segment of a stream stays, however large it is",
+    segments: [segment("a1", 9), segment("a2", 8), segment("s1", 99, { signal: "spans" })],
+    policy: { streamBytesMax: mebibyte / 2 },
+    gone: ["a1 stream_bytes"],
+  },
+  {
     promise: "what goes by age counts towards the budget",
     segments: [segment("past", 99), segment("old", 9), segment("new", 1)],
     excess: mebibyte,

@@ -101,19 +101,20 @@ function byEvictionOrder(a: EvictionCandidate, b: EvictionCandidate): number {
     (a.id < b.id ? -1 : 1);
 }
 
+/** The newest segment of a stream stays: merged, it may alone be larger than the bound, and be all there is. */
 function overStreamBytes(
   oldestFirst: readonly EvictionCandidate[],
   streamBytesMax: number,
 ): EvictionCandidate[] {
-  const bytesOf = new Map<string, number>();
-  const streamOf = ({ tenant, signal }: EvictionCandidate) => `${tenant}/${signal}`;
-  for (const segment of oldestFirst) {
-    bytesOf.set(streamOf(segment), (bytesOf.get(streamOf(segment)) ?? 0) + allocatedBytesOf(segment));
+  const streams = Map.groupBy(oldestFirst, ({ tenant, signal }) => `${tenant}/${signal}`);
+  const over: EvictionCandidate[] = [];
+  for (const segments of streams.values()) {
+    let bytes = segments.reduce((sum, segment) => sum + allocatedBytesOf(segment), 0);
+    for (const segment of segments.slice(0, -1)) {
+      if (bytes <= streamBytesMax) break;
+      over.push(segment);
+      bytes -= allocatedBytesOf(segment);
+    }
   }
-  return oldestFirst.filter((segment) => {
-    const bytes = bytesOf.get(streamOf(segment))!;
-    if (bytes <= streamBytesMax) return false;
-    bytesOf.set(streamOf(segment), bytes - allocatedBytesOf(segment));
-    return true;
-  });
+  return over;
 }

@@ -60,7 +60,9 @@ export const configKeys = {
   "storage.stream_max": {
     type: "size",
     default: "0",
-    doc: "Bytes that the segments of one tenant and signal may take; 0: no bound of their own.",
+    doc:
+      "Bytes that the segments of one tenant and signal may take, the newest of which stays whatever its size; 0: no " +
+      "bound of their own.",
   },
   "networking.http": {
     type: "listen",

@@ -53,13 +53,16 @@ const steps: readonly bigint[] = [
   ...[1n, 2n, 7n, 14n, 30n, 90n, 365n].map((each) => each * day),
 ];
 
-/** The smallest step that needs no more than so many buckets; beyond the largest, whole multiples of it. */
+/**
+ * The smallest step of which so many make the range, which may touch one bucket more; beyond the largest step, whole
+ * multiples of it.
+ */
 export function chooseStep(rangeNs: bigint, buckets: number): bigint {
   const wanted = BigInt(Math.max(1, buckets));
   const step = steps.find((each) => bucketCount(0n, rangeNs, each) <= wanted);
   if (step !== undefined) return step;
-  const year = steps.at(-1)!;
-  return year * (rangeNs / (year * wanted) + 1n);
+  const most = steps.at(-1)! * wanted;
+  return steps.at(-1)! * ((rangeNs + most - 1n) / most);
 }
 
 /** How many buckets a range touches; buckets begin at whole multiples of the step. */

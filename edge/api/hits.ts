@@ -80,9 +80,10 @@ async function hits(host: QueryHost, context: Context): Promise<Response> {
       `since is ${isoTimestamp(sinceNs)}, which is not before until, ${isoTimestamp(untilNs)}`,
     );
   }
-  const stepNs = parameters.durationNs("step") ?? chooseStep(untilNs - sinceNs, buckets);
+  const given = parameters.durationNs("step");
+  const stepNs = given ?? chooseStep(untilNs - sinceNs, buckets);
   const count = bucketCount(sinceNs, untilNs, stepNs);
-  if (count > BigInt(bucketsMax)) {
+  if (given !== undefined && count > BigInt(bucketsMax)) {
     throw new OpenWitError(
       "invalid_argument",
       `a step of ${parameters.text("step")} makes ${count} buckets, and ${bucketsMax} are allowed`,

@@ -139,6 +139,16 @@ export class Memtable {
     return this.chunks.reduce((sum, each) => sum + each.chunk.usedBytes, 0);
   }
 
+  /** The same of chunks that no flush has taken. */
+  get openBytes(): number {
+    return this.chunks.reduce((sum, each) => each.isFrozen ? sum : sum + each.chunk.usedBytes, 0);
+  }
+
+  /** Memory of chunks that no flush has taken. */
+  get openMemory(): number {
+    return this.chunks.reduce((sum, each) => each.isFrozen ? sum : sum + each.chunk.bytes, 0);
+  }
+
   /** Memory that the chunks take. */
   get bytes(): number {
     return this.chunks.reduce((sum, each) => sum + each.chunk.bytes, 0);

@@ -12,7 +12,7 @@ export class SpareChunks {
   #idleTicks = 0;
 
   /** @param bytesMax memory of all spares together */
-  constructor(readonly bytesMax: number) {}
+  constructor(private bytesMax: number) {}
 
   get bytes(): number {
     return this.#chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
@@ -30,6 +30,12 @@ export class SpareChunks {
     if (this.bytes + chunk.bytes > this.bytesMax) return;
     chunk.clear();
     this.#chunks.push(chunk);
+  }
+
+  /** Sets another bound: a recovery fills and empties one chunk after another, a server keeps some for its peaks. */
+  bound(bytesMax: number): void {
+    this.bytesMax = bytesMax;
+    while (this.bytes > bytesMax) this.#chunks.pop();
   }
 
   /** Called once a second: lets go of all when none was needed for half a minute. */

@@ -8,21 +8,27 @@
  * spilled as segments into the caller's scratch folder.
  */
 import type { Disk } from "../env/disk.ts";
-import { type OpenWitError, toOpenWitError } from "../error.ts";
+import type { OpenWitError } from "../error.ts";
 import { Manifest } from "../manifest/manifest.ts";
-import { jsonToProtobuf } from "../otlp/json.ts";
-import { decodeBody } from "../wal/body.ts";
-import type { DedupWindow } from "../wal/dedup.ts";
 import type { WalRecord } from "../wal/format.ts";
 import { quarantineBytes } from "../wal/quarantine.ts";
-import { readWal, type WalReading } from "../wal/recovery.ts";
+import { readWal } from "../wal/recovery.ts";
 import { Wal } from "../wal/wal.ts";
 import { findDamaged, sweepOrphans } from "./orphans.ts";
 import { rebuildManifest } from "./rebuild.ts";
-import { Store, type StoreEnv, type StoreOptions, streamKey } from "./store.ts";
+import { type ReplayProgress, replayWal } from "./replay.ts";
+import { Store, type StoreEnv, type StoreOptions } from "./store.ts";
 
-/** Opens a folder to serve it. @throws OpenWitError `unsupported` for a format of a newer version, `io`, `disk_full` */
-export async function openStore(env: StoreEnv, options: StoreOptions): Promise<Store> {
+/**
+ * Opens a folder to serve it.
+ * @param onProgress told now and then how far the WAL has been read
+ * @throws OpenWitError `unsupported` for a format of a newer version, `io`, `disk_full`
+ */
+export async function openStore(
+  env: StoreEnv,
+  options: StoreOptions,
+  onProgress: (progress: ReplayProgress) => void = () => {},
+): Promise<Store> {
   const { disk, clock, log, metrics } = env;
   const startedMs = clock.monotonicMs();
   for (const folder of ["wal", "manifest", "parquet", "quarantine"]) await disk.makeDir(folder);
@@ -30,7 +36,7 @@ export async function openStore(env: StoreEnv, options: StoreOptions): Promise<S
   const swept = await sweepOrphans(env, manifest);
   const reading = readWal(disk, log, { quarantine: true });
   const store = new Store(env, options, manifest, await findDamaged(env, manifest));
-  const rows = await replay(store, reading, async (record, error) => {
+  const putAside = async (record: WalRecord, error: OpenWitError) => {
     metrics.add("openwit_quarantined_total", 1, { kind: "wal_record" });
     const path = await quarantineBytes(disk, `record-${record.lsn}`, record.body, {
       ...record,
@@ -43,7 +49,8 @@ export async function openStore(env: StoreEnv, options: StoreOptions): Promise<S
       path,
       error,
     });
-  });
+  };
+  const rows = await replayWal(store, reading, putAside, onProgress);
   await store.endReplay();
   const { report } = reading;
   metrics.add("openwit_quarantined_total", report.gaps.length, { kind: "wal_gap" });
@@ -78,10 +85,11 @@ export async function openStoreReadOnly(
   const manifest = await Manifest.open(env, { readOnly: true });
   const reading = readWal(env.disk, env.log, { quarantine: false });
   const store = new Store(env, options, manifest, await findDamaged(env, manifest), scratch);
-  await replay(store, reading, (record, error) => {
+  await replayWal(store, reading, (record, error) => {
     env.log("error", "a request in the WAL no longer decodes; it is left out", { lsn: record.lsn, error });
     return Promise.resolve();
   });
+  await store.endReplay();
   return store;
 }
 
@@ -97,48 +105,4 @@ async function openManifest(env: StoreEnv): Promise<Manifest> {
   });
   await manifest.close();
   return await Manifest.create(env, content);
-}
-
-/** Applies every record above its stream's watermark, once. Returns the rows. */
-async function replay(
-  store: Store,
-  reading: WalReading,
-  putAside: (record: WalRecord, error: OpenWitError) => Promise<void>,
-): Promise<number> {
-  const { dedup, manifest } = store;
-  let rows = 0;
-  let sidecarsRead = false;
-  for await (const record of reading) {
-    if (!sidecarsRead) {
-      // Hashes of files freed lately are older than any record: they are complete before the first is yielded.
-      sidecarsRead = true;
-      rememberFreed(dedup, reading);
-    }
-    const { tenant, signal, receivedAtNs, lsn, hash } = record;
-    // A request that was refused when its file failed may be on disk all the same, and again as its client's retry.
-    const again = dedup.seen(hash, receivedAtNs);
-    dedup.add(hash, receivedAtNs, lsn);
-    if (lsn <= (manifest.state.watermarks.get(streamKey(tenant, signal)) ?? 0)) continue;
-    if (again) {
-      store.pass(tenant, signal, lsn);
-      continue;
-    }
-    try {
-      const body = decodeBody(record);
-      const protobuf = record.encoding === "json" ? jsonToProtobuf(signal, body) : body;
-      rows += await store.replay(tenant, signal, protobuf, receivedAtNs, lsn);
-    } catch (thrown) {
-      const error = toOpenWitError(thrown);
-      if (!["malformed", "corrupt", "too_large", "invalid_argument"].includes(error.code)) throw error;
-      await putAside(record, error);
-      store.pass(tenant, signal, lsn);
-    }
-  }
-  if (!sidecarsRead) rememberFreed(dedup, reading);
-  return rows;
-}
-
-function rememberFreed(dedup: DedupWindow, { report }: WalReading): void {
-  const entries = [...report.seen.values()].flatMap((hashes) => [...hashes]).sort((a, b) => a.lsn - b.lsn);
-  for (const { hash, receivedAtNs, lsn } of entries) dedup.add(hash, receivedAtNs, lsn);
 }

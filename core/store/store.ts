@@ -103,6 +103,8 @@ export class Store {
   #passed: Record<string, number> = {};
   /** Whether a flush found no room during recovery: the rows stay in memory then, where they had been before. */
   #replayIsFull = false;
+  /** The flush that recovery began last; resolves with what it threw. */
+  #replayFlush: Promise<unknown> | undefined;
   readonly #spares: SpareChunks;
   /** Segments in the scratch folder of a store that was opened to read. */
   readonly spilled: SegmentMeta[] = [];
@@ -115,7 +117,7 @@ export class Store {
     readonly damaged: ReadonlyMap<string, string>,
     scratch?: Scratch,
   ) {
-    this.#spares = new SpareChunks(options.memoryBytesMax / 4);
+    this.#spares = new SpareChunks(options.memoryBytesMax / 2);
     this.indexes = new SidecarIndexes(env.disk, env.log);
     this.retired = new RetiredSegments(
       env.disk,
@@ -191,7 +193,7 @@ export class Store {
 
   /** Flushes every stream that has durable rows, into the scratch folder of a store that only reads, and frees the WAL. */
   async flush(): Promise<void> {
-    if (!this.manifest.readOnly) await this.endReplay();
+    await this.endReplay();
     for (const memtable of this.#memtables.values()) await this.#flushStream(memtable);
     if (this.manifest.readOnly) return;
     await this.wal.seal();
@@ -274,23 +276,42 @@ export class Store {
     const report = decodeRequest(signal, body, at.chunk, receivedAtNs);
     memtable.settle(memtable.begin(at, fromRow), lsn, this.env.clock.monotonicMs());
     this.#memtableBytes += at.chunk.bytes - before;
-    if (memtable.usedBytes >= this.options.flushBytes) await this.#flushInReplay([memtable]);
-    if (this.#memtableBytes >= this.options.memoryBytesMax / 2) {
-      await this.#flushInReplay(this.#memtables.values());
-    }
+    if (memtable.openBytes >= this.options.flushBytes) await this.#flushInReplay([memtable]);
+    else if (this.#isHalfFullOfOpenRows()) await this.#flushInReplay(this.#memtables.values());
     return report.rows;
   }
 
-  /** A full disk does not stop a start: what the WAL holds beyond its watermarks has been in memory before. */
+  /**
+   * Begins a flush and goes on: the next records are decoded while these are encoded. It waits for the flush before it,
+   * so what one holds and what comes meanwhile is all that is in memory.
+   * A full disk does not stop a start: what the WAL holds beyond its watermarks has been in memory before.
+   */
   async #flushInReplay(memtables: Iterable<Memtable>): Promise<void> {
+    await this.#replayFlushed();
     if (this.#replayIsFull) return;
-    try {
+    const flush = async () => {
       for (const memtable of memtables) await this.#flushStream(memtable);
-    } catch (thrown) {
-      if (!isDiskFull(thrown)) throw thrown;
-      this.#replayIsFull = true;
-      this.env.log("warn", "recovery found no room to flush: its rows stay in memory", { error: thrown });
-    }
+    };
+    this.#replayFlush = flush().then(() => undefined, (thrown) => thrown);
+  }
+
+  /** Waits for the flush that recovery began last. @throws what it threw, but `disk_full` */
+  async #replayFlushed(): Promise<void> {
+    const thrown = await this.#replayFlush;
+    this.#replayFlush = undefined;
+    if (thrown === undefined) return;
+    if (!isDiskFull(thrown)) throw thrown;
+    this.#replayIsFull = true;
+    this.env.log("warn", "recovery found no room to flush: its rows stay in memory", { error: thrown });
+  }
+
+  /** Whether rows that no flush has taken yet have half of the memory; flushes under way have the other half. */
+  #isHalfFullOfOpenRows(): boolean {
+    const half = this.options.memoryBytesMax / 2;
+    if (this.#memtableBytes < half) return false; // the usual case, without a look at each stream
+    let bytes = 0;
+    for (const memtable of this.#memtables.values()) bytes += memtable.openMemory;
+    return bytes >= half;
   }
 
   /**
@@ -298,15 +319,24 @@ export class Store {
    * covers it; where there is nothing to flush, `endReplay` moves the watermark, or its WAL file would stay for ever.
    */
   pass(tenant: string, signal: Signal, lsn: number): void {
-    const last = this.#memtables.get(streamKey(tenant, signal))?.chunks.findLast((each) => each.rows > 0);
+    const last = this.#memtables.get(streamKey(tenant, signal))?.chunks.findLast((each) =>
+      each.rows > 0 && !each.isFrozen // what a flush has taken is covered up to where it was then
+    );
     if (last !== undefined) last.lastLsn = lsn;
     else this.#passed[streamKey(tenant, signal)] = lsn;
   }
 
-  /** What finds no room is tried again by the next `flush`. @throws OpenWitError `io` */
+  /** Ends what recovery began. What finds no room is tried again by the next `flush`. @throws OpenWitError `io` */
   async endReplay(): Promise<void> {
-    const watermarks = Object.entries(this.#passed)
-      .filter(([stream]) => (this.#memtables.get(stream)?.rows ?? 0) === 0);
+    await this.#replayFlushed();
+    this.#spares.bound(this.options.memoryBytesMax / 4);
+    if (this.manifest.readOnly) return;
+    const watermarks: [string, number][] = [];
+    for (const [stream, lsn] of Object.entries(this.#passed)) {
+      const last = this.#memtables.get(stream)?.chunks.findLast((each) => each.rows > 0);
+      if (last === undefined) watermarks.push([stream, lsn]);
+      else last.lastLsn = Math.max(last.lastLsn, lsn); // a flush that found no room left them
+    }
     try {
       if (watermarks.length > 0) await this.manifest.commit({ watermarks: Object.fromEntries(watermarks) });
       this.#passed = {};

@@ -52,6 +52,9 @@ export interface WalReport {
   readonly files: WalFile[];
   /** Records yielded. */
   records: number;
+  /** Bytes of all files, known before the first record is yielded; and where in them the reading is. */
+  bytes: number;
+  bytesRead: number;
   /** Bytes behind the last record that were never acknowledged. */
   tornBytes: number;
   readonly gaps: WalGap[];
@@ -68,7 +71,16 @@ export interface WalReading extends AsyncIterable<WalRecord> {
 
 /** With `quarantine: false` nothing is written: no cut, no sync, no quarantine. */
 export function readWal(disk: Disk, log: Log, options: { quarantine: boolean }): WalReading {
-  const report: WalReport = { files: [], records: 0, tornBytes: 0, gaps: [], maxLsn: 0, seen: new Map() };
+  const report: WalReport = {
+    files: [],
+    records: 0,
+    bytes: 0,
+    bytesRead: 0,
+    tornBytes: 0,
+    gaps: [],
+    maxLsn: 0,
+    seen: new Map(),
+  };
   const reader: Reader = { disk, log, readOnly: !options.quarantine, report };
   return { report, [Symbol.asyncIterator]: () => readFiles(reader) };
 }
@@ -98,6 +110,7 @@ async function* readFiles(reader: Reader): AsyncGenerator<WalRecord> {
       );}
   }
   names.sort(compareWalNames);
+  for (const name of names) report.bytes += (await disk.stat(walPath(name)))?.bytes ?? 0;
   for (const [index, name] of names.entries()) {
     report.maxLsn = Math.max(report.maxLsn, name.firstLsn - 1);
     yield* readOne(reader, name, names[index + 1]?.firstLsn);
@@ -143,6 +156,7 @@ async function* readOne(
       offset += window.recordBytes;
       walFile.note(record);
       report.records++;
+      report.bytesRead += window.recordBytes;
       report.maxLsn = record.lsn;
       yield record;
     }

@@ -1,7 +1,8 @@
 /** A file read through a buffer that moves along it: any part by offset, in bounded memory. */
 import type { DiskFile } from "../env/disk.ts";
 
-const windowBytes = 256 * 1024;
+/** Some records of usual size: one that is cut off by the window's end is read again with the next. */
+const windowBytes = 1024 * 1024;
 
 export class FileWindow {
   /** Length of the record last decoded from here, for who reads records back to back. */

@@ -3,7 +3,7 @@ import zlib from "node:zlib";
 import { OpenWitError } from "../../core/error.ts";
 import { InflightBudget } from "./budget.ts";
 import { type Coding, decompress, parseCoding } from "./decompress.ts";
-import { inspectZstd } from "./zstd.ts";
+import { inspectZstd } from "../../core/ingest/zstd.ts";
 
 const text = (length: number) =>
   Buffer.from("a line of telemetry, number one; ".repeat(length / 33 + 1)).subarray(0, length);

@@ -11,7 +11,7 @@ import zlib from "node:zlib";
 import { promisify } from "node:util";
 import { OpenWitError } from "../../core/error.ts";
 import type { Reservation } from "./budget.ts";
-import { inspectZstd } from "./zstd.ts";
+import { inspectZstd } from "../../core/ingest/zstd.ts";
 
 export const codings = ["identity", "gzip", "zstd", "deflate"] as const;
 export type Coding = (typeof codings)[number];

@@ -21,6 +21,7 @@ import type { TaskRun } from "../../core/janitor/janitor.ts";
 import { Metrics } from "../../core/metrics/metrics.ts";
 import { signals } from "../../core/model/columns.ts";
 import { openStore } from "../../core/store/open.ts";
+import type { ReplayProgress } from "../../core/store/replay.ts";
 import { defaultStoreOptions, type Store } from "../../core/store/store.ts";
 import { apiApp, errorResponse } from "../api/app.ts";
 import type { QueryHost } from "../api/host.ts";
@@ -56,6 +57,8 @@ const memtableShare = 0.35;
 const receiverShare = 0.07;
 
 const retentionEveryMs = 60_000;
+
+const replayLogEveryMs = 3_000;
 
 /** Time for one OTLP request to arrive. */
 const requestTimeoutMs = 30_000;
@@ -102,6 +105,7 @@ export class Node implements QueryHost {
   #budget: DiskBudget | undefined;
   #catalog: NodeCatalog | undefined;
   #memoryWatch: ReturnType<typeof setInterval> | undefined;
+  #toldReplayMs = systemClock.monotonicMs();
 
   constructor(readonly config: Config, readonly log: Log) {
     this.dataDir = resolve(config.dataDir);
@@ -219,13 +223,14 @@ export class Node implements QueryHost {
         ...this.config.wal,
         fileBytesMax: Math.floor(Math.min(this.config.wal.fileBytesMax, budgetBytes / 16)),
       };
+      this.#memoryWatch = setInterval(() => this.memory.look(), 250);
       this.#store = await openStore(env, {
         ...defaultStoreOptions,
         wal,
         flushAgeMs: this.config.flushAgeMs,
         flushBytes: Math.min(this.config.flushBytes, this.memoryBytesMax * memtableShare / 3),
         memoryBytesMax: this.memoryBytesMax * memtableShare,
-      });
+      }, (progress) => this.#tellReplay(progress));
       this.#engine = duckDBEngine({
         ...defaultEngineOptions,
         dataDir: this.dataDir,
@@ -273,7 +278,6 @@ export class Node implements QueryHost {
         exclusively: (work) => this.#maintenance!.exclusively("import", work, describeImport),
         scanning: importScanning,
       });
-      this.#memoryWatch = setInterval(() => this.memory.look(), 1_000);
       await publishEndpoints(this.dataDir, this.endpoints!).catch((error) => {
         // A full disk must not stop a start: commands then have to be told where the server listens.
         this.log("error", "the server's endpoints could not be published", { error });
@@ -281,6 +285,7 @@ export class Node implements QueryHost {
       this.phase = "ready";
       this.reason = undefined;
     } catch (error) {
+      clearInterval(this.#memoryWatch);
       this.phase = "failed";
       this.reason = toOpenWitError(error).message;
       await this.#closeListeners(0);
@@ -310,6 +315,16 @@ export class Node implements QueryHost {
   }
 
   #release: () => void = () => {};
+
+  /** A long recovery says in `/ready`, in `status` and in the log how far it is. */
+  #tellReplay({ bytes, bytesRead, rows }: ReplayProgress): void {
+    const share = `${Math.floor(100 * bytesRead / Math.max(1, bytes))}%`;
+    this.reason = `recovering the data folder: ${share} of ${mebibytes(bytes)} of WAL read, ${rows} rows`;
+    const nowMs = systemClock.monotonicMs();
+    if (nowMs - this.#toldReplayMs < replayLogEveryMs) return;
+    this.#toldReplayMs = nowMs;
+    this.log("info", "recovering", { wal_bytes: bytes, wal_bytes_read: bytesRead, rows });
+  }
 
   async #listen(): Promise<void> {
     const { config } = this;
@@ -468,6 +483,10 @@ function writeAmplification({ wal, env: { metrics } }: Store): number {
   const merged = metrics.total("openwit_compacted_bytes_total");
   const stored = flushed + merged - metrics.total("openwit_compaction_read_bytes_total");
   return stored <= 0 ? 0 : (wal.stats.appendedBytes + flushed + merged) / stored;
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 1024 / 1024)} MiB`;
 }
 
 async function makeDataDir(path: string): Promise<void> {

@@ -15,6 +15,10 @@ export function openwitCommand(executable?: string): string[] {
 
 export interface ServerUnderTest {
   readonly pid: number;
+  /** From its start until it was ready. */
+  readonly readyMs: number;
+  /** Resolves with its exit status. */
+  readonly ended: Promise<number>;
   readonly http: string;
   readonly otlpGrpc: string;
   readonly otlpHttp: string;
@@ -34,26 +38,39 @@ export interface ServerUnderTest {
   stop(): Promise<void>;
 }
 
-export async function startServer(command: string[], dataDir: string): Promise<ServerUnderTest> {
+export interface StartOptions {
+  /** More flags of `openwit serve`. */
+  readonly flags?: readonly string[];
+  /** Time that it gets to be ready. */
+  readonly readyMsMax?: number;
+}
+
+export async function startServer(
+  command: string[],
+  dataDir: string,
+  { flags = [], readyMsMax = 15_000 }: StartOptions = {},
+): Promise<ServerUnderTest> {
   const [http, otlpHttp, otlpGrpc] = await Promise.all([freePort(), freePort(), freePort()]);
   const listeners = ["--http", http, "--otlp-http", otlpHttp, "--otlp-grpc", otlpGrpc];
   const logPath = `${dataDir}.log`;
-  const child = Bun.spawn([...command, "serve", "--data-dir", dataDir, ...listeners], {
+  const beganMs = performance.now();
+  const child = Bun.spawn([...command, "serve", "--data-dir", dataDir, ...listeners, ...flags], {
     cwd: root,
     stdout: "ignore",
     stderr: Bun.file(logPath),
   });
   const api = `http://${http}`;
-  const server: ServerUnderTest = {
+  const server = {
     pid: child.pid,
+    ended: child.exited,
     http: api,
     otlpGrpc: `http://${otlpGrpc}`,
     otlpHttp: `http://${otlpHttp}`,
     cpuSeconds: () => cpuSeconds(child.pid),
     waitedSeconds: () => waitedSeconds(child.pid),
     resident: () => resident(child.pid),
-    metric: async (name) => sumOfMetric(await (await fetch(`${api}/metrics`)).text(), name),
-    async query(sql) {
+    metric: async (name: string) => sumOfMetric(await (await fetch(`${api}/metrics`)).text(), name),
+    async query(sql: string) {
       const response = await fetch(`${api}/api/v1/query`, {
         method: "POST",
         headers: { "content-type": "application/json", "accept": "application/json" },
@@ -74,16 +91,18 @@ export async function startServer(command: string[], dataDir: string): Promise<S
       if (status !== 0) throw new Error(`the server ended with status ${status}; its log is ${logPath}`);
     },
   };
-  for (let tries = 0; tries < 300; tries++) {
+  while (performance.now() - beganMs < readyMsMax) {
     if (child.exitCode !== null) {
       throw new Error(`the server did not start:\n${readFileSync(logPath, "utf8")}`);
     }
     const ready = await fetch(`${api}/ready`).then((response) => response.ok, () => false); // not listening yet
-    if (ready) return server;
+    if (ready) return { ...server, readyMs: performance.now() - beganMs };
     await Bun.sleep(50);
   }
   child.kill("SIGKILL");
-  throw new Error(`the server was not ready within 15 s:\n${readFileSync(logPath, "utf8")}`);
+  throw new Error(
+    `the server was not ready within ${readyMsMax / 1_000} s:\n${readFileSync(logPath, "utf8")}`,
+  );
 }
 
 /** The sum of a metric's samples in Prometheus text. */

@@ -28,6 +28,8 @@ export interface StoreScenario extends SimDiskOptions {
   readonly losesManifest?: boolean;
   /** Whether segments are merged, the merged ones' files go, and readers read meanwhile. */
   readonly compacts?: boolean;
+  /** Bytes of a stream's rows at which it is flushed: a few requests' worth makes a recovery flush as it goes. */
+  readonly flushBytes?: number;
 }
 
 export interface StoreScenarioResult {
@@ -35,6 +37,7 @@ export interface StoreScenarioResult {
   readonly refused: number;
   readonly duplicates: number;
   readonly flushes: number;
+  readonly flushesInReplay: number;
   readonly mergedRows: number;
   readonly rows: number;
   readonly operations: number;
@@ -67,6 +70,7 @@ export async function runStoreScenario(
     refused: 0,
     duplicates: 0,
     flushes: 0,
+    flushesInReplay: 0,
     mergedRows: 0,
     rows: 0,
     operations: 0,
@@ -79,12 +83,13 @@ export async function runStoreScenario(
     if (!isQuiet) arm(disk, random, scenario);
     const process = disk.process();
     const metrics = new Metrics();
-    const store = await open(process, clock, random, metrics);
+    const store = await open(process, clock, random, metrics, scenario.flushBytes);
     if (store === undefined) {
       if (isQuiet) throw new Error("a sound disk did not open");
       disk.cut();
       continue;
     }
+    result.flushesInReplay += metrics.total("openwit_flushes_total");
     result.rows = await check(store, process, requests, disk);
     if (isQuiet) break;
     const compaction = scenario.compacts ? simCompaction(store, process) : undefined;
@@ -107,12 +112,13 @@ export async function open(
   clock: SimClock,
   random: Random,
   metrics: Metrics,
+  flushBytes = 400_000,
 ): Promise<Store | undefined> {
   try {
     return await openStore({ disk, clock, random, log: silentLog, encoder: inProcessEncoder(), metrics }, {
       ...defaultStoreOptions,
       wal: { sync: "always", intervalMs: 100, fileBytesMax: 4_000, fileAgeMsMax: 60_000 },
-      flushBytes: 400_000,
+      flushBytes,
     });
   } catch (error) {
     if (error instanceof OpenWitError && ["io", "disk_full"].includes(error.code)) return undefined;

@@ -11,6 +11,13 @@ const scenarios: Record<string, StoreScenario> = {
   "a disk that is full now and then": { failures: true, capacityBytes: 120_000 },
   "a lost manifest": { losesManifest: true },
   "failures and a lost manifest": { failures: true, losesManifest: true },
+  "recoveries that flush as they go": { flushBytes: 300 },
+  "recoveries that flush as they go, on a disk whose operations fail": { flushBytes: 300, failures: true },
+  "recoveries that flush as they go, on a disk that is full now and then": {
+    flushBytes: 300,
+    failures: true,
+    capacityBytes: 120_000,
+  },
   "merges, power cuts and kills": { compacts: true },
   "merges on a disk whose operations fail": { compacts: true, failures: true },
   "merges on a disk that is full now and then": { compacts: true, failures: true, capacityBytes: 120_000 },
@@ -22,14 +29,16 @@ describe("the store loses and doubles nothing through", () => {
   for (const [name, scenario] of Object.entries(scenarios)) {
     test(name, async () => {
       const sums = { acknowledged: 0, duplicates: 0, flushes: 0, rows: 0 };
-      let mergedRows = 0;
+      let mergedRows = 0, flushesInReplay = 0;
       await forEachSeed(seeds, async (seed) => {
         const result = await runStoreScenario(seed, scenario);
         for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += result[key];
         mergedRows += result.mergedRows;
+        flushesInReplay += result.flushesInReplay;
       });
       // A simulation in which nothing happens proves nothing.
       if (seeds.length > 1) expect(Math.min(...Object.values(sums))).toBeGreaterThan(seeds.length / 4);
+      if (seeds.length > 1 && scenario.flushBytes) expect(flushesInReplay).toBeGreaterThan(seeds.length / 2);
       if (seeds.length > 1 && scenario.compacts) expect(mergedRows).toBeGreaterThan(seeds.length / 4);
     }, 600_000);
   }

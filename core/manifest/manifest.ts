@@ -86,7 +86,11 @@ export class Manifest {
   }
 
   /** Begins a manifest anew, over whatever there is: a rebuild. @throws OpenWitError `io`, `disk_full` */
-  static async create(env: ManifestEnv, content: ManifestContent): Promise<Manifest> {
+  static async create(
+    env: ManifestEnv,
+    content: ManifestContent,
+    compactBytesMin?: number,
+  ): Promise<Manifest> {
     const { report } = await readManifest(env.disk, env.log, true);
     const live = new LiveState();
     live.nodeId = content.nodeId ?? newNodeId(env.random);
@@ -96,7 +100,7 @@ export class Manifest {
     const manifest = new Manifest(
       env,
       { ...report, lost: false, damaged: undefined },
-      { readOnly: false },
+      { readOnly: false, ...(compactBytesMin === undefined ? {} : { compactBytesMin }) },
       live,
     );
     await manifest.#startFile();

@@ -32,7 +32,7 @@ export async function openStore(
   const { disk, clock, log, metrics } = env;
   const startedMs = clock.monotonicMs();
   for (const folder of ["wal", "manifest", "parquet", "quarantine"]) await disk.makeDir(folder);
-  const manifest = await openManifest(env);
+  const manifest = await openManifest(env, options);
   const swept = await sweepOrphans(env, manifest);
   const reading = readWal(disk, log, { quarantine: true });
   const store = new Store(env, options, manifest, await findDamaged(env, manifest));
@@ -94,8 +94,8 @@ export async function openStoreReadOnly(
 }
 
 /** The manifest, or one rebuilt from the segments' footers when it is lost or damaged. */
-async function openManifest(env: StoreEnv): Promise<Manifest> {
-  const manifest = await Manifest.open(env, { readOnly: false });
+async function openManifest(env: StoreEnv, { manifestBytesMax }: StoreOptions): Promise<Manifest> {
+  const manifest = await Manifest.open(env, { readOnly: false, compactBytesMin: manifestBytesMax });
   const { lost, damaged } = manifest.report;
   if (!lost && damaged === undefined) return manifest;
   const content = await rebuildManifest(env, manifest.state);
@@ -104,5 +104,5 @@ async function openManifest(env: StoreEnv): Promise<Manifest> {
     segments: content.segments.length,
   });
   await manifest.close();
-  return await Manifest.create(env, content);
+  return await Manifest.create(env, content, manifestBytesMax);
 }

@@ -49,6 +49,8 @@ export interface StoreOptions {
   readonly memoryBytesMax: number;
   /** Streams (tenant and signal) that may be open at once: each costs memory, and names come from outside. */
   readonly streamsMax: number;
+  /** Bytes of manifest edits, beyond twice what is known, at which they are compacted into a snapshot. */
+  readonly manifestBytesMax: number;
 }
 
 export const defaultStoreOptions: StoreOptions = {
@@ -57,6 +59,7 @@ export const defaultStoreOptions: StoreOptions = {
   flushBytes: 64 * 1024 * 1024,
   memoryBytesMax: 200 * 1024 * 1024,
   streamsMax: 1_000,
+  manifestBytesMax: 4 * 1024 * 1024, // some thousand flushes
 };
 
 /** What one query sees of one stream, unchanged while it is held. */

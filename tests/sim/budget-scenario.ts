@@ -1,13 +1,12 @@
 /**
  * A life after another of a store with a byte budget, on a small disk that loses power, fails and is filled by others:
- * requests, flushes and rounds of the budget at any time, and an end at any operation.
+ * requests, flushes and rounds of the budget at any time, with merges and manifest snapshots beside them when asked
+ * for, and an end at any operation.
  *
  * Promises: an acknowledged request is there, whole and once, or its segment was evicted; when a segment is evicted
  * none of an older hour stays; when all is quiet a round leaves the folder within its budget; with `refuse`
  * nothing is evicted; and when the others have gone, requests are taken again.
  */
-import { tableFromIPC } from "apache-arrow";
-import { readParquet } from "parquet-wasm/esm";
 import { DiskBudget } from "../../core/budget/budget.ts";
 import type { WhenFull } from "../../core/budget/eviction.ts";
 import { type Disk, readFile } from "../../core/env/disk.ts";
@@ -22,7 +21,9 @@ import { defaultStoreOptions, type Store } from "../../core/store/store.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
 import { loadParquetWasm } from "./parquet-wasm.ts";
 import { SimClock } from "./clock.ts";
+import { simCompaction } from "./compaction.ts";
 import { SimDisk } from "./disk.ts";
+import { bodiesIn } from "./segment-texts.ts";
 
 export interface BudgetScenario {
   readonly whenFull: WhenFull;
@@ -31,6 +32,8 @@ export interface BudgetScenario {
   readonly capacityBytes: number;
   /** Whether operations fail besides the cuts. */
   readonly failures?: boolean;
+  /** Whether segments are merged meanwhile, and the manifest is compacted every few edits. */
+  readonly compacts?: boolean;
 }
 
 export interface BudgetScenarioResult {
@@ -38,6 +41,9 @@ export interface BudgetScenarioResult {
   refused: number;
   /** Requests in segments that were evicted, or may have been. */
   evicted: number;
+  /** Rows that were merged, and manifest files that were begun. */
+  mergedRows: number;
+  snapshots: number;
   operations: number;
 }
 
@@ -59,7 +65,7 @@ export async function runBudgetScenario(
   const disk = new SimDisk(seed, scenario);
   const clock = new SimClock();
   const requests = new Map<string, Request>();
-  const result = { acknowledged: 0, refused: 0, evicted: 0, operations: 0 };
+  const result = { acknowledged: 0, refused: 0, evicted: 0, mergedRows: 0, snapshots: 0, operations: 0 };
   const lives = 2 + randomBelow(random, 4);
   for (let life = 0; life <= lives; life++) {
     disk.restart();
@@ -82,10 +88,12 @@ export async function runBudgetScenario(
       break;
     }
     await live(node, disk, clock, random, requests, result, scenario);
+    result.mergedRows += node.store.env.metrics.total("openwit_compacted_rows_total");
     if (randomBelow(random, 3) === 0) await node.store.close().catch(expected);
     if (randomBelow(random, 2) === 0) disk.kill();
     else disk.cut();
   }
+  result.snapshots = Math.max(...[...disk.files().keys()].map(manifestNumber));
   for (const { isAcknowledged, mayBeEvicted } of requests.values()) {
     if (isAcknowledged) result.acknowledged++;
     if (mayBeEvicted) result.evicted++;
@@ -105,7 +113,7 @@ async function open(
   clock: SimClock,
   random: Random,
   requests: ReadonlyMap<string, Request>,
-  { budgetBytes, whenFull }: BudgetScenario,
+  { budgetBytes, whenFull, compacts }: BudgetScenario,
 ): Promise<Node> {
   const encoder = inProcessEncoder();
   const env = { disk: process, clock, random, log: silentLog, encoder, metrics: new Metrics() };
@@ -114,6 +122,7 @@ async function open(
     ...defaultStoreOptions,
     wal: { sync: "always", intervalMs: 100, fileBytesMax: 8_000, fileAgeMsMax: 60_000 },
     flushBytes: 400_000,
+    ...(compacts ? { manifestBytesMax: 1_000 } : {}),
   });
   budget.attach(store);
   noteEvictions(store, disk, requests);
@@ -125,17 +134,27 @@ function noteEvictions(store: Store, disk: SimDisk, requests: ReadonlyMap<string
   const { retired, manifest } = store;
   const retire = retired.retire.bind(retired);
   retired.retire = (segments, edit, onVisible) => {
+    if (edit?.add !== undefined) return retire(segments, edit, onVisible); // a merge: its rows stay
     const gone = new Set(segments.map(({ id }) => id));
     const newest = Math.max(...segments.map(({ hour }) => hour));
     for (const { id, hour } of manifest.state.segments.values()) {
       if (!gone.has(id) && hour < newest) throw new Error(`hour ${hour} stays, and ${newest} goes`);
     }
     const files = disk.files(); // costs no operation
-    for (const { path } of segments) {
-      for (const name of namesIn(files.get(path)!)) requests.get(name)!.mayBeEvicted = true;
-    }
-    return retire(segments, edit, onVisible);
+    const taken = segments.flatMap(({ path }) => namesIn(files.get(path)!)).map((name) => requests.get(name)!)
+      .filter(({ mayBeEvicted }) => !mayBeEvicted);
+    for (const request of taken) request.mayBeEvicted = true;
+    return retire(segments, edit, onVisible).catch((error) => {
+      if (error instanceof OpenWitError && error.code === "conflict") { // a merge was first, and has them
+        for (const request of taken) request.mayBeEvicted = false;
+      }
+      throw error;
+    });
   };
+}
+
+function manifestNumber(path: string): number {
+  return Number(/^manifest\/(\d+)\.log$/.exec(path)?.[1] ?? 0);
 }
 
 async function live(
@@ -145,13 +164,16 @@ async function live(
   random: Random,
   requests: Map<string, Request>,
   result: BudgetScenarioResult,
-  { capacityBytes }: BudgetScenario,
+  { capacityBytes, compacts }: BudgetScenario,
 ): Promise<void> {
+  const compaction = compacts ? simCompaction(store, store.env.disk) : undefined;
   const steps = 20 + randomBelow(random, 60);
   const underWay: Promise<unknown>[] = [];
   for (let step = 0; step < steps; step++) {
-    const dice = randomBelow(random, 14);
-    if (dice < 7) underWay.push(send(store, newRequest(requests, clock, random), result));
+    const dice = randomBelow(random, compaction === undefined ? 14 : 18);
+    if (dice >= 17) underWay.push(compaction!.sweep());
+    else if (dice >= 14) underWay.push(compaction!.merge(randomBelow(random, 4) === 0));
+    else if (dice < 7) underWay.push(send(store, newRequest(requests, clock, random), result));
     else if (dice < 9) underWay.push(store.flush().catch(expected));
     else if (dice < 11) underWay.push(budget.run().catch(expected));
     else if (dice === 11) await clock.advance(randomBelow(random, 300_000));
@@ -269,8 +291,7 @@ async function check(
 }
 
 function namesIn(parquet: Uint8Array): string[] {
-  const table = tableFromIPC(readParquet(parquet).intoIPCStream());
-  return [...table.getChild("body")!].map((body) => String(body).split(" ")[0]);
+  return bodiesIn(parquet).map((body) => body.split(" ")[0]);
 }
 
 /** What a failing disk and a budget may answer; anything else is a bug. */

@@ -19,13 +19,26 @@ const scenarios: Record<string, BudgetScenario> = {
     capacityBytes: 250_000,
     failures: true,
   },
+  "merges and manifest snapshots beside evictions": {
+    whenFull: "evict-oldest",
+    budgetBytes,
+    capacityBytes: 400_000,
+    compacts: true,
+  },
+  "merges and manifest snapshots beside evictions, and operations that fail": {
+    whenFull: "evict-oldest",
+    budgetBytes,
+    capacityBytes: 250_000,
+    compacts: true,
+    failures: true,
+  },
   "a budget that refuses": { whenFull: "refuse", budgetBytes, capacityBytes: 250_000 },
 };
 
 describe("what was acknowledged is there or was evicted, and the budget holds, through", () => {
   for (const [name, scenario] of Object.entries(scenarios)) {
     test(name, async () => {
-      const sums = { acknowledged: 0, refused: 0, evicted: 0, operations: 0 };
+      const sums = { acknowledged: 0, refused: 0, evicted: 0, mergedRows: 0, snapshots: 0, operations: 0 };
       await forEachSeed(seeds, async (seed) => {
         const result = await runBudgetScenario(seed, scenario);
         for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += result[key];
@@ -34,6 +47,10 @@ describe("what was acknowledged is there or was evicted, and the budget holds, t
       // A simulation in which nothing happens proves nothing.
       if (seeds.length === 1) return;
       expect(Math.min(sums.acknowledged, sums.refused)).toBeGreaterThan(seeds.length);
+      if (scenario.compacts) {
+        expect(sums.mergedRows).toBeGreaterThan(seeds.length);
+        expect(sums.snapshots).toBeGreaterThan(seeds.length * 2); // one is what each disk begins with
+      }
       if (scenario.whenFull === "evict-oldest") expect(sums.evicted).toBeGreaterThan(seeds.length);
     }, 600_000);
   }

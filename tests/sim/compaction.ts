@@ -17,6 +17,7 @@ import { Sidecar } from "../../core/index/sidecar.ts";
 import type { SegmentMeta } from "../../core/manifest/manifest.ts";
 import type { Store } from "../../core/store/store.ts";
 import type { SimClock } from "./clock.ts";
+import { bodiesIn } from "./segment-texts.ts";
 
 export interface SimCompaction {
   /**
@@ -97,10 +98,7 @@ export async function segmentBodies(
   disk: Disk,
 ): Promise<string[]> {
   const bodies: string[] = [];
-  for (const { path } of segments) {
-    const table = tableFromIPC(readParquet(await readFile(disk, path)).intoIPCStream());
-    for (const body of table.getChild("body")!) bodies.push(String(body));
-  }
+  for (const { path } of segments) bodies.push(...bodiesIn(await readFile(disk, path)));
   return bodies;
 }
 

@@ -30,6 +30,7 @@ export interface Config {
   readonly budget: BudgetOptions;
   /** Log records of this severity and below go before whole hours do. */
   readonly evictFirst: SeverityClass | "none";
+  readonly manifestBytesMax: number;
   readonly flushAgeMs: number;
   readonly flushBytes: number;
   readonly compactionEveryMs: number;
@@ -106,6 +107,7 @@ export async function loadConfig(inputs: ConfigInputs): Promise<Config> {
       streamBytesMax: read("storage.stream_max", parseSize) || undefined,
     },
     evictFirst: read("storage.evict_first", oneOf(configKeys["storage.evict_first"].type)),
+    manifestBytesMax: read("storage.manifest_size", parseSize),
     flushAgeMs: read("processing.flush_age", parseDuration),
     flushBytes: read("processing.flush_size", parseSize),
     compactionEveryMs: read("processing.compaction_interval", parseDuration),

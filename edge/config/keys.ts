@@ -64,6 +64,11 @@ export const configKeys = {
       "Bytes that the segments of one tenant and signal may take, the newest of which stays whatever its size; 0: no " +
       "bound of their own.",
   },
+  "storage.manifest_size": {
+    type: "size",
+    default: "4MiB",
+    doc: "Bytes of edits at which the manifest is compacted into a snapshot of what it says.",
+  },
   "networking.http": {
     type: "listen",
     default: "127.0.0.1:6318",

@@ -230,6 +230,7 @@ export class Node implements QueryHost {
         flushAgeMs: this.config.flushAgeMs,
         flushBytes: Math.min(this.config.flushBytes, this.memoryBytesMax * memtableShare / 3),
         memoryBytesMax: this.memoryBytesMax * memtableShare,
+        manifestBytesMax: this.config.manifestBytesMax,
       }, (progress) => this.#tellReplay(progress));
       this.#engine = duckDBEngine({
         ...defaultEngineOptions,

@@ -1,11 +1,12 @@
 /**
  * A volume that is filled to its last byte, by us and by another program: queries answer all along, eviction brings
  * the data folder back under its budget, what was acknowledged is there unless it was evicted, and a start on a full
- * disk works. On a tmpfs of FULL_DISK_MIB (96), which only root may mount: skipped otherwise.
+ * disk works. On a tmpfs and on an ext4 of a loop device, of FULL_DISK_MIB (96) each, which only root may mount:
+ * skipped otherwise.
  */
 import { describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { closeSync, mkdirSync, openSync, rmSync, statfsSync, statSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { sumOfMetric } from "../bench/server.ts";
@@ -13,12 +14,17 @@ import { Box } from "./box.ts";
 
 const volumeBytes = Number(process.env.FULL_DISK_MIB ?? 96) * 1024 * 1024;
 const batchRecords = 20;
-const canMount = process.getuid?.() === 0 && probeMount();
-if (!canMount) console.log("full disk: skipped, for a tmpfs cannot be mounted here");
+type VolumeKind = "tmpfs" | "ext4";
 
-describe.if(canMount)("on a small volume", () => {
+for (const kind of ["tmpfs", "ext4"] as const) {
+  const whyNot = probe(kind);
+  if (whyNot !== undefined) console.log(`full disk on ${kind}: skipped, for ${whyNot}`);
+  describe.if(whyNot === undefined)(`on a small ${kind}`, () => testVolume(kind));
+}
+
+function testVolume(kind: VolumeKind): void {
   test("load that fills it several times over evicts the oldest, and nothing else is lost", async () => {
-    await using volume = new Volume(["--config", writeConfig("evict-oldest")]);
+    await using volume = new Volume(kind, ["--config", writeConfig("evict-oldest")]);
     const { box } = volume;
     await box.start();
     const load = new Load(box);
@@ -55,7 +61,7 @@ describe.if(canMount)("on a small volume", () => {
   test(
     "another program's last byte: refused, answered, restarted, and taken again when it goes",
     async () => {
-      await using volume = new Volume(["--config", writeConfig("refuse")]);
+      await using volume = new Volume(kind, ["--config", writeConfig("refuse")]);
       const { box } = volume;
       await box.start();
       const load = new Load(box);
@@ -86,7 +92,7 @@ describe.if(canMount)("on a small volume", () => {
       await watch.stop();
       await box.kill();
       volume.fill();
-      expect(statfsSync(box.folder).bavail).toBe(0);
+      expect(volume.isFull()).toBe(true);
       await box.start();
       expect((await load.check()).missing).toBe(0);
       volume.clear();
@@ -101,7 +107,7 @@ describe.if(canMount)("on a small volume", () => {
   );
 
   test("a program that fills it for good costs the oldest data, not the newest records", async () => {
-    await using volume = new Volume(["--config", writeConfig("evict-oldest")]);
+    await using volume = new Volume(kind, ["--config", writeConfig("evict-oldest")]);
     const { box } = volume;
     await box.start();
     const load = new Load(box);
@@ -116,31 +122,43 @@ describe.if(canMount)("on a small volume", () => {
     await load.check();
     expect(await box.stop()).toBe(0);
   }, 120_000);
-});
+}
 
-/** A box whose data folder is on a tmpfs, with room for others beside it. */
+/** A box whose data folder is on a volume of its own, with room for others beside it. */
 class Volume implements AsyncDisposable {
   readonly box: Box;
+  readonly #image: string | undefined;
 
-  constructor(flags: string[]) {
+  constructor(kind: VolumeKind, flags: string[]) {
     this.box = new Box(flags);
-    mount(this.box.folder);
+    this.#image = mount(kind, this.box.folder);
   }
 
-  /** As another program does: until not one byte more goes. */
+  /** As another program does: until not one byte more goes, and what is given back meanwhile has gone too. */
   fill(): void {
+    while (this.#append() > 0);
+  }
+
+  /** Bytes that could still be written. */
+  #append(): number {
     const file = openSync(join(this.box.folder, "others"), "a");
+    let bytes = 0;
     try {
-      for (const bytes of [1 << 20, 4096, 1]) {
-        const part = new Uint8Array(bytes);
-        while (writeSync(file, part) === bytes);
+      for (const size of [1 << 20, 4096, 1]) {
+        const part = new Uint8Array(size);
+        for (let written = size; written === size; bytes += written) written = writeSync(file, part);
       }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
     } finally {
       closeSync(file);
     }
-    if (statfsSync(this.box.folder).bavail > 0) this.fill();
+    return bytes;
+  }
+
+  /** An ext4 keeps some blocks back from everybody, and counts them as free. */
+  isFull(): boolean {
+    return this.#append() === 0;
   }
 
   clear(): void {
@@ -150,6 +168,7 @@ class Volume implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.box.kill(); // no error when it has ended already
     spawnSync("umount", ["-l", this.box.folder]);
+    if (this.#image !== undefined) rmSync(this.#image);
     await this.box[Symbol.asyncDispose]();
   }
 }
@@ -278,30 +297,40 @@ function writeConfig(whenFull: string): string {
   return path;
 }
 
-function mount(folder: string): void {
-  const { status, stderr } = spawnSync("mount", [
-    "-t",
-    "tmpfs",
-    "-o",
-    `size=${volumeBytes}`,
-    "tmpfs",
-    folder,
-  ]);
-  if (status !== 0) throw new Error(`tmpfs could not be mounted: ${stderr}`);
+/** Mounts a new volume on a folder; returns the file that it is in, if it is in one. */
+function mount(kind: VolumeKind, folder: string): string | undefined {
+  if (kind === "tmpfs") {
+    run("mount", "-t", "tmpfs", "-o", `size=${volumeBytes}`, "tmpfs", folder);
+    return undefined;
+  }
+  const image = `${folder}.img`;
+  run("truncate", "-s", String(volumeBytes), image);
+  run("mkfs.ext4", "-q", "-m", "0", image); // no blocks for root alone: the last one is the last one for us too
+  run("mount", "-o", "loop", image, folder);
+  return image;
 }
 
-function probeMount(): boolean {
-  const folder = `${process.env.TMPDIR ?? "/tmp"}/openwit-mount-${process.pid}`;
+/** @throws Error with what the command said */
+function run(command: string, ...args: string[]): void {
+  const { status, stderr, error } = spawnSync(command, args);
+  if (status !== 0) throw new Error(`${command}: ${error?.message ?? String(stderr).trim()}`);
+}
+
+/** Why a volume of this kind cannot be mounted here; `undefined` when it can: containers often may not. */
+function probe(kind: VolumeKind): string | undefined {
+  if (process.getuid?.() !== 0) return "only root may mount";
+  const folder = `${process.env.TMPDIR ?? "/tmp"}/openwit-mount-${process.pid}-${kind}`;
   mkdirSync(folder);
   try {
     const before = statSync(folder).dev;
-    mount(folder);
+    mount(kind, folder);
     const isMounted = statSync(folder).dev !== before;
     spawnSync("umount", [folder]);
-    return isMounted;
-  } catch {
-    return false; // not allowed: containers often are not
+    return isMounted ? undefined : "mounting does nothing";
+  } catch (error) {
+    return (error as Error).message;
   } finally {
     rmSync(folder, { recursive: true });
+    rmSync(`${folder}.img`, { force: true });
   }
 }

@@ -2,7 +2,7 @@
  * Brings the memtables back from the WAL: every record above its stream's watermark is applied, once.
  *
  *   read, in order ─▶ known already? ─▶ decompress, some ahead, in the runtime's threads ─▶ decode into the memtable
- *     ─▶ flush when its share of memory is used up, while the next records are decoded (store.ts)
+ *     ─▶ flush when its share of memory is used up, while the next records are decoded (replayer.ts)
  *
  * Invariants: (1) whether a record is applied is decided in LSN order. (2) Bodies that wait, decompressed, are no more
  * than `aheadBytesMax`, but for one that is larger by itself.
@@ -84,18 +84,18 @@ async function apply(
 ): Promise<number> {
   const { tenant, signal, receivedAtNs, lsn } = record;
   if (body === undefined) {
-    store.pass(tenant, signal, lsn);
+    store.replayer.pass(tenant, signal, lsn);
     return 0;
   }
   try {
     const decoded = await body();
     const protobuf = record.encoding === "json" ? jsonToProtobuf(signal, decoded) : decoded;
-    return await store.replay(tenant, signal, protobuf, receivedAtNs, lsn);
+    return await store.replayer.apply(tenant, signal, protobuf, receivedAtNs, lsn);
   } catch (thrown) {
     const error = toOpenWitError(thrown);
     if (!["malformed", "corrupt", "too_large", "invalid_argument"].includes(error.code)) throw error;
     await putAside(record, error);
-    store.pass(tenant, signal, lsn);
+    store.replayer.pass(tenant, signal, lsn);
     return 0;
   }
 }

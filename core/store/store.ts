@@ -27,6 +27,7 @@ import { contentHash, DedupWindow } from "../wal/dedup.ts";
 import type { Wal, WalOptions } from "../wal/wal.ts";
 import { BatchHistory } from "../system/batches.ts";
 import { Flusher } from "./flush.ts";
+import { isDiskFull, Replayer } from "./replayer.ts";
 import { RetiredSegments } from "./retired.ts";
 import type { Scratch } from "./open.ts";
 
@@ -102,12 +103,8 @@ export class Store {
   #maintenance: AbortController | undefined;
   #maintenanceDone: Promise<void> = Promise.resolve();
   #wal: Wal | undefined;
-  /** LSNs that recovery passed over, by stream. */
-  #passed: Record<string, number> = {};
-  /** Whether a flush found no room during recovery: the rows stay in memory then, where they had been before. */
-  #replayIsFull = false;
-  /** The flush that recovery began last; resolves with what it threw. */
-  #replayFlush: Promise<unknown> | undefined;
+  /** Recovery alone uses it. */
+  readonly replayer: Replayer;
   readonly #spares: SpareChunks;
   /** Segments in the scratch folder of a store that was opened to read. */
   readonly spilled: SegmentMeta[] = [];
@@ -130,6 +127,13 @@ export class Store {
       (id) => this.indexes.forget(id),
     );
     this.#flusher = new Flusher(env, manifest.state.nodeId, scratch, this.#commit, this.batches);
+    this.replayer = new Replayer(env, options, manifest, {
+      memtables: this.#memtables,
+      memtable: (tenant, signal) => this.#memtable(tenant, signal),
+      bytes: () => this.#memtableBytes,
+      grow: (bytes) => this.#memtableBytes += bytes,
+      flush: (memtable) => this.#flushStream(memtable),
+    });
   }
 
   /** What a flush changes: durable first, unless the data folder is only read. */
@@ -264,89 +268,10 @@ export class Store {
     });
   }
 
-  /** Applies a request that the WAL holds already: recovery only. Flushes when the memory bound is reached. */
-  async replay(
-    tenant: string,
-    signal: Signal,
-    body: Uint8Array,
-    receivedAtNs: bigint,
-    lsn: number,
-  ): Promise<number> {
-    const memtable = this.#memtable(tenant, signal);
-    const at = memtable.open();
-    const fromRow = at.chunk.rows;
-    const before = at.chunk.rows === 0 ? 0 : at.chunk.bytes;
-    const report = decodeRequest(signal, body, at.chunk, receivedAtNs);
-    memtable.settle(memtable.begin(at, fromRow), lsn, this.env.clock.monotonicMs());
-    this.#memtableBytes += at.chunk.bytes - before;
-    if (memtable.openBytes >= this.options.flushBytes) await this.#flushInReplay([memtable]);
-    else if (this.#isHalfFullOfOpenRows()) await this.#flushInReplay(this.#memtables.values());
-    return report.rows;
-  }
-
-  /**
-   * Begins a flush and goes on: the next records are decoded while these are encoded. It waits for the flush before it,
-   * so what one holds and what comes meanwhile is all that is in memory.
-   * A full disk does not stop a start: what the WAL holds beyond its watermarks has been in memory before.
-   */
-  async #flushInReplay(memtables: Iterable<Memtable>): Promise<void> {
-    await this.#replayFlushed();
-    if (this.#replayIsFull) return;
-    const flush = async () => {
-      for (const memtable of memtables) await this.#flushStream(memtable);
-    };
-    this.#replayFlush = flush().then(() => undefined, (thrown) => thrown);
-  }
-
-  /** Waits for the flush that recovery began last. @throws what it threw, but `disk_full` */
-  async #replayFlushed(): Promise<void> {
-    const thrown = await this.#replayFlush;
-    this.#replayFlush = undefined;
-    if (thrown === undefined) return;
-    if (!isDiskFull(thrown)) throw thrown;
-    this.#replayIsFull = true;
-    this.env.log("warn", "recovery found no room to flush: its rows stay in memory", { error: thrown });
-  }
-
-  /** Whether rows that no flush has taken yet have half of the memory; flushes under way have the other half. */
-  #isHalfFullOfOpenRows(): boolean {
-    const half = this.options.memoryBytesMax / 2;
-    if (this.#memtableBytes < half) return false; // the usual case, without a look at each stream
-    let bytes = 0;
-    for (const memtable of this.#memtables.values()) bytes += memtable.openMemory;
-    return bytes >= half;
-  }
-
-  /**
-   * Passes over a request that the WAL holds and that is not to be applied: recovery only. Its stream's next flush
-   * covers it; where there is nothing to flush, `endReplay` moves the watermark, or its WAL file would stay for ever.
-   */
-  pass(tenant: string, signal: Signal, lsn: number): void {
-    const last = this.#memtables.get(streamKey(tenant, signal))?.chunks.findLast((each) =>
-      each.rows > 0 && !each.isFrozen // what a flush has taken is covered up to where it was then
-    );
-    if (last !== undefined) last.lastLsn = lsn;
-    else this.#passed[streamKey(tenant, signal)] = lsn;
-  }
-
-  /** Ends what recovery began. What finds no room is tried again by the next `flush`. @throws OpenWitError `io` */
+  /** Ends recovery, as far as there is room. @throws OpenWitError `io` */
   async endReplay(): Promise<void> {
-    await this.#replayFlushed();
+    await this.replayer.end();
     this.#spares.bound(this.options.memoryBytesMax / 4);
-    if (this.manifest.readOnly) return;
-    const watermarks: [string, number][] = [];
-    for (const [stream, lsn] of Object.entries(this.#passed)) {
-      const last = this.#memtables.get(stream)?.chunks.findLast((each) => each.rows > 0);
-      if (last === undefined) watermarks.push([stream, lsn]);
-      else last.lastLsn = Math.max(last.lastLsn, lsn); // a flush that found no room left them
-    }
-    try {
-      if (watermarks.length > 0) await this.manifest.commit({ watermarks: Object.fromEntries(watermarks) });
-      this.#passed = {};
-    } catch (thrown) {
-      if (!isDiskFull(thrown)) throw thrown;
-      this.env.log("warn", "the disk is full: the WAL keeps files that could go", { error: thrown });
-    }
   }
 
   #releaseOf(chunks: readonly MemtableChunk[], releaseSegments: () => void): () => void {
@@ -519,10 +444,6 @@ export class Store {
       this.manifest.state.watermarks.get(streamKey(tenant, signal)) ?? 0
     );
   }
-}
-
-function isDiskFull(error: unknown): boolean {
-  return error instanceof OpenWitError && error.code === "disk_full";
 }
 
 /** Name of a stream in the manifest's watermarks. */

@@ -21,7 +21,6 @@ import type { TaskRun } from "../../core/janitor/janitor.ts";
 import { Metrics } from "../../core/metrics/metrics.ts";
 import { signals } from "../../core/model/columns.ts";
 import { openStore } from "../../core/store/open.ts";
-import type { ReplayProgress } from "../../core/store/replay.ts";
 import { defaultStoreOptions, type Store } from "../../core/store/store.ts";
 import { apiApp, errorResponse } from "../api/app.ts";
 import type { QueryHost } from "../api/host.ts";
@@ -44,6 +43,7 @@ import { type ArchiveImporter, describeImport, importerOf } from "./importer.ts"
 import { NodeCatalog } from "./catalog.ts";
 import { type Maintenance, maintenanceOf } from "./maintenance.ts";
 import { memoryLimit } from "./memory.ts";
+import { recoveryTeller } from "./recovering.ts";
 import { publishEndpoints, withdrawEndpoints } from "./discovery.ts";
 
 export type Phase = "starting" | "ready" | "draining" | "failed";
@@ -57,8 +57,6 @@ const memtableShare = 0.35;
 const receiverShare = 0.07;
 
 const retentionEveryMs = 60_000;
-
-const replayLogEveryMs = 3_000;
 
 /** Time for one OTLP request to arrive. */
 const requestTimeoutMs = 30_000;
@@ -105,7 +103,6 @@ export class Node implements QueryHost {
   #budget: DiskBudget | undefined;
   #catalog: NodeCatalog | undefined;
   #memoryWatch: ReturnType<typeof setInterval> | undefined;
-  #toldReplayMs = systemClock.monotonicMs();
 
   constructor(readonly config: Config, readonly log: Log) {
     this.dataDir = resolve(config.dataDir);
@@ -231,7 +228,7 @@ export class Node implements QueryHost {
         flushBytes: Math.min(this.config.flushBytes, this.memoryBytesMax * memtableShare / 3),
         memoryBytesMax: this.memoryBytesMax * memtableShare,
         manifestBytesMax: this.config.manifestBytesMax,
-      }, (progress) => this.#tellReplay(progress));
+      }, recoveryTeller(this.log, (reason) => this.reason = reason));
       this.#engine = duckDBEngine({
         ...defaultEngineOptions,
         dataDir: this.dataDir,
@@ -316,16 +313,6 @@ export class Node implements QueryHost {
   }
 
   #release: () => void = () => {};
-
-  /** A long recovery says in `/ready`, in `status` and in the log how far it is. */
-  #tellReplay({ bytes, bytesRead, rows }: ReplayProgress): void {
-    const share = `${Math.floor(100 * bytesRead / Math.max(1, bytes))}%`;
-    this.reason = `recovering the data folder: ${share} of ${mebibytes(bytes)} of WAL read, ${rows} rows`;
-    const nowMs = systemClock.monotonicMs();
-    if (nowMs - this.#toldReplayMs < replayLogEveryMs) return;
-    this.#toldReplayMs = nowMs;
-    this.log("info", "recovering", { wal_bytes: bytes, wal_bytes_read: bytesRead, rows });
-  }
 
   async #listen(): Promise<void> {
     const { config } = this;
@@ -484,10 +471,6 @@ function writeAmplification({ wal, env: { metrics } }: Store): number {
   const merged = metrics.total("openwit_compacted_bytes_total");
   const stored = flushed + merged - metrics.total("openwit_compaction_read_bytes_total");
   return stored <= 0 ? 0 : (wal.stats.appendedBytes + flushed + merged) / stored;
-}
-
-function mebibytes(bytes: number): string {
-  return `${Math.round(bytes / 1024 / 1024)} MiB`;
 }
 
 async function makeDataDir(path: string): Promise<void> {

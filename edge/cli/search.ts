@@ -33,7 +33,8 @@ export const searchCommand: Command = {
 Usage: openwit search [options] TEXT
 
 TEXT: words (all of them, in any order), "a phrase", time* (a beginning), OR, -not, ( ), service:checkout
-(a field has a value). Without TEXT all records that pass the filters.
+(a field has a value). Without TEXT all records that pass the filters. Put it in quotes, and after -- where it
+begins with a dash.
 
 Options:
 ${targetUsage}

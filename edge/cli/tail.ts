@@ -126,6 +126,13 @@ async function follow(
       // The stream opens first, so that nothing falls between what is there and what follows.
       const stream = await openStream(source);
       const before = isFirst ? (await newest(source, lines)).rows : await ingestedAfter(source, seen);
+      if (!isFirst && before.length > linesMax) {
+        before.length = linesMax;
+        missed++;
+        process.stderr.write(
+          `openwit: more than ${linesMax} records came meanwhile; the others are not shown\n`,
+        );
+      }
       if (isLost) process.stderr.write(`openwit: ${asking.target.name} is back\n`);
       await print(before);
       // The stream has records that the other answer had too: those are shown once.
@@ -139,8 +146,8 @@ async function follow(
           process.stderr.write(`openwit: ${rows} records came faster than they could be shown\n`);
           continue;
         }
-        if (shown.delete(data)) continue;
         const row = JSON.parse(data) as JsonRow;
+        if (shown.delete(JSON.stringify(row))) continue;
         if (String(row.ingest_timestamp) > seen) seen = String(row.ingest_timestamp);
         await print([row]);
       }
@@ -157,7 +164,7 @@ async function follow(
   }
 }
 
-/** Records that were ingested after a time, in the order in which they were. */
+/** Records that were ingested after a time, in the order in which they were; one more than are shown at most. */
 async function ingestedAfter({ asking, signal, filter }: Source, time: string): Promise<JsonRow[]> {
   const bindings = new Bindings();
   const conditions = [
@@ -169,7 +176,7 @@ async function ingestedAfter({ asking, signal, filter }: Source, time: string): 
     {
       sql: `SELECT * FROM ${signal}${where(conditions)} ORDER BY ingest_timestamp, ${timeColumnOf[signal]}`,
       params: bindings.values,
-      limit: linesMax,
+      limit: linesMax + 1,
     },
     "application/x-ndjson",
   );

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { rowOf } from "../../core/model/row.ts";
 import { parseFieldValue, type RecordFilter } from "../../core/search/filter.ts";
 import { rowTest } from "../../core/search/live.ts";
 import { parseSeverity } from "../../core/search/severity.ts";
@@ -48,12 +49,15 @@ const filters: Record<string, string | string[]>[] = [
 ];
 
 const live = filters.map(() => 0);
+/** Every row as a tail sends it. */
+const sent: string[] = [];
 
 beforeAll(async () => {
   api = await openApi();
   const tests = filters.map((each) => rowTest("logs", filterFrom(each)));
   api.store.subscribe("default", "logs", (chunk, from, end) => {
     for (let row = from; row < end; row++) {
+      sent.push(JSON.stringify(rowOf(chunk, row)));
       for (const [at, passes] of tests.entries()) if (passes(chunk, row)) live[at]++;
     }
   });
@@ -129,6 +133,11 @@ test.each(filters.map((filter, at) => [JSON.stringify(filter), at] as const))(
     expect(times).toEqual(times.toSorted().reverse());
   },
 );
+
+test("a row of a live tail is the same JSON as that of a search", async () => {
+  const { records } = await api.get(queryOf({ limit: 1_000 }));
+  expect(records.map((row: unknown) => JSON.stringify(row)).sort()).toEqual(sent.toSorted());
+});
 
 test("the filters tell records apart", () => {
   expect(live[0]).toBe(230);

@@ -1,13 +1,15 @@
 /** `openwit tail`: the newest records, and with -f those that become durable on the running server. */
 import process from "node:process";
+import { systemClock } from "../../core/env/clock.ts";
 import { OpenWitError, toOpenWitError } from "../../core/error.ts";
 import { type Signal, timeColumnOf } from "../../core/model/columns.ts";
+import { isoTimestamp } from "../../core/model/row.ts";
 import { Bindings } from "../../core/search/bindings.ts";
 import { filterConditions, type RecordFilter, where } from "../../core/search/filter.ts";
 import type { JsonRow } from "../../core/search/page.ts";
 import { parseSignal } from "../api/signal.ts";
 import { parseInteger } from "../config/parse.ts";
-import { type Asking, partialStatus, withNode } from "./ask.ts";
+import { type Asking, interruptedStatus, partialStatus, withNode } from "./ask.ts";
 import { events } from "./events.ts";
 import { filterFlags, filterOf, filterParametersOf, filterUsage } from "./filters.ts";
 import { parseFlags } from "./flags.ts";
@@ -85,7 +87,7 @@ async function tail(args: string[]): Promise<number> {
     await print(rows);
     return partialStatus(warnings);
   });
-  return follows && status === 130 ? 0 : status; // Ctrl-C is how following ends
+  return follows && status === interruptedStatus ? 0 : status; // Ctrl-C is how following ends
 }
 
 const linesMax = 10_000;
@@ -119,8 +121,11 @@ async function follow(
 ): Promise<number> {
   const { asking } = source;
   let missed = 0, isFirst = true, isLost = false, waitMs = retryMs.first;
-  /** When the newest shown record was ingested: what came while there was no connection is later. */
-  let seen = "";
+  /**
+   * When the newest shown record was ingested, by the node's clock; before there is one the time of the first
+   * connection, by ours. What came while there was no connection is later.
+   */
+  let seen = isoTimestamp(systemClock.nowNs());
   for (;;) {
     try {
       // The stream opens first, so that nothing falls between what is there and what follows.
@@ -154,7 +159,7 @@ async function follow(
     } catch (error) {
       const { code } = toOpenWitError(error);
       const canRetry = code === "unavailable" || code === "internal" || code === "overloaded";
-      if (asking.signal.aborted || isFirst || !canRetry) throw error;
+      if (!asking.signal.aborted && (isFirst || !canRetry)) throw error;
     }
     if (asking.signal.aborted) return missed > 0 ? 3 : 0;
     if (!isLost) process.stderr.write(`openwit: lost ${asking.target.name}; trying again\n`);
@@ -168,7 +173,7 @@ async function follow(
 async function ingestedAfter({ asking, signal, filter }: Source, time: string): Promise<JsonRow[]> {
   const bindings = new Bindings();
   const conditions = [
-    ...(time === "" ? [] : [`ingest_timestamp > ${bindings.add(time)}`]),
+    `ingest_timestamp > ${bindings.add(time)}`,
     ...filterConditions(signal, filter, bindings),
   ];
   const response = await asking.post(

@@ -220,6 +220,35 @@ test("tail -f shows what is there and what comes, once each, and Ctrl-C is its e
   );
 }, 30_000);
 
+test("tail -f opens a broken connection anew, shows what came meanwhile, and nothing twice", async () => {
+  await using own = new Box(["--http", "127.0.0.1:0"]);
+  await own.start();
+  const port = new URL(own.endpoints.http).port;
+  const child = Bun.spawn([...openwitCommand(), "tail", "-f", "-n", "0", "--url", own.endpoints.http], {
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const reader = child.stdout.getReader();
+  let text = "";
+  const readUntil = async (word: string) => {
+    while (!text.includes(word)) text += new TextDecoder().decode((await reader.read()).value);
+  };
+  await Bun.sleep(1_000);
+  await send("kept", ["first"], own);
+  await readUntil("first");
+  await own.kill();
+  await using again = new Box(["--http", `127.0.0.1:${port}`], own.dataDir);
+  await again.start();
+  await send("kept", ["second"], again);
+  await readUntil("second");
+  await send("kept", ["third"], again);
+  await readUntil("third");
+  child.kill("SIGINT");
+  expect(await child.exited).toBe(0);
+  expect(text.trim().split("\n").map((line) => JSON.parse(line).body)).toEqual(["first", "second", "third"]);
+  expect(await new Response(child.stderr).text()).toMatch(/^openwit: lost .*\nopenwit: .* is back\n$/);
+}, 60_000);
+
 test("a reader that does not read costs the server little, and learns how many rows it missed", async () => {
   const { hostname, port } = new URL(box.endpoints.http);
   const resident = async () =>
@@ -277,9 +306,9 @@ test("an answer that misses a segment is partial: every command says so and exit
   }
 }, 60_000);
 
-async function send(service: string, bodies: readonly string[]): Promise<void> {
+async function send(service: string, bodies: readonly string[], to = box): Promise<void> {
   const timeUnixNano = String(BigInt(Date.now()) * 1_000_000n);
-  const response = await fetch(`${box.endpoints.otlp_http}/v1/logs`, {
+  const response = await fetch(`${to.endpoints.otlp_http}/v1/logs`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({

@@ -213,6 +213,35 @@ test("what is wrong is named: a signal, a method, a type of answer", async () =>
   expect(form.status).toBe(415);
 });
 
+test("a client that has gone is asked for nothing more", async () => {
+  const gone = AbortSignal.abort();
+  for (const path of ["logs/search", "logs/hits", "fields", "fields/body/values", `traces/${traceId}`]) {
+    const response = await api.app.request(`/api/v1/${path}`, { signal: gone });
+    expect([path, response.status, (await response.json()).error.code]).toEqual([path, 499, "cancelled"]);
+  }
+});
+
+test("a live tail is for its tenant, and for so many readers at once", async () => {
+  const open = (tenant: string) =>
+    api.app.request("/api/v1/logs/tail", { headers: { "X-Scope-OrgID": tenant } });
+  const tails = await Promise.all(
+    Array.from({ length: 32 }, (_, at) => open(at === 0 ? "here" : "elsewhere")),
+  );
+  expect(tails.map(({ status }) => status)).toEqual(Array(32).fill(200));
+  expect(await api.get("/api/v1/tail?signal=spans")).toMatchObject({
+    status: 429,
+    error: { retryable: true },
+  });
+  const readers = tails.map(({ body }) => body!.getReader());
+  for (const reader of readers) await reader.read(); // ": tailing"
+  await api.ingest("logs", logsOf({ "service.name": "x" }, [{ timeNs: startNs, body: "for one" }]), "here");
+  expect(new TextDecoder().decode((await readers[0].read()).value)).toContain("for one");
+  await Promise.all(readers.map((reader) => reader.cancel()));
+  const again = await open("here");
+  expect(again.status).toBe(200);
+  await again.body!.cancel();
+});
+
 test("a segment that cannot be read makes the answers partial that it belongs to, and says so", async () => {
   const id =
     [...api.store.manifest.state.segments.values()].find(({ tenant, signal }) =>

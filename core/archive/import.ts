@@ -81,7 +81,7 @@ export class Importer {
     this.#isBusy = true;
     const stage = new Stage(this.store.env.disk);
     try {
-      const reader = await ArchiveReader.open(source);
+      const reader = await ArchiveReader.open(untilAborted(source, options.signal));
       const passed = await this.#stageAll(reader, stage, options);
       return await this.env.exclusively(async () => {
         options.signal.throwIfAborted();
@@ -297,6 +297,28 @@ class Stage {
         await this.disk.removeDir(folder);
       }
     }
+  }
+}
+
+/** The same, but that waiting for more ends with the signal. */
+async function* untilAborted(
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  promise.catch(() => {}); // nobody may be waiting when it comes
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  const pieces = source[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const { done, value } = await Promise.race([pieces.next(), promise]);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
 

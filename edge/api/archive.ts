@@ -78,10 +78,23 @@ export function importRoutes(host: ImportHost): Hono {
     const report = await host.importer().run(body as unknown as AsyncIterable<Uint8Array>, {
       dryRun: dryRun === "true",
       signal: AbortSignal.any([signal, host.stopping]),
+    }).catch((thrown) => {
+      throw host.stopping.aborted ? stopped(thrown) : signal.aborted ? interrupted(thrown) : thrown;
     });
     return context.json(asDocument(report));
   });
   return app;
+}
+
+function stopped(cause: unknown): OpenWitError {
+  return new OpenWitError("unavailable", "this node is shutting down: nothing was imported", {
+    hint: "import again when it runs",
+    cause,
+  });
+}
+
+function interrupted(cause: unknown): OpenWitError {
+  return new OpenWitError("cancelled", "the client went away: nothing was imported", { cause });
 }
 
 /** @throws OpenWitError `invalid_argument` */

@@ -180,6 +180,29 @@ test(
   60_000,
 );
 
+test("an import whose client goes away, or whose server stops, leaves nothing behind", async () => {
+  await using target = new Box();
+  await target.start();
+  const half = readFileSync(archive).subarray(0, 6_000);
+  const hang = (): ReadableStream =>
+    new ReadableStream({
+      start(controller) {
+        controller.enqueue(half); // and nothing more
+      },
+    });
+  const post = (signal: AbortSignal) =>
+    fetch(`${target.endpoints.http}/api/v1/admin/import`, { method: "POST", body: hang(), signal });
+  await post(AbortSignal.timeout(700)).catch(() => {}); // that is how the client goes away
+  expect(await importInto(target)).toMatchObject({ status: 0, added: { segments: 4 } });
+  const underWay = post(AbortSignal.timeout(20_000)).then((answer) => answer.status, () => 503);
+  await Bun.sleep(500);
+  expect(await target.stop()).toBe(0);
+  expect(await underWay).toBe(503);
+  expect(filesOf(target.dataDir).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+  await target.start();
+  expect(await counts(target)).toEqual([logs, 10]);
+}, 60_000);
+
 test("filters choose tenants, signals and times; a file is replaced only when asked", async () => {
   const out = join(folder, "some.tar");
   const some = async (...flags: string[]) => {

@@ -54,6 +54,8 @@ export interface EngineRequest {
   readonly systemTables?: readonly SystemTable[];
   /** Most rows that the statement gives; how its result is kept depends on it. */
   readonly rowsMax: number;
+  /** About what it holds in memory when that is much (heavy.ts); absent or 0 when it is little. */
+  readonly memoryBytes?: number;
   /** Interrupts the statement; its reason becomes the error. */
   readonly signal: AbortSignal;
 }

@@ -12,6 +12,7 @@ import { intersection, pruneFiles, rangeOf, timeBounds, type TimeRange } from ".
 import { checkStatement } from "./check.ts";
 import type { EngineResult, SqlEngine } from "./engine.ts";
 import { boundGrowth } from "./growth.ts";
+import { heldBytes } from "./heavy.ts";
 import { withLocation } from "./locate.ts";
 import { type Mention, mentionsOf } from "./mentions.ts";
 import { type ResultBatch, type ResultColumn, valueBytes } from "./result.ts";
@@ -134,12 +135,14 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
     for (const signal of prepared.signals) {
       stats.memtableRows += sources[signal].chunks.reduce((sum, { rows }) => sum + rows, 0);
     }
+    let readBytes = 0;
     const tables = prepared.mentions.map(({ mention: { name, signal }, range }) => {
       const { files, chunks } = sources[signal];
       const { window } = request;
       const kept = pruneFiles(files, intersection(range, window));
       stats.filesConsidered += files.length;
       stats.filesPruned += files.length - kept.length;
+      readBytes += kept.reduce((sum, { bytes }) => sum + bytes, 0);
       return { name, signal, files: kept.map(({ path }) => ({ path })), chunks, window };
     });
     const running = result = await engine.run({
@@ -148,6 +151,7 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
       tables,
       systemTables: await systemTablesOf(request, prepared.systemTables, abort.signal),
       rowsMax: prepared.rowsMax,
+      memoryBytes: heldBytes(prepared.tree, readBytes, prepared.rowsMax),
       signal: abort.signal,
     })
       .catch((error) => {
@@ -169,6 +173,8 @@ interface Prepared {
   readonly sql: string;
   readonly rowsMax: number;
   readonly original: SqlTree;
+  /** What runs. */
+  readonly tree: SqlTree;
   readonly signals: ReadonlySet<Signal>;
   readonly systemTables: ReadonlySet<SystemTableName>;
   readonly mentions: readonly { readonly mention: Mention; readonly range: TimeRange }[];
@@ -187,7 +193,7 @@ async function prepareStatement(engine: SqlEngine, request: QueryRequest, nowNs:
   checkStatement(await engine.parse(sql), true);
   const mentions = await boundedMentions(engine, rewritten.tree);
   const { signals, systemTables } = checked;
-  return { sql, rowsMax, original, signals, systemTables, mentions };
+  return { sql, rowsMax, original, tree: rewritten.tree, signals, systemTables, mentions };
 }
 
 /** The mentions of a rewritten tree, each with the time range outside of which it reads nothing. */

@@ -10,6 +10,7 @@
 import { availableParallelism } from "node:os";
 import process from "node:process";
 import type { DuckDBConnection, DuckDBResult, DuckDBType } from "@duckdb/node-api";
+import type { MemoryShare } from "../../core/budget/memory-share.ts";
 import { OpenWitError } from "../../core/error.ts";
 import type { EngineRequest, EngineResult, SqlEngine } from "../../core/query/engine.ts";
 import type { ResultBatch } from "../../core/query/result.ts";
@@ -43,6 +44,8 @@ export interface DuckDBEngineOptions {
   readonly tenantWaitingMax: number;
   /** Resident memory of the process over which statements are ended. */
   readonly residentBytesMax: number;
+  /** What heavy statements and merges share; none are heavy without it. */
+  readonly shared?: MemoryShare;
 }
 
 export const defaultEngineOptions = {
@@ -118,19 +121,28 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
 
     async run(request) {
       const signal = AbortSignal.any([request.signal, closing.signal]);
-      const slot = await slots.take(request.tenant, signal);
-      const begun = begin(instances, options.dataDir, { ...request, signal }, { slots, watch });
-      starting.add(begun);
+      // Before the slot: who waits for memory must not keep others from running.
+      const giveBack = await takeMemory(options, request.memoryBytes ?? 0, signal);
+      let slot = () => {};
       try {
-        const result = await begun;
+        slot = await slots.take(request.tenant, signal);
+        const begun = begin(instances, options.dataDir, { ...request, signal }, { slots, watch });
+        starting.add(begun);
+        const result = await begun.finally(() => starting.delete(begun));
         const tracked: EngineResult = {
           ...result,
-          close: () => result.close().finally(() => running.delete(tracked)),
+          close: () =>
+            result.close().finally(() => {
+              running.delete(tracked);
+              giveBack();
+            }),
         };
         running.add(tracked);
         return tracked;
+      } catch (error) {
+        giveBack();
+        throw error;
       } finally {
-        starting.delete(begun);
         slot();
       }
     },
@@ -143,6 +155,16 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
       await instances.close();
     },
   };
+}
+
+/** A statement holds no more than the engine's limit, whatever it reads: the rest is spilled. */
+async function takeMemory(
+  { shared, memoryBytes }: DuckDBEngineOptions,
+  bytes: number,
+  signal: AbortSignal,
+): Promise<() => void> {
+  if (shared === undefined || bytes === 0) return () => {};
+  return await shared.take(Math.min(bytes, memoryBytes), signal);
 }
 
 /** What bounds a statement from outside. */

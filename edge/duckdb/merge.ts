@@ -31,6 +31,8 @@ export interface DuckDBMergerOptions {
   /** DuckDB's limit; the process grows by some 100 MiB more. */
   readonly memoryBytes: number;
   readonly spillBytes: number;
+  /** Waits for the memory of one merge; call what it resolves with to give it back. */
+  readonly takeMemory?: (bytes: number, signal: AbortSignal) => Promise<() => void>;
 }
 
 export function duckDBMerger(options: DuckDBMergerOptions): SegmentMerger {
@@ -71,12 +73,26 @@ interface Engine {
 
 /** Does work in an instance that lives as long as the work does. @param isInOrder whether rows keep their order */
 async function withEngine<Result>(
-  { dataDir, memoryBytes, spillBytes }: DuckDBMergerOptions,
+  options: DuckDBMergerOptions,
   abort: AbortSignal,
   isInOrder: boolean,
   work: (engine: Engine) => Promise<Result>,
 ): Promise<Result> {
   abort.throwIfAborted();
+  const giveBack = await options.takeMemory?.(options.memoryBytes, abort);
+  try {
+    return await inEngine(options, abort, isInOrder, work);
+  } finally {
+    giveBack?.();
+  }
+}
+
+async function inEngine<Result>(
+  { dataDir, memoryBytes, spillBytes }: DuckDBMergerOptions,
+  abort: AbortSignal,
+  isInOrder: boolean,
+  work: (engine: Engine) => Promise<Result>,
+): Promise<Result> {
   const { api } = await loadDuckDB();
   const instance = await api.DuckDBInstance.create(":memory:", {
     threads: "1",

@@ -2,6 +2,7 @@
  * What a node does by itself besides taking, flushing and answering: the tasks of its janitor
  * (core/janitor/janitor.ts), composed from configuration.
  */
+import { MemoryShare } from "../../core/budget/memory-share.ts";
 import { type CompactionReport, Compactor, defaultDutyCycle } from "../../core/compact/compact.ts";
 import { type CompactionPolicy, defaultCompactionPolicy } from "../../core/compact/plan.ts";
 import { type SeverityClass, severityClasses } from "../../core/compact/shed.ts";
@@ -16,6 +17,8 @@ export interface MaintenanceOptions {
   readonly indexer: SegmentIndexer;
   /** Of the whole node. */
   readonly memoryBytesMax: number;
+  /** What merges take their memory from, as heavy statements do. */
+  readonly shared: MemoryShare;
   readonly spillBytes: number;
   readonly compactionEveryMs: number;
   /** Longest that a row waits for its flush: an hour is not closed before. */
@@ -54,6 +57,21 @@ const mergeShare = 0.25;
 /** Below this DuckDB fails to sort what a merge takes, whatever it spills. */
 const mergeBytesMin = 128 * 1024 * 1024;
 
+/**
+ * What merges and heavy statements take their memory from: there is room for a merge beside small sorts, and a sort as
+ * large as the engine's limit has its turn before or after.
+ */
+export function sharedMemory(memoryBytesMax: number, engineBytes: number, waitingMax: number): MemoryShare {
+  return new MemoryShare(Math.max(engineBytes, mergeBytes(memoryBytesMax), memoryBytesMax / 2), waitingMax);
+}
+
+function mergeBytes(memoryBytesMax: number): number {
+  return Math.max(mergeBytesMin, Math.floor(memoryBytesMax * mergeShare));
+}
+
+/** Shorter waits are not told of. */
+const waitedMsMin = 100;
+
 /** Beyond the time that a row may wait for its flush. */
 const closeGraceMs = 5 * 60_000;
 
@@ -67,12 +85,28 @@ const shedEveryMs = 5_000;
 
 export function maintenanceOf(store: Store, options: MaintenanceOptions): Maintenance {
   const { dataDir, memoryBytesMax, spillBytes, flushAgeMs, roomBytes } = options;
-  const memoryBytes = Math.max(mergeBytesMin, Math.floor(memoryBytesMax * mergeShare));
+  const memoryBytes = mergeBytes(memoryBytesMax);
+  let waitedMs = 0;
+  const takeMemory = async (bytes: number, signal: AbortSignal) => {
+    const askedMs = store.env.clock.monotonicMs();
+    const giveBack = await options.shared.take(bytes, signal);
+    waitedMs += store.env.clock.monotonicMs() - askedMs;
+    return giveBack;
+  };
+  /** What a run did, and for how long it waited for statements to end. */
+  const told = (report: CompactionReport) => {
+    const did = describeCompaction(report);
+    const waited = waitedMs < waitedMsMin
+      ? ""
+      : `waited ${Math.round(waitedMs)} ms for memory that statements held`;
+    waitedMs = 0;
+    return [did, waited].filter((text) => text !== "").join("; ");
+  };
   const policy: CompactionPolicy = {
     ...defaultCompactionPolicy,
     closeAfterMs: flushAgeMs + closeGraceMs,
   };
-  const compactor = new Compactor(store, duckDBMerger({ dataDir, memoryBytes, spillBytes }), {
+  const compactor = new Compactor(store, duckDBMerger({ dataDir, memoryBytes, spillBytes, takeMemory }), {
     policy,
     dutyCycle: defaultDutyCycle,
     indexer: options.indexer,
@@ -82,7 +116,7 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
   const compaction = {
     name: "compaction",
     everyMs: options.compactionEveryMs,
-    run: async (signal: AbortSignal) => describeCompaction(await compactor.run(signal)),
+    run: async (signal: AbortSignal) => told(await compactor.run(signal)),
   };
   const { shedding } = options;
   const shed: MaintenanceTask[] = shedding === undefined ? [] : [{
@@ -122,7 +156,7 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
       let report: CompactionReport | undefined;
       await janitor.runNow(compaction.name, async (signal) => {
         report = await compactor.run(signal, { eager: true });
-        return describeCompaction(report);
+        return told(report);
       });
       return report!;
     },

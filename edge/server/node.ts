@@ -41,7 +41,7 @@ import { type WorkerEncoder, workerEncoder } from "../parquet/worker-encoder.ts"
 import { version } from "../version.ts";
 import { type ArchiveImporter, describeImport, importerOf } from "./importer.ts";
 import { NodeCatalog } from "./catalog.ts";
-import { type Maintenance, maintenanceOf } from "./maintenance.ts";
+import { type Maintenance, maintenanceOf, sharedMemory } from "./maintenance.ts";
 import { memoryLimit } from "./memory.ts";
 import { recoveryTeller } from "./recovering.ts";
 import { publishEndpoints, withdrawEndpoints } from "./discovery.ts";
@@ -229,7 +229,9 @@ export class Node implements QueryHost {
         memoryBytesMax: this.memoryBytesMax * memtableShare,
         manifestBytesMax: this.config.manifestBytesMax,
       }, recoveryTeller(this.log, (reason) => this.reason = reason));
+      const shared = sharedMemory(this.memoryBytesMax, this.#engineBytesMax(), this.config.searchQueueMax);
       this.#engine = duckDBEngine({
+        shared,
         ...defaultEngineOptions,
         dataDir: this.dataDir,
         threads: this.config.searchThreads,
@@ -256,6 +258,7 @@ export class Node implements QueryHost {
         onRun: (run) => catalog.ran(run),
         dataDir: this.dataDir,
         indexer: this.#indexer,
+        shared,
         memoryBytesMax: this.memoryBytesMax,
         spillBytes: this.config.spillBytesMax,
         compactionEveryMs: this.config.compactionEveryMs,

@@ -221,7 +221,7 @@ export class CatalogProjector implements BatchListener {
           segments: of("segments"),
           removals: of("removals"),
         };
-        await this.catalog.write(batch, clock.nowNs());
+        await this.catalog.write(batch);
         for (const [key, note] of notes) if (this.#pending.get(key) === note) this.#pending.delete(key);
         this.#written += notes.length;
         metrics.add("openwit_catalog_written_total", notes.length);

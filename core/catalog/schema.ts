@@ -62,8 +62,7 @@ export const migrations: readonly (readonly string[])[] = [
        PRIMARY KEY (node_id, id)
      )`,
     `CREATE INDEX segment_history_removed ON openwit.segment_history (node_id, removed_ns)`,
-    `CREATE INDEX segment_history_live ON openwit.segment_history (node_id, tenant, signal, lsn_from)
-       WHERE removed_ns IS NULL`,
+    `CREATE INDEX segment_history_live ON openwit.segment_history (node_id) WHERE removed_ns IS NULL`,
   ],
 ];
 

@@ -44,6 +44,9 @@ function describe(status: any): string {
   if (status.wal) {
     lines.push(`WAL       ${status.wal.files} files, ${bytes(status.wal.bytes)}, sync ${status.wal.sync}`);
   }
+  if (status.catalog?.kind && status.catalog.kind !== "none") {
+    lines.push(`catalog   ${describeCatalog(status.catalog)}`);
+  }
   const text = lines.join("\n") + "\n";
   if (!status.signals) return text;
   // deno-lint-ignore no-explicit-any -- as above
@@ -92,6 +95,13 @@ function troubles(status: any): string[] {
     ...Object.entries(status.damaged ?? {}).map(([id, why]) => `damaged segment ${id}: ${why}`),
   ];
   return lines.length === 0 ? [] : ["\n", ...lines.map((line) => `${line}\n`)];
+}
+
+// deno-lint-ignore no-explicit-any -- as above
+function describeCatalog({ kind, state, reason, error, pending, dropped }: any): string {
+  if (state === "closed") return `${kind}, closed: ${reason}`;
+  const trouble = error === undefined ? "" : `: ${error}`;
+  return `${kind}, ${state}${trouble}; ${pending} notes wait, ${dropped} were dropped`;
 }
 
 export function bytes(count: number | undefined): string {

@@ -23,8 +23,11 @@ export interface CatalogOptions {
 /** PGlite takes about 100 MB while it is open, and twice that at its peaks. */
 const pgliteMemoryBytesMin = 1024 ** 3;
 
-/** Rows of each table; a default box with one tenant stores some 26,000 batches in the 30 days of its history. */
-const historyRowsMax = 50_000;
+/**
+ * Rows of each table: a default box with one tenant stores some 26,000 batches in the 30 days of its history. To read as
+ * many took 150 MB for a moment.
+ */
+const historyRowsMax = 30_000;
 
 const connectionIdleMs = 10 * 60_000;
 

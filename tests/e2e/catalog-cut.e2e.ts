@@ -2,7 +2,7 @@
  * Power cuts on a real file system (ext4.ts) with PGlite on it: under commits, amid checkpoints, while a new folder is
  * made. What was answered is there, and the folder always opens again.
  *
- * Rounds: CUT_ROUNDS (20).
+ * Rounds: CATALOG_CUT_ROUNDS (8), for the server a quarter of them.
  */
 import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, rmSync } from "node:fs";
@@ -13,7 +13,7 @@ import { Box } from "./box.ts";
 import { Ext4 } from "./ext4.ts";
 import { Ledger } from "./ledger.ts";
 
-const rounds = Number(process.env.CUT_ROUNDS ?? 20);
+const rounds = Number(process.env.CATALOG_CUT_ROUNDS ?? 8);
 const volume = new Ext4();
 if (volume.whyNot !== undefined) console.log(`power cuts: skipped, for ${volume.whyNot}`);
 const here = test.if(volume.whyNot === undefined);

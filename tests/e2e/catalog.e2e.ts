@@ -2,7 +2,7 @@
  * The catalog of a running server, in PGlite and in PostgreSQL (where it is installed): it remembers across restarts
  * and kills, never doubles, may be deleted, damaged or deaf, and nothing waits for it.
  *
- * Rounds of kill -9: KILL_ROUNDS (5).
+ * Rounds of kill -9: CATALOG_KILL_ROUNDS (5).
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, rmSync, truncateSync } from "node:fs";
@@ -15,7 +15,7 @@ import { Ledger } from "./ledger.ts";
 
 setDefaultTimeout(120_000);
 
-const rounds = Number(process.env.KILL_ROUNDS ?? 5);
+const rounds = Number(process.env.CATALOG_KILL_ROUNDS ?? 5);
 const programs = PostgresServer.programs();
 if (programs === undefined) {
   console.log("PostgreSQL: skipped, for it is not installed (apt install postgresql)");

@@ -45,14 +45,14 @@ here(
     for (let round = 0; round < 10; round++) {
       const killed = Bun.sleep(50 + round * 30).then(() => server.halt());
       for (let isUp = true; isUp;) {
-        const error = await refusal(catalog.write(notes(answered), 0n));
+        const error = await refusal(catalog.write(notes(answered)));
         if (error === undefined) answered++;
         else isUp = false;
         if (error !== undefined) refused++;
       }
       await killed;
       await server.resume();
-      expect(await refusal(catalog.write(notes(answered), 0n))).toBeUndefined();
+      expect(await refusal(catalog.write(notes(answered)))).toBeUndefined();
       answered++;
     }
     const rows = await catalog.read("task_history", "any", 1_000_000);

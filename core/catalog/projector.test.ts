@@ -44,6 +44,7 @@ function batch(lsnTo: number, evictedNs?: bigint): BatchRecord {
     receivedNs: 1n,
     ingestedNs: 2n,
     storedNs: 3n,
+    indexedNs: undefined,
     evictedNs,
     retries: 0,
     error: undefined,

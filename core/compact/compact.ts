@@ -280,6 +280,7 @@ export class Compactor {
     try {
       const bytes = await this.options.indexer?.build(output, signal);
       if (bytes === undefined) return;
+      this.store.batches.indexed(output.id, this.store.env.clock.nowNs());
       metrics.add("openwit_indexed_rows_total", output.rows, { signal: output.signal });
       metrics.add("openwit_index_bytes_total", bytes, { signal: output.signal });
     } catch (thrown) {

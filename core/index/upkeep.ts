@@ -94,6 +94,7 @@ async function buildPinned(
       throw new OpenWitError("conflict", `${segment.path} was removed while it was indexed`);
     }
     store.indexes.forget(segment.id);
+    store.batches.indexed(segment.id, store.env.clock.nowNs());
     store.env.metrics.add("openwit_indexed_rows_total", segment.rows, { signal: segment.signal });
     store.env.metrics.add("openwit_index_bytes_total", bytes, { signal: segment.signal });
     return bytes;

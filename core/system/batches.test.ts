@@ -39,6 +39,7 @@ test("a batch is all segments of its flush, from the first request to the manife
     receivedNs: 3n,
     ingestedNs: 20n,
     storedNs: 30n,
+    indexedNs: undefined,
     evictedNs: undefined,
     retries: 0,
     error: undefined,
@@ -67,6 +68,18 @@ test("a batch is evicted with the last of its rows, through any number of merges
   expect(history.of("shop").map(({ evictedNs }) => evictedNs)).toEqual([undefined, undefined]);
   history.retired(["stable"], [], 13n);
   expect(history.of("shop").map(({ evictedNs }) => evictedNs)).toEqual([13n, 13n]);
+});
+
+test("a batch is indexed when every segment that has its rows is", () => {
+  const history = new BatchHistory();
+  history.stored("shop", "logs", [segment("a"), segment("b")], 1n, 2n);
+  history.indexed("merged", 9n); // a merge indexes what it wrote before it is brought in
+  history.retired(["a"], [segment("merged")], 10n);
+  expect(history.of("shop")[0].indexedNs).toBeUndefined();
+  history.retired(["b"], [segment("other")], 11n);
+  history.indexed("other", 12n);
+  history.retired(["merged"], [segment("later")], 13n);
+  expect(history.of("shop")[0].indexedNs).toBe(12n);
 });
 
 test("the history is bounded", () => {

@@ -25,6 +25,8 @@ export interface BatchRecord {
   readonly ingestedNs: bigint;
   /** Its segments were durable and in the manifest. */
   readonly storedNs: bigint;
+  /** The last of its segments had an index: the merges of all its rows were done. */
+  indexedNs: bigint | undefined;
   /** The last of its rows went. */
   evictedNs: bigint | undefined;
   /** Flushes that failed before the one that stored it, and why the last of them did. */
@@ -52,6 +54,8 @@ export interface BatchListener {
 export class BatchHistory {
   listener: BatchListener | undefined;
   readonly #batches: { record: BatchRecord; live: Set<string> }[] = [];
+  /** Segments of the batches, or soon of them, that have an index. */
+  readonly #indexed = new Set<string>();
   readonly #troubles = new Map<string, FlushTrouble>();
 
   /** A flush of a stream failed, and will be tried again. */
@@ -83,6 +87,7 @@ export class BatchHistory {
       receivedNs: received.reduce((least, each) => each < least ? each : least),
       ingestedNs,
       storedNs: nowNs,
+      indexedNs: undefined,
       evictedNs: undefined,
       retries: trouble?.failures ?? 0,
       error: trouble?.error.message,
@@ -93,6 +98,18 @@ export class BatchHistory {
     this.listener?.batch(record);
   }
 
+  /** A segment has an index; one that a merge is about to bring in, or one that is there. */
+  indexed(id: string, nowNs: bigint): void {
+    this.#indexed.add(id);
+    for (const { record, live } of this.#batches) if (live.has(id)) this.#settleIndexed(record, live, nowNs);
+  }
+
+  #settleIndexed(record: BatchRecord, live: ReadonlySet<string>, nowNs: bigint): void {
+    if (record.indexedNs === undefined && live.size > 0 && [...live].every((id) => this.#indexed.has(id))) {
+      record.indexedNs = nowNs;
+    }
+  }
+
   /** Segments left the data: into others (a merge), or for good. */
   retired(ids: readonly string[], successors: ManifestEdit["add"], nowNs: bigint): void {
     for (const { record, live } of this.#batches) {
@@ -100,10 +117,12 @@ export class BatchHistory {
       for (const id of ids) touched = live.delete(id) || touched;
       if (!touched) continue;
       for (const { id } of successors ?? []) live.add(id);
+      this.#settleIndexed(record, live, nowNs);
       if (live.size > 0) continue;
       record.evictedNs = nowNs;
       this.listener?.batch(record);
     }
+    for (const id of ids) this.#indexed.delete(id);
     this.listener?.retired(ids, successors ?? []);
   }
 

@@ -99,7 +99,7 @@ export const systemColumns: Readonly<Record<SystemTableName, readonly SystemColu
   batches: [
     text("tenant", "Whose rows they are."),
     text("signal", "logs, spans or metrics."),
-    text("stage", "The last stage that was reached: ingested, stored or evicted."),
+    text("stage", "The last stage that was reached: ingested, stored, indexed or evicted."),
     integer("lsn_from", "First request."),
     integer("lsn_to", "Last request."),
     integer("rows", "Rows."),
@@ -109,7 +109,7 @@ export const systemColumns: Readonly<Record<SystemTableName, readonly SystemColu
     time("wal_written", "The last of its requests was durable in the WAL."),
     time("ingested", "The last of its rows was visible to queries: the moment it was durable."),
     time("stored", "Its segments were durable and in the manifest."),
-    time("indexed", "NULL: segments have no index yet."),
+    time("indexed", "The last of its segments had an index, which a merge writes."),
     time("uploaded", "NULL: nothing is uploaded yet."),
     time("evicted", "The last of its rows was removed."),
     integer("retries", "Flushes of it that failed."),
@@ -214,16 +214,17 @@ function flushRow({ ingestedNs, storedNs, rows, segments, signal }: BatchRecord)
 }
 
 function batchRow(record: BatchRecord): SystemRow {
-  const { lsnFrom, lsnTo, receivedNs, ingestedNs, storedNs, evictedNs, ...rest } = record;
+  const { lsnFrom, lsnTo, receivedNs, ingestedNs, storedNs, indexedNs, evictedNs, ...rest } = record;
   return {
     ...rest,
-    stage: evictedNs === undefined ? "stored" : "evicted",
+    stage: evictedNs !== undefined ? "evicted" : indexedNs !== undefined ? "indexed" : "stored",
     lsn_from: lsnFrom,
     lsn_to: lsnTo,
     received: receivedNs,
     wal_written: ingestedNs,
     ingested: ingestedNs,
     stored: storedNs,
+    indexed: indexedNs,
     evicted: evictedNs,
     stuck: false,
   };

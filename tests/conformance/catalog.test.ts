@@ -74,6 +74,7 @@ function batch(lsnTo: number, more: Partial<BatchRecord> = {}): BatchRecord {
     receivedNs: nowNs - 3n,
     ingestedNs: nowNs - 2n,
     storedNs: nowNs - 1n + BigInt(lsnTo),
+    indexedNs: undefined,
     evictedNs: undefined,
     retries: 0,
     error: undefined,

@@ -43,12 +43,14 @@ export interface StartOptions {
   readonly flags?: readonly string[];
   /** Time that it gets to be ready. */
   readonly readyMsMax?: number;
+  /** More of its environment. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 export async function startServer(
   command: string[],
   dataDir: string,
-  { flags = [], readyMsMax = 15_000 }: StartOptions = {},
+  { flags = [], readyMsMax = 15_000, settings = {} }: StartOptions = {},
 ): Promise<ServerUnderTest> {
   const [http, otlpHttp, otlpGrpc] = await Promise.all([freePort(), freePort(), freePort()]);
   const listeners = ["--http", http, "--otlp-http", otlpHttp, "--otlp-grpc", otlpGrpc];
@@ -56,6 +58,7 @@ export async function startServer(
   const beganMs = performance.now();
   const child = Bun.spawn([...command, "serve", "--data-dir", dataDir, ...listeners, ...flags], {
     cwd: root,
+    env: { ...process.env, ...settings },
     stdout: "ignore",
     stderr: Bun.file(logPath),
   });

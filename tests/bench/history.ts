@@ -80,7 +80,7 @@ export async function buildHistory(
       dataDir,
       history,
       hours: missing.slice(at * share, (at + 1) * share),
-      budgetMs,
+      budgetMs: Math.min(budgetMs, Number.MAX_SAFE_INTEGER), // JSON knows no infinity
     }));
     let left = missing.length;
     await Promise.all(requests.map((request) =>

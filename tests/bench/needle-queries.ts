@@ -15,8 +15,11 @@ export interface NeedleQuery {
   readonly wanted?: { readonly ratio?: number; readonly ms?: number };
 }
 
-/** A statement, or a path of the API whose answer has its rows under a name. */
-export type Ask = { readonly sql: string } | { readonly path: string; readonly rows: string };
+/** A statement, or a path of the API and what of its answer is compared. */
+export type Ask = { readonly sql: string } | {
+  readonly path: string;
+  readonly read: (answer: Record<string, unknown>) => unknown[][];
+};
 
 /** Values of the history at hand. */
 export interface Samples {
@@ -92,7 +95,7 @@ export function needleQueries({ end, dayBefore, hourBefore, trace, order, pod }:
     ),
     {
       name: "whole trace by id",
-      ask: { path: `/api/v1/traces/${trace}`, rows: "spans" },
+      ask: { path: `/api/v1/traces/${trace}`, read: ({ spans }) => spans as unknown[][] },
       plainSql: `SELECT * FROM spans WHERE trace_id = '${trace}' ORDER BY start_timestamp`,
       same: "rows",
       wanted: { ms: 40 },
@@ -119,7 +122,10 @@ export function needleQueries({ end, dayBefore, hourBefore, trace, order, pod }:
     both("newest 100", "SELECT * FROM logs ORDER BY timestamp DESC LIMIT 100", { ms: 30 }),
     {
       name: "newest 100 by words",
-      ask: { path: "/api/v1/logs/search?query=payment%20failed&limit=100&order=desc", rows: "rows" },
+      ask: {
+        path: "/api/v1/logs/search?query=payment%20failed&limit=100&order=desc",
+        read: ({ records }) => records as unknown[][],
+      },
       plainSql: `SELECT * FROM logs WHERE ${isWord("payment")} AND ${
         isWord("failed")
       } ORDER BY timestamp DESC LIMIT 100`,
@@ -130,11 +136,12 @@ export function needleQueries({ end, dayBefore, hourBefore, trace, order, pod }:
       name: "hits histogram, last day",
       ask: {
         path: `/api/v1/logs/hits?since=${dayBefore}&until=${end}&step=30m&by=severity`,
-        rows: "times",
+        read: ({ total }) => [[total]],
       },
       plainSql:
-        `SELECT time_bucket(INTERVAL 30 MINUTE, timestamp) AS time FROM logs WHERE ${lastDay} GROUP BY ALL`,
-      same: "rows",
+        `SELECT sum(n) FROM (SELECT time_bucket(INTERVAL 30 MINUTE, timestamp), severity_number, count(*) AS n FROM logs
+          WHERE ${lastDay} GROUP BY ALL)`,
+      same: "cells",
       wanted: { ms: 150 },
     },
     both(

@@ -5,7 +5,7 @@
  * without an index or a planner of ours. Both must find the same. Prints a table, writes dist/bench/needles.json.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
@@ -26,7 +26,7 @@ import { openwitCommand, type ServerUnderTest, startServer } from "./server.ts";
 const usage = `node compile/bun.mjs tests/bench/needles.ts [options]
 
   --rows N          log records, with a fifth as many spans and as many points (default 5000000)
-  --data-dir DIR    where the history is, or is built, and stays (default a folder in ${tmpdir()} for its size)
+  --data-dir DIR    where the history is, or is built, and stays (default a temporary folder)
   --build-seconds N build for so long at most, and measure only when all is there
   --build-only      measure nothing
   --rounds N        times that the server is asked, after two to warm up (default 15)
@@ -93,7 +93,17 @@ else await main();
 
 async function main(): Promise<void> {
   const rows = Number(values.rows);
-  const dataDir = resolve(values["data-dir"] ?? join(tmpdir(), `openwit-history-${rows}`));
+  const folder = values["data-dir"] === undefined
+    ? mkdtempSync(join(tmpdir(), "openwit-needles-"))
+    : undefined;
+  try {
+    await run(rows, folder === undefined ? resolve(values["data-dir"]!) : join(folder, "data"));
+  } finally {
+    if (folder !== undefined) rmSync(folder, { recursive: true });
+  }
+}
+
+async function run(rows: number, dataDir: string): Promise<void> {
   const isWhole = await buildHistory(
     dataDir,
     historySize(rows),
@@ -279,7 +289,7 @@ async function ask(server: ServerUnderTest, what: Ask): Promise<unknown[][]> {
   if ("sql" in what) return (await server.query(what.sql)) as unknown[][];
   const response = await fetch(`${server.http}${what.path}`);
   if (!response.ok) throw new Error(`${what.path} answered ${response.status}: ${await response.text()}`);
-  return ((await response.json()) as Record<string, unknown[][]>)[what.rows];
+  return what.read(await response.json() as Record<string, unknown>);
 }
 
 /** Asks everything once more while records arrive at a steady rate. */

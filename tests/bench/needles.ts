@@ -131,7 +131,10 @@ async function measure(dataDir: string): Promise<NeedlesReport> {
   const runDir = `${dataDir}-run`;
   cloneFolder(dataDir, runDir);
   const command = openwitCommand(values.executable);
-  const server = await startServer(command, runDir, { settings: { OPENWIT_MEMORY__LIMIT: "512MiB" }, readyMsMax: 60_000 });
+  const server = await startServer(command, runDir, {
+    settings: { OPENWIT_MEMORY__LIMIT: "512MiB" },
+    readyMsMax: 60_000,
+  });
   try {
     const samples = await sample(plain, segments);
     const pattern = new RegExp(values.only, "i");

@@ -97,6 +97,9 @@ export const allowedFunctions: ReadonlySet<string> = new Set(
     .flat().map((name) => name.toLowerCase()),
 );
 
+/** Those that make one value of many rows. */
+export const aggregateFunctions: ReadonlySet<string> = new Set(aggregates);
+
 /** Functions that may stand in FROM. */
 export const allowedTableFunctions: ReadonlySet<string> = new Set([
   "unnest",

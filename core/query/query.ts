@@ -8,13 +8,15 @@
 import type { Clock } from "../env/clock.ts";
 import { OpenWitError } from "../error.ts";
 import { type Signal, signals } from "../model/columns.ts";
-import { intersection, pruneFiles, rangeOf, timeBounds, type TimeRange } from "./bounds.ts";
+import { rangeOf, timeBounds, type TimeRange } from "./bounds.ts";
+import type { SegmentIndexes } from "../index/indexes.ts";
 import { checkStatement } from "./check.ts";
 import type { EngineResult, SqlEngine } from "./engine.ts";
 import { boundGrowth } from "./growth.ts";
 import { heldBytes } from "./heavy.ts";
 import { withLocation } from "./locate.ts";
 import { type Mention, mentionsOf } from "./mentions.ts";
+import { type MentionPlan, type PlanEnv, planMention } from "./plan.ts";
 import { type ResultBatch, type ResultColumn, valueBytes } from "./result.ts";
 import { type Parameters, rewriteStatement, type Rewritten } from "./rewrite.ts";
 import type { QuerySources } from "./sources.ts";
@@ -24,7 +26,7 @@ import {
   integerConstant,
   isNode,
   nodesIn,
-  type SqlNode,
+  selectTree,
   type SqlTree,
   textOf,
 } from "./tree.ts";
@@ -59,7 +61,19 @@ export type SystemTables = (
 export interface QueryEnv {
   readonly engine: SqlEngine;
   readonly clock: Clock;
+  /** Of the segments that `sources` gives; absent where there are none. */
+  readonly indexes?: SegmentIndexes;
 }
+
+/** How the statement is answered. */
+export interface QueryPlan {
+  /** In the order in which the statement names them. */
+  readonly mentions: readonly MentionPlan[];
+  readonly phasesMs: PhaseTimes;
+}
+
+/** Milliseconds: reading the statement, choosing files, asking indexes, looking for rows, running up to the first row. */
+export type PhaseTimes = Readonly<Record<"prepare" | "plan" | "index" | "find" | "run", number>>;
 
 /** Final once `batches` has ended. */
 export interface QueryStats {
@@ -79,6 +93,7 @@ export interface QueryResult {
   /** To be read once; ending early, by `return` or an error, releases everything. @throws OpenWitError */
   readonly batches: AsyncIterable<ResultBatch>;
   readonly stats: QueryStats;
+  readonly plan: QueryPlan;
   /** Releases everything when `batches` is not read to its end. Idempotent. */
   close(): Promise<void>;
 }
@@ -132,26 +147,28 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
       filesPruned: 0,
       memtableRows: 0,
     };
+    const preparedMs = clock.monotonicMs();
+    const plans = await planMentions(prepared, sources, {
+      ...env,
+      tenant: request.tenant,
+      window: request.window,
+      signal: abort.signal,
+    });
     for (const signal of prepared.signals) {
       stats.memtableRows += sources[signal].chunks.reduce((sum, { rows }) => sum + rows, 0);
     }
-    let readBytes = 0;
-    const tables = prepared.mentions.map(({ mention: { name, signal }, range }) => {
-      const { files, chunks } = sources[signal];
-      const { window } = request;
-      const kept = pruneFiles(files, intersection(range, window));
-      stats.filesConsidered += files.length;
-      stats.filesPruned += files.length - kept.length;
-      readBytes += kept.reduce((sum, { bytes }) => sum + bytes, 0);
-      return { name, signal, files: kept.map(({ path }) => ({ path })), chunks, window };
-    });
+    for (const { files } of plans) {
+      stats.filesConsidered += files.considered;
+      stats.filesPruned += files.considered - files.whole - files.inPart;
+    }
+    const plannedMs = clock.monotonicMs();
     const running = result = await engine.run({
       sql: prepared.sql,
       tenant: request.tenant,
-      tables,
+      tables: plans.map(({ table }) => table),
       systemTables: await systemTablesOf(request, prepared.systemTables, abort.signal),
       rowsMax: prepared.rowsMax,
-      memoryBytes: heldBytes(prepared.tree, readBytes, prepared.rowsMax),
+      memoryBytes: heldBytes(prepared.tree, sumOf(plans, ({ bytes }) => bytes), prepared.rowsMax),
       signal: abort.signal,
     })
       .catch((error) => {
@@ -162,7 +179,11 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
     abort.signal.addEventListener("abort", onAbort, { once: true });
     if (abort.signal.aborted) onAbort();
     const batches = limited(running, request, stats, () => clock.monotonicMs() - startedMs, close);
-    return { columns: running.columns, batches, stats, close };
+    const plan = {
+      mentions: plans,
+      phasesMs: phasesOf(plans, startedMs, preparedMs, plannedMs, clock.monotonicMs()),
+    };
+    return { columns: running.columns, batches, stats, plan, close };
   } catch (error) {
     await close();
     throw error;
@@ -209,6 +230,36 @@ async function boundedMentions(engine: SqlEngine, tree: SqlTree): Promise<Prepar
   }));
 }
 
+/** One after the other: each may look for rows, and a statement has the engine once. */
+async function planMentions(prepared: Prepared, sources: QuerySources, env: PlanEnv): Promise<MentionPlan[]> {
+  const plans: MentionPlan[] = [];
+  for (const { mention, range } of prepared.mentions) {
+    plans.push(await planMention(mention, range, sources[mention.signal], env));
+  }
+  return plans;
+}
+
+function sumOf(plans: readonly MentionPlan[], of: (plan: MentionPlan) => number): number {
+  return plans.reduce((sum, plan) => sum + of(plan), 0);
+}
+
+function phasesOf(
+  plans: readonly MentionPlan[],
+  startedMs: number,
+  preparedMs: number,
+  plannedMs: number,
+  ranMs: number,
+): PhaseTimes {
+  const index = sumOf(plans, ({ indexMs }) => indexMs), find = sumOf(plans, ({ findMs }) => findMs);
+  return {
+    prepare: preparedMs - startedMs,
+    plan: plannedMs - preparedMs - index - find,
+    index,
+    find,
+    run: ranMs - plannedMs,
+  };
+}
+
 async function systemTablesOf(
   request: QueryRequest,
   names: ReadonlySet<SystemTableName>,
@@ -223,26 +274,11 @@ async function systemTablesOf(
 }
 
 /** Gives columns whose expression was rewritten the name that they would have had. */
-async function nameColumns(engine: SqlEngine, { tree, unnamed }: Rewritten): Promise<void> {
+async function nameColumns(engine: SqlEngine, { unnamed }: Rewritten): Promise<void> {
   for (const { item, original } of unnamed) {
-    const statement = { node: { ...emptySelect, select_list: [original] }, named_param_map: [] };
-    item.alias = (await engine.print({ ...tree, statements: [statement] })).replace(/^SELECT\s+/, "");
+    item.alias = (await engine.print(selectTree({ select_list: [original] }))).replace(/^SELECT\s+/, "");
   }
 }
-
-const emptySelect: SqlNode = {
-  type: "SELECT_NODE",
-  modifiers: [],
-  cte_map: { map: [] },
-  from_table: { type: "EMPTY", alias: "", sample: null },
-  where_clause: null,
-  group_expressions: [],
-  group_sets: [],
-  aggregate_handling: "STANDARD_HANDLING",
-  having: null,
-  sample: null,
-  qualify: null,
-};
 
 /**
  * Lets the engine stop at the row limit, so that a sort keeps only the first rows and a result stays small.

@@ -86,6 +86,26 @@ export function constantInteger(node: SqlValue | undefined): bigint | undefined 
     : undefined;
 }
 
+/** A statement of one SELECT with these of its parts, and none of the others. */
+export function selectTree(parts: SqlNode): SqlTree {
+  const node = {
+    type: "SELECT_NODE",
+    modifiers: [],
+    cte_map: { map: [] },
+    select_list: [],
+    from_table: { type: "EMPTY", alias: "", sample: null },
+    where_clause: null,
+    group_expressions: [],
+    group_sets: [],
+    aggregate_handling: "STANDARD_HANDLING",
+    having: null,
+    sample: null,
+    qualify: null,
+    ...parts,
+  };
+  return { error: false, statements: [{ node, named_param_map: [] }] };
+}
+
 export function textConstant(value: string): SqlNode {
   return {
     class: "CONSTANT",

@@ -89,7 +89,7 @@ export async function startStatement(
           ),
         ),
       signal: request.signal,
-    }, { engine: host.engine(), clock: systemClock });
+    }, { engine: host.engine(), clock: systemClock, indexes: store.indexes });
     return { result, coverage, finish };
   } catch (error) {
     finish(error instanceof OpenWitError ? error.code : "internal");

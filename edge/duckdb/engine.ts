@@ -14,7 +14,14 @@ import type { MemoryShare } from "../../core/budget/memory-share.ts";
 import { OpenWitError } from "../../core/error.ts";
 import type { EngineRequest, EngineResult, SqlEngine } from "../../core/query/engine.ts";
 import type { ResultBatch } from "../../core/query/result.ts";
-import { readTree, type SqlNode, type SqlTree, textOf, writeTree } from "../../core/query/tree.ts";
+import {
+  readTree,
+  selectTree,
+  type SqlNode,
+  type SqlTree,
+  textOf,
+  writeTree,
+} from "../../core/query/tree.ts";
 import { fromDuckDB } from "./error.ts";
 import { Instances, type Opened } from "./instance.ts";
 import type { MemtablePin } from "./memtable.ts";
@@ -371,7 +378,7 @@ async function evaluateAll(
   expressions: readonly SqlNode[],
 ): Promise<(bigint | undefined)[] | undefined> {
   try {
-    const tree = { error: false, statements: [statementOf(expressions)] };
+    const tree = selectTree({ select_list: [...expressions] });
     const printed = await parser.runAndReadAll("SELECT json_deserialize_sql($1::JSON)", [writeTree(tree)]);
     const names = expressions.map((_, index) => `t${index}`);
     const times = names.map((name) => `epoch_ns(CAST(${name} AS TIMESTAMP_NS))`).join(", ");
@@ -382,26 +389,6 @@ async function evaluateAll(
   } catch {
     return undefined; // it bounds nothing; the statement itself will tell what is wrong with it
   }
-}
-
-function statementOf(expressions: readonly SqlNode[]): SqlNode {
-  return {
-    node: {
-      type: "SELECT_NODE",
-      modifiers: [],
-      cte_map: { map: [] },
-      select_list: [...expressions],
-      from_table: { type: "EMPTY", alias: "", sample: null },
-      where_clause: null,
-      group_expressions: [],
-      group_sets: [],
-      aggregate_handling: "STANDARD_HANDLING",
-      having: null,
-      sample: null,
-      qualify: null,
-    },
-    named_param_map: [],
-  };
 }
 
 function parseError(tree: SqlNode, sql: string): OpenWitError {

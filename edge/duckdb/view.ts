@@ -37,16 +37,25 @@ export function selectOf(table: EngineTable, dataDir: string, pin: number): stri
       conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`
     }`;
   const parts: string[] = [];
-  const whole: string[] = [];
-  for (const [index, { path, rows }] of table.files.entries()) {
-    const file = quoteText(resolve(dataDir, path));
-    if (rows === undefined && table.withPlaces !== true) whole.push(file);
+  const whole: number[] = [];
+  const paths = table.files.map(({ path }) => quoteText(resolve(dataDir, path)));
+  for (const [index, { rows }] of table.files.entries()) {
+    if (rows === undefined) whole.push(index);
     else {
-      const conditions = rows === undefined ? window : [rowsCondition(rows), ...window];
-      parts.push(select(places(String(index), "file_row_number"), parquet(file), conditions));
+      const conditions = [rowsCondition(rows), ...window];
+      parts.push(select(places(String(index), "file_row_number"), parquet(paths[index]), conditions));
     }
   }
-  if (whole.length > 0) parts.push(select("", parquet(`[${whole.join(", ")}]`), window));
+  if (whole.length > 0) {
+    const from = parquet(`[${whole.map((index) => paths[index]).join(", ")}]`);
+    parts.push(
+      select(
+        places(`([${whole.join(", ")}])[CAST(file_index AS BIGINT) + 1]`, "file_row_number"),
+        from,
+        window,
+      ),
+    );
+  }
   if (table.chunks.length > 0 || parts.length === 0) {
     parts.push(select(places("-1", "NULL"), `${memtableFunctionName(table.signal)}(${pin})`, window));
   }

@@ -1,0 +1,426 @@
+/**
+ * What each mention of a table reads: which files, which blocks of them, or which rows.
+ *
+ * Files go by tenant (the caller pins no others), by time, and by index. What is left is read in one of four ways:
+ * - `scan`: files whole; - `blocks`: of each file the blocks that the index leaves;
+ * - `rows`: rows that a statement of its own found first, by few columns of these blocks (find.ts);
+ * - `newest`: rows of the newest slice of time that holds enough of them (newest.ts).
+ *
+ * Invariant: whatever is left out has no part in the answer. Memory is always read, and so is a file without index.
+ */
+import { BlockSet } from "../index/blocks.ts";
+import type { IndexedSegment, SegmentIndexes } from "../index/indexes.ts";
+import type { IndexPredicate } from "../index/predicate.ts";
+import { OpenWitError } from "../error.ts";
+import type { Clock } from "../env/clock.ts";
+import { blockRows } from "../segment/encoder.ts";
+import { intersection, pruneFiles, type TimeRange } from "./bounds.ts";
+import type { EngineTable, FileRead, RowRange, SqlEngine } from "./engine.ts";
+import { findRows, type FindStatement, findStatement, type FoundRow } from "./find.ts";
+import type { Mention } from "./mentions.ts";
+import { neededColumns, type OwnConditions, ownConditions } from "./needs.ts";
+import { type Newest, newestOf, type Piece, slicesOf, type UnopenedFile } from "./newest.ts";
+import { predicateOf } from "./predicates.ts";
+import type { SourceFile, TableSource } from "./sources.ts";
+
+export interface PlanEnv {
+  readonly engine: SqlEngine;
+  readonly clock: Clock;
+  /** Absent where there are none. */
+  readonly indexes?: SegmentIndexes;
+  readonly tenant: string;
+  /** Rows outside of it do not exist for the statement. */
+  readonly window?: TimeRange;
+  readonly signal: AbortSignal;
+}
+
+/** How a mention is read, and what that spares. */
+export interface MentionPlan {
+  readonly mention: Mention;
+  readonly range: TimeRange;
+  readonly predicate: IndexPredicate;
+  readonly method: "scan" | "blocks" | "rows" | "newest";
+  readonly table: EngineTable;
+  readonly files: FileCounts;
+  readonly blocks: { readonly considered: number; readonly read: number };
+  /** Rows that were found before the statement ran; absent where none were looked for. */
+  readonly rowsFound?: number;
+  readonly memtableRows: number;
+  /** Bytes that these blocks have in their files, all columns of them: an estimate of the most that is read. */
+  readonly bytes: number;
+  /** Time that the indexes took, and the search for rows. */
+  readonly indexMs: number;
+  readonly findMs: number;
+}
+
+export interface FileCounts {
+  readonly considered: number;
+  readonly outsideTime: number;
+  readonly excludedByIndex: number;
+  readonly withoutIndex: number;
+  /** Beyond the slice of time that held enough rows. */
+  readonly notReached: number;
+  readonly whole: number;
+  readonly inPart: number;
+}
+
+/** Plans the reading of one mention. @throws OpenWitError */
+export async function planMention(
+  mention: Mention,
+  range: TimeRange,
+  source: TableSource,
+  env: PlanEnv,
+): Promise<MentionPlan> {
+  return await new Planning(mention, range, source, env).plan();
+}
+
+/** A file of the mention's time, and what its index leaves of it. */
+interface Candidate {
+  readonly file: SourceFile;
+  readonly blockCount: number;
+  /** `undefined` when it has no index. */
+  readonly blocks: BlockSet | undefined;
+}
+
+class Planning {
+  readonly #predicate: IndexPredicate;
+  readonly #own: OwnConditions;
+  readonly #needs: ReadonlySet<string> | undefined;
+  /** Files of the mention's time. */
+  readonly #files: readonly SourceFile[];
+  readonly #candidates = new Map<number, Promise<Candidate>>();
+  #indexMs = 0;
+  #findMs = 0;
+
+  constructor(
+    readonly mention: Mention,
+    readonly range: TimeRange,
+    readonly source: TableSource,
+    readonly env: PlanEnv,
+  ) {
+    this.#predicate = predicateOf(mention);
+    this.#own = ownConditions(mention);
+    this.#needs = neededColumns(mention);
+    this.#files = pruneFiles(source.files, intersection(range, env.window));
+  }
+
+  async plan(): Promise<MentionPlan> {
+    const newest = newestOf(this.mention, this.#own);
+    const slice = newest === undefined
+      ? undefined
+      : await this.#unlessRefused(() => this.#planNewest(newest));
+    if (slice !== undefined) return slice;
+    const candidates = await this.#allCandidates();
+    const reads = candidates.map(readOf).filter((read) => read !== undefined);
+    return await this.#unlessRefused(() => this.#planRows(candidates, reads)) ??
+      this.#result(reads.some(({ rows }) => rows !== undefined) ? "blocks" : "scan", reads, candidates, {});
+  }
+
+  /** A condition that fails in a search may not even be reached in the statement, which is to say so if it is. */
+  async #unlessRefused(plan: () => Promise<MentionPlan | undefined>): Promise<MentionPlan | undefined> {
+    try {
+      return await plan();
+    } catch (error) {
+      if (error instanceof OpenWitError && error.code === "invalid_argument") return undefined;
+      throw error;
+    }
+  }
+
+  /** What the index leaves of each file. */
+  async #allCandidates(): Promise<Candidate[]> {
+    const candidates: Candidate[] = [];
+    for (let at = 0; at < this.#files.length; at += lookUpsAtOnce) {
+      this.env.signal.throwIfAborted();
+      const end = Math.min(at + lookUpsAtOnce, this.#files.length);
+      candidates.push(
+        ...await this.#timed(
+          "index",
+          () => Promise.all(Array.from({ length: end - at }, (_, more) => this.#candidate(at + more))),
+        ),
+      );
+    }
+    return candidates;
+  }
+
+  #candidate(at: number): Promise<Candidate> {
+    const known = this.#candidates.get(at);
+    if (known !== undefined) return known;
+    const asked = this.#lookUp(this.#files[at]);
+    this.#candidates.set(at, asked);
+    return asked;
+  }
+
+  async #lookUp(file: SourceFile): Promise<Candidate> {
+    const blockCount = Math.ceil(file.rows / blockRows);
+    const segment = this.#segmentOf(file);
+    const isAsked = this.#predicate.kind !== "all" && segment !== undefined;
+    const blocks = isAsked ? await this.env.indexes?.candidates(segment, this.#predicate) : undefined;
+    return { file, blockCount, blocks };
+  }
+
+  #segmentOf({ id, path, rows }: SourceFile): IndexedSegment | undefined {
+    return id === undefined ? undefined : { id, path, rows, signal: this.mention.signal };
+  }
+
+  /** Looks for the rows first, where many blocks are left for what may be few rows of many columns. */
+  async #planRows(
+    candidates: readonly Candidate[],
+    reads: readonly FileRead[],
+  ): Promise<MentionPlan | undefined> {
+    const own = this.#own;
+    const isWide = this.#needs === undefined || [...this.#needs].some((name) => !own.columns.has(name));
+    const blocks = blocksRead(reads, candidates);
+    const isFew = blocks >= findBlocksMin && blocks <= findShareMax * blocksOf(candidates);
+    if (!isWide || !isFew || own.conditions.length === 0) return undefined;
+    const statement = await findStatement(this.env.engine, this.mention, own, undefined);
+    const table = { files: reads, chunks: [], window: this.env.window };
+    const found = await this.#find(statement, table, foundRowsMax + 1);
+    if (found.length > foundRowsMax) return undefined;
+    return this.#result("rows", exactReads(reads.map(({ path }) => path), found), candidates, {
+      blocks,
+      rowsFound: found.length,
+    });
+  }
+
+  /** Widens a slice of time from its newest end until it holds as many rows as are wanted. */
+  async #planNewest({ count, isDescending }: Newest): Promise<MentionPlan | undefined> {
+    const { chunks } = this.source;
+    const files = this.#files;
+    if (
+      files.length === 0 ||
+      files.some(({ minTimeNs, maxTimeNs }) => minTimeNs === undefined || maxTimeNs === undefined)
+    ) {
+      return undefined;
+    }
+    const key = (timeNs: bigint) => isDescending ? timeNs : -timeNs;
+    const byKey = (left: FoundRow, right: FoundRow) => key(left.timeNs) > key(right.timeNs) ? -1 : 1;
+    const statement = await findStatement(this.env.engine, this.mention, this.#own, isDescending);
+    const rowsMax = count + tiesMax;
+    const found = chunks.length === 0
+      ? []
+      : await this.#find(statement, { files: [], chunks, window: this.env.window }, rowsMax);
+    const visited = new Map<number, Set<number | undefined>>();
+    const pieces: Piece[] = [];
+    let bound: bigint | undefined, isCut = false;
+    const range = intersection(this.range, this.env.window);
+    const slices = slicesOf(files.map((_, at) => this.#unopened(at)), isDescending, range);
+    for await (const slice of slices) {
+      this.env.signal.throwIfAborted();
+      for (const piece of slice.pieces) {
+        const blocks = visited.get(piece.file) ?? new Set();
+        if (!blocks.has(piece.block)) pieces.push(piece);
+        visited.set(piece.file, blocks.add(piece.block));
+      }
+      const window = intersection(slice.window, this.env.window);
+      const reads = this.#readsOf(slice.pieces);
+      const rows = slice.pieces.length === 0
+        ? []
+        : await this.#find(statement, { files: reads.map(({ read }) => read), chunks: [], window }, rowsMax);
+      found.push(...rows.map((row) => ({ ...row, file: reads[row.file].file })));
+      found.sort(byKey);
+      const end = isDescending ? slice.window.minNs : slice.window.maxNs;
+      // Older rows of memory may have newer ones beside them in files that are not yet looked into.
+      const complete = slice.isLast || end === undefined
+        ? found.length
+        : found.filter(({ timeNs }) => key(timeNs) >= key(end)).length;
+      if (complete < count) continue;
+      bound = found[count - 1].timeNs;
+      isCut = rows.length === rowsMax && rows.at(-1)!.timeNs === bound;
+      break;
+    }
+    const kept = found.filter(({ file, timeNs }) =>
+      file >= 0 && (bound === undefined || key(timeNs) >= key(bound))
+    );
+    const reads = isCut
+      ? this.#readsOf(pieces.filter((piece) => key(isDescending ? piece.maxNs : piece.minNs) >= key(bound!)))
+        .map(({ read }) => read)
+      : exactReads(files.map(({ path }) => path), kept);
+    const candidates = await Promise.all([...this.#candidates.values()]);
+    return this.#result("newest", reads, candidates, {
+      bound: bound === undefined ? {} : isDescending ? { minNs: bound } : { maxNs: bound },
+      blocks: pieces.reduce(
+        (sum, { file, block }) => sum + (block === undefined ? Math.ceil(files[file].rows / blockRows) : 1),
+        0,
+      ),
+      rowsFound: kept.length,
+    });
+  }
+
+  #unopened(at: number): UnopenedFile {
+    const { minTimeNs, maxTimeNs, rows } = this.#files[at];
+    const whole: Piece = { file: at, rows, minNs: minTimeNs!, maxNs: maxTimeNs! };
+    return {
+      ...whole,
+      open: () =>
+        this.#timed("index", async () => {
+          const { blocks, blockCount } = await this.#candidate(at);
+          if (blocks?.isEmpty === true) return [];
+          const segment = this.#segmentOf(this.#files[at]);
+          const times = segment === undefined ? undefined : await this.env.indexes?.blockTimes(segment);
+          if (times === undefined) return [whole];
+          return [...blocks ?? BlockSet.all(blockCount)].map((block) => ({
+            file: at,
+            block,
+            rows: Math.min(blockRows, rows - block * blockRows),
+            minNs: times.min[block],
+            maxNs: times.max[block],
+          }));
+        }),
+    };
+  }
+
+  /** Reads of pieces, each with the position of its file. */
+  #readsOf(pieces: readonly Piece[]): { readonly file: number; readonly read: FileRead }[] {
+    const byFile = new Map<number, BlockSet | undefined>();
+    for (const { file, block } of pieces) {
+      const blocks = byFile.get(file) ?? new BlockSet(Math.ceil(this.#files[file].rows / blockRows));
+      if (block !== undefined) blocks.add(block);
+      byFile.set(file, block === undefined ? undefined : blocks);
+    }
+    return [...byFile].map(([file, blocks]) => {
+      const { path, rows } = this.#files[file];
+      const isWhole = blocks === undefined || blocks.size === blocks.count;
+      return { file, read: isWhole ? { path } : { path, rows: blocks.rowRanges(rows) } };
+    });
+  }
+
+  #find(
+    statement: FindStatement,
+    reads: Pick<EngineTable, "files" | "chunks" | "window">,
+    rowsMax: number,
+  ): Promise<FoundRow[]> {
+    const { name, signal } = this.mention;
+    return this.#timed(
+      "find",
+      () => findRows(this.env.engine, statement, { name, signal, ...reads }, rowsMax, this.env),
+    );
+  }
+
+  async #timed<Result>(phase: "index" | "find", work: () => Promise<Result>): Promise<Result> {
+    const startedMs = this.env.clock.monotonicMs();
+    try {
+      return await work();
+    } finally {
+      const ms = this.env.clock.monotonicMs() - startedMs;
+      if (phase === "index") this.#indexMs += ms;
+      else this.#findMs += ms;
+    }
+  }
+
+  #result(
+    method: MentionPlan["method"],
+    reads: readonly FileRead[],
+    candidates: readonly Candidate[],
+    more: { readonly bound?: TimeRange; readonly blocks?: number; readonly rowsFound?: number },
+  ): MentionPlan {
+    const { mention, range, source, env } = this;
+    const { name, signal } = mention;
+    const excluded = candidates.filter(({ blocks }) => blocks?.isEmpty === true).length;
+    return {
+      mention,
+      range,
+      predicate: this.#predicate,
+      method,
+      table: {
+        name,
+        signal,
+        files: reads,
+        chunks: source.chunks,
+        window: more.bound === undefined ? env.window : intersection(more.bound, env.window),
+      },
+      files: {
+        considered: source.files.length,
+        outsideTime: source.files.length - this.#files.length,
+        excludedByIndex: excluded,
+        withoutIndex: this.#predicate.kind === "all"
+          ? 0
+          : candidates.filter(({ blocks }) => blocks === undefined).length,
+        notReached: this.#files.length - candidates.length,
+        whole: reads.filter(({ rows }) => rows === undefined).length,
+        inPart: reads.filter(({ rows }) => rows !== undefined).length,
+      },
+      blocks: {
+        considered: source.files.reduce((sum, { rows }) => sum + Math.ceil(rows / blockRows), 0),
+        read: more.blocks ?? blocksRead(reads, candidates),
+      },
+      ...(more.rowsFound === undefined ? {} : { rowsFound: more.rowsFound }),
+      memtableRows: source.chunks.reduce((sum, { rows }) => sum + rows, 0),
+      bytes: encodedBytes(reads, this.#files),
+      indexMs: this.#indexMs,
+      findMs: this.#findMs,
+    };
+  }
+}
+
+/** Index files that are read at once. */
+const lookUpsAtOnce = 16;
+
+/** Of a file with more of its blocks left than this, all are read: the ranges would cost more than they spare. */
+const wholeShareMin = 0.5;
+
+/** A search for rows is a statement more, which fewer blocks than these are not worth. */
+const findBlocksMin = 3;
+/** Where more of the blocks are left than this, the conditions are hardly those of few rows. */
+const findShareMax = 0.5;
+/** More rows than these are not fetched one by one. */
+const foundRowsMax = 5_000;
+
+/** Rows beyond the wanted ones that are looked at, so that those of the same time as the last are all known. */
+const tiesMax = 100;
+
+/** What is read of a file; `undefined` when nothing is. */
+function readOf({ file, blocks, blockCount }: Candidate): FileRead | undefined {
+  const { path, rows } = file;
+  if (blocks === undefined || blocks.size > wholeShareMin * blockCount) return { path };
+  return blocks.isEmpty ? undefined : { path, rows: blocks.rowRanges(rows) };
+}
+
+function blocksOf(candidates: readonly Candidate[]): number {
+  return candidates.reduce((sum, { blockCount }) => sum + blockCount, 0);
+}
+
+function blocksRead(reads: readonly FileRead[], candidates: readonly Candidate[]): number {
+  const byPath = new Map(candidates.map((candidate) => [candidate.file.path, candidate]));
+  return reads.reduce((sum, { path, rows }) => {
+    if (rows === undefined) return sum + (byPath.get(path)?.blockCount ?? 0);
+    return sum + rows.reduce((blocks, { from, end }) => blocks + Math.ceil((end - from) / blockRows), 0);
+  }, 0);
+}
+
+function encodedBytes(reads: readonly FileRead[], files: readonly SourceFile[]): number {
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  return reads.reduce((sum, { path, rows }) => {
+    const file = byPath.get(path)!;
+    if (rows === undefined) return sum + file.bytes;
+    const blocks = new Set(
+      rows.flatMap(({ from, end }) => [Math.floor(from / blockRows), Math.floor((end - 1) / blockRows)]),
+    );
+    const share = Math.min(1, Math.max(blocks.size, rowsIn(rows) / blockRows) * blockRows / file.rows);
+    return sum + Math.round(file.bytes * share);
+  }, 0);
+}
+
+function rowsIn(ranges: readonly RowRange[]): number {
+  return ranges.reduce((sum, { from, end }) => sum + end - from, 0);
+}
+
+/** Reads of exactly these rows. @param paths of the files that they name by position */
+function exactReads(paths: readonly string[], found: readonly FoundRow[]): FileRead[] {
+  const byFile = new Map<number, number[]>();
+  for (const { file, row } of found) {
+    const rows = byFile.get(file);
+    if (rows === undefined) byFile.set(file, [row]);
+    else rows.push(row);
+  }
+  return [...byFile].map(([file, rows]) => ({ path: paths[file], rows: rangesOf(rows) }));
+}
+
+function rangesOf(rows: readonly number[]): RowRange[] {
+  const ranges: { from: number; end: number }[] = [];
+  for (const row of rows.toSorted((left, right) => left - right)) {
+    const last = ranges.at(-1);
+    if (last?.end === row) last.end++;
+    else ranges.push({ from: row, end: row + 1 });
+  }
+  return ranges;
+}

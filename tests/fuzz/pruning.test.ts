@@ -1,0 +1,110 @@
+/**
+ * Choosing what to read never changes an answer: random statements over segments with and without an index and over
+ * memory, planned, and read whole. `PRUNING_QUERIES` and `PRUNING_SEED` say how many and which.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import process from "node:process";
+import { randomBelow, seededRandom } from "../../core/env/random.ts";
+import { toOpenWitError } from "../../core/error.ts";
+import type { Signal } from "../../core/model/columns.ts";
+import { type Json, rowsOf } from "../../core/query/format.ts";
+import { defaultQueryLimits, type QueryEnv, type QueryPlan, runQuery } from "../../core/query/query.ts";
+import type { QuerySources, TableSource } from "../../core/query/sources.ts";
+import type { TimeRange } from "../../core/query/bounds.ts";
+import { defaultEngineOptions, duckDBEngine } from "../../edge/duckdb/engine.ts";
+import { clock } from "../conformance/sql_fixture.ts";
+import { firstNs, openPruningData, type PruningData, spanNs } from "./pruning_data.ts";
+import { anyQuery } from "./pruning_query.ts";
+
+const seed = Number(process.env.PRUNING_SEED ?? 20_261);
+const count = Number(process.env.PRUNING_QUERIES ?? 60);
+
+let data: PruningData;
+let env: QueryEnv;
+beforeAll(async () => {
+  data = await openPruningData(seed);
+  const engine = duckDBEngine({ ...defaultEngineOptions, dataDir: data.dataDir });
+  env = { engine, clock, indexes: data.indexes };
+}, 120_000);
+afterAll(async () => {
+  await env.engine.close();
+  data.close();
+});
+
+interface Answer {
+  readonly rows: readonly string[];
+  readonly plan?: QueryPlan;
+  readonly error?: string;
+}
+
+async function answer(sql: string, sources: QuerySources, window: TimeRange | undefined): Promise<Answer> {
+  try {
+    const result = await runQuery(
+      {
+        sql,
+        tenant: "default",
+        ...defaultQueryLimits,
+        timeoutMs: 120_000,
+        limit: 200_000,
+        window,
+        sources: () => sources,
+      },
+      env,
+    );
+    const rows: Json[][] = [];
+    for await (const batch of result.batches) rows.push(...rowsOf(batch, result.columns));
+    return { rows: rows.map((row) => JSON.stringify(row)), plan: result.plan };
+  } catch (error) {
+    return { rows: [], error: toOpenWitError(error).code };
+  }
+}
+
+/** Files of which neither times nor index are known: all of them are read whole. */
+function unplanned(sources: QuerySources): QuerySources {
+  const tables = (["logs", "spans", "metrics"] as const).map((signal): [Signal, TableSource] => [signal, {
+    ...sources[signal],
+    files: sources[signal].files.map(({ path, rows, bytes }) => ({ path, rows, bytes })),
+  }]);
+  return { ...Object.fromEntries(tables) as Record<Signal, TableSource>, release: () => {} };
+}
+
+test(`${count} statements are answered the same, planned and read whole (seed ${seed})`, async () => {
+  const random = seededRandom(seed);
+  const methods: Record<string, number> = {};
+  let blocks = 0, read = 0, rows = 0;
+  for (let number = 0; number < count; number++) {
+    const { sql, isOrdered } = anyQuery(random);
+    const minutes = (share: number) => firstNs + spanNs * BigInt(share) / 100n;
+    const window = randomBelow(random, 6) === 0
+      ? { minNs: minutes(randomBelow(random, 80)), maxNs: minutes(20 + randomBelow(random, 90)) }
+      : undefined;
+    const planned = await answer(sql, data.sources, window);
+    const whole = await answer(sql, unplanned(data.sources), window);
+    const order = (list: readonly string[]) => isOrdered ? list : [...list].sort();
+    const isSame = planned.error === whole.error &&
+      JSON.stringify(order(planned.rows)) === JSON.stringify(order(whole.rows));
+    if (!isSame) {
+      throw new Error(
+        `statement ${number} of seed ${seed} gives ${
+          planned.error ?? `${planned.rows.length} rows`
+        } planned and ` +
+          `${whole.error ?? `${whole.rows.length} rows`} whole, by ${
+            planned.plan?.mentions.map(({ method }) => method)
+          }:\n${sql}\n${
+            JSON.stringify(window, (_, value) => typeof value === "bigint" ? String(value) : value)
+          }`,
+      );
+    }
+    rows += whole.rows.length;
+    for (const mention of planned.plan?.mentions ?? []) {
+      methods[mention.method] = (methods[mention.method] ?? 0) + 1;
+      blocks += mention.blocks.considered;
+      read += mention.blocks.read;
+    }
+    expect(whole.plan?.mentions.every(({ method }) => method === "scan") ?? true).toBe(true);
+  }
+  // Each way of reading was taken, much was left out, and there was something to find.
+  expect(Object.keys(methods).sort()).toEqual(["blocks", "newest", "rows", "scan"]);
+  expect(read).toBeLessThan(blocks * 0.8);
+  expect(rows).toBeGreaterThan(count);
+}, 1_800_000);

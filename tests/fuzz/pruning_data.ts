@@ -1,0 +1,179 @@
+/**
+ * Logs and spans in which there is something to find, as a store has them: segments with an index, sorted by time and
+ * partly of the same time; segments without one, whose rows are in no order; and memory. All from a seed.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Random, randomBelow, seededRandom } from "../../core/env/random.ts";
+import { buildIndex } from "../../core/index/build.ts";
+import { indexPath } from "../../core/index/format.ts";
+import { SidecarIndexes } from "../../core/index/sidecars.ts";
+import { Chunk } from "../../core/model/chunk.ts";
+import { columnIndex, columnsOf, type Signal, signals, timeColumnOf } from "../../core/model/columns.ts";
+import type { Vector } from "../../core/model/vector.ts";
+import type { QuerySources, SourceFile, TableSource } from "../../core/query/sources.ts";
+import { NodeDisk } from "../../edge/disk/disk.ts";
+import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
+import { baseTimeNs } from "../golden/segment-chunk.ts";
+
+export const services = ["checkout", "cart", "payment", "search", "late-one"];
+export const words = [
+  "connection",
+  "refused",
+  "timeout",
+  "peer",
+  "user_id",
+  "10.0.0.1",
+  "naïve",
+  "ERROR",
+  "ok",
+];
+export const routes = ["/cart", "/orders/:id", "/health", "/admin"];
+
+/** Time of the first row, and how far apart they are: a second of 200 rows has no two alike, and some seconds do. */
+export const firstNs = baseTimeNs;
+export const spanNs = 3_600_000_000_000n;
+
+export interface PruningData {
+  readonly dataDir: string;
+  readonly indexes: SidecarIndexes;
+  readonly sources: QuerySources;
+  close(): void;
+}
+
+export async function openPruningData(seed: number): Promise<PruningData> {
+  const dataDir = mkdtempSync(join(tmpdir(), "openwit-pruning-"));
+  mkdirSync(join(dataDir, "parquet"));
+  const disk = new NodeDisk(dataDir);
+  const random = seededRandom(seed);
+  const tables = {} as Record<Signal, TableSource>;
+  for (const signal of signals) {
+    const files: SourceFile[] = [];
+    const shares: readonly (readonly [rows: number, from: number, end: number, isIndexed: boolean])[] =
+      signal === "metrics" ? [] : [
+        [34_000, 0, 0.5, true],
+        [17_000, 0.45, 0.8, true],
+        [9_000, 0.75, 0.9, true],
+        [3_000, 0.1, 0.95, false],
+        [1_500, 0.9, 0.97, false],
+      ];
+    for (const [at, [rows, from, end, isIndexed]] of shares.entries()) {
+      const chunk = chunkOf(signal, random, rows, from, end, isIndexed);
+      const path = `parquet/${signal}-${at}.parquet`,
+        id = `019b7c3f5e001111222233${signals.indexOf(signal)}${at}44ff`;
+      const parts: Uint8Array[] = [];
+      for await (const part of inProcessEncoder().encode(signal, [{ chunk, rowCount: rows }], {})) {
+        parts.push(part);
+      }
+      writeFileSync(join(dataDir, path), Buffer.concat(parts));
+      if (isIndexed) {
+        const index = await buildIndex(disk, seededRandom(seed), { id, signal, path });
+        writeFileSync(join(dataDir, indexPath(path)), Buffer.concat(index));
+      }
+      const vector = chunk.vectors[columnIndex(signal, timeColumnOf[signal])];
+      if (vector.kind !== "fixed") throw new Error("times are of fixed width");
+      const times = [...vector.bigints()].sort((left, right) => left < right ? -1 : 1);
+      files.push({ id, path, minTimeNs: times[0], maxTimeNs: times.at(-1)!, rows, bytes: 0 });
+    }
+    const chunks = signal === "metrics"
+      ? []
+      : [chunkOf(signal, random, 700, 0.9, 1, false), chunkOf(signal, random, 300, 0.2, 1, false)];
+    tables[signal] = { signal, files, chunks: chunks.map((chunk) => ({ chunk, rows: chunk.rows })) };
+  }
+  const indexes = new SidecarIndexes(disk, () => {});
+  return {
+    dataDir,
+    indexes,
+    sources: { ...tables, release: () => {} },
+    close() {
+      indexes.close();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+function chunkOf(
+  signal: Signal,
+  random: Random,
+  rows: number,
+  from: number,
+  end: number,
+  isSorted: boolean,
+): Chunk {
+  const chunk = new Chunk(signal);
+  const start = firstNs + BigInt(Math.floor(Number(spanNs) * from));
+  const length = Math.floor(Number(spanNs) * (end - from));
+  const times = Array.from({ length: rows }, (_, row) => {
+    const offset = isSorted
+      ? Math.floor(length * row / rows)
+      : Math.floor(random.uint32() / 2 ** 32 * length);
+    // Every other quarter of an hour has times of whole seconds, so that many rows share one.
+    const isCoarse = Math.floor(offset / 900e9) % 2 === 1;
+    return start + BigInt(isCoarse ? offset - offset % 1e9 : offset);
+  });
+  for (let row = 0; row < rows; row++) {
+    const values = rowOf(signal, random, times[row], (row >> 8) + Math.floor(from * 1_000));
+    for (const [column, vector] of chunk.vectors.entries()) {
+      pushValue(vector, values[columnsOf[signal][column].name]);
+    }
+    chunk.rows++;
+  }
+  return chunk;
+}
+
+type Value = string | number | bigint | Readonly<Record<string, string>> | undefined;
+
+function rowOf(signal: Signal, random: Random, time: bigint, group: number): Record<string, Value> {
+  const pick = (list: readonly string[]) => list[randomBelow(random, list.length)];
+  const isRare = randomBelow(random, 3_000) === 0;
+  const text =
+    Array.from({ length: 1 + randomBelow(random, 4) }, () => pick(words)).join(pick([" ", "-", ": "])) +
+    (isRare ? ` rare${randomBelow(random, 4)}` : ` order${group % 50}`);
+  return {
+    [timeColumnOf[signal]]: time,
+    ingest_timestamp: time + 1_000_000_000n,
+    service_name: group % 40 === 7 ? "late-one" : pick(services.slice(0, 4)),
+    // traces lie close together, as they do
+    trace_id: (group * 7 + randomBelow(random, 40)).toString(16).padStart(32, "0"),
+    span_id: random.uint32().toString(16).padStart(8, "0") + random.uint32().toString(16).padStart(8, "0"),
+    body: text,
+    name: pick(["GET ", "POST "]) + pick(routes),
+    severity_number: [9, 9, 9, 13, 17][randomBelow(random, 5)],
+    severity_text: pick(["INFO", "WARN", "ERROR"]),
+    kind: randomBelow(random, 6),
+    status_code: isRare ? 2 : 0,
+    duration_ns: BigInt(randomBelow(random, 1_000_000)),
+    resource_attributes: `{"k8s.pod.name":"pod-${group % 30}","n":${group % 5}}`,
+    attributes: {
+      "http.route": pick(routes),
+      n: String(randomBelow(random, 400)),
+      ...(isRare ? { "user.id": `u${randomBelow(random, 5)}` } : {}),
+    },
+  };
+}
+
+function pushValue(vector: Vector, value: Value): void {
+  switch (vector.kind) {
+    case "utf8":
+    case "dictionary":
+      return vector.pushText(String(value ?? ""));
+    case "map":
+      for (const [key, inner] of Object.entries(typeof value === "object" ? value : {})) {
+        vector.keys.pushText(key);
+        vector.values.pushText(inner);
+      }
+      return vector.endRow();
+    case "fixed":
+      if (typeof value === "bigint") return vector.pushBigint(value);
+      return vector.type === "float64" ? vector.pushDouble(Number(value ?? 0)) : pushNumber(vector, value);
+    case "list":
+    case "struct":
+      return vector.endRow();
+  }
+}
+
+function pushNumber(vector: Extract<Vector, { kind: "fixed" }>, value: Value): void {
+  if (/^(u?int64|timestamp)$/.test(vector.type)) vector.pushBigint(BigInt(Number(value ?? 0)));
+  else vector.pushInt(Number(value ?? 0));
+}

@@ -1,0 +1,255 @@
+/** Random statements whose answer is one and the same, however their rows are found: for the test of the planner. */
+import { type Random, randomBelow } from "../../core/env/random.ts";
+import { isoTimestamp } from "../../core/model/row.ts";
+import { firstNs, routes, services, spanNs, words } from "./pruning_data.ts";
+
+type Table = "logs" | "spans";
+
+export interface PruningQuery {
+  readonly sql: string;
+  /** Whether its order is part of the answer. */
+  readonly isOrdered: boolean;
+}
+
+export function anyQuery(random: Random): PruningQuery {
+  const table: Table = randomBelow(random, 3) === 0 ? "spans" : "logs";
+  const query = new Query(random);
+  switch (randomBelow(random, 10)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+      return query.newest(table);
+    case 4:
+    case 5:
+      return query.rows(table);
+    case 6:
+      return query.groups(table);
+    case 7:
+      return query.join();
+    case 8:
+      return query.nested(table);
+    default:
+      return query.union(table);
+  }
+}
+
+class Query {
+  constructor(readonly random: Random) {}
+
+  newest(table: Table): PruningQuery {
+    const time = timeOf(table), alias = this.chance(3) ? "x" : table;
+    const direction = this.pick(["DESC", "DESC", "DESC", "ASC", "", "DESC NULLS FIRST", "ASC NULLS LAST"]);
+    const offset = this.chance(4) ? ` OFFSET ${this.below(200)}` : "";
+    const limit = `LIMIT ${this.pick(["1", "5", "20", "100", "1000"])}${offset}`;
+    const where = this.where(table, alias === table ? "" : "x.");
+    // With a second key the order is one alone; else only the times are, whichever of equal rows are taken.
+    const isWhole = this.chance(2);
+    const columns = isWhole
+      ? this.pick(["*", `${time}, span_id, service_name`, `${time} AS t, upper(service_name), span_id`])
+      : time;
+    const by = columns.includes(" AS t")
+      ? "t"
+      : this.chance(5) && columns !== "*"
+      ? "1"
+      : `${this.chance(4) ? `${alias}.` : ""}${time}`;
+    const order = `${by} ${direction}${isWhole ? ", span_id" : ""}`;
+    return {
+      sql: `SELECT ${columns} FROM ${table} ${alias} ${where} ORDER BY ${order} ${limit}`,
+      isOrdered: true,
+    };
+  }
+
+  rows(table: Table): PruningQuery {
+    const columns = this.pick([
+      "*",
+      "span_id, attributes",
+      "span_id, service_name",
+      `count(*), min(${timeOf(table)}), max(span_id)`,
+    ]);
+    return { sql: `SELECT ${columns} FROM ${table} ${this.where(table, "", true)}`, isOrdered: false };
+  }
+
+  groups(table: Table): PruningQuery {
+    const key = this.pick([
+      "service_name",
+      "attributes['http.route']",
+      "resource_attributes['k8s.pod.name']",
+      `date_trunc('minute', ${timeOf(table)})`,
+    ]);
+    return {
+      sql: `SELECT ${key} AS k, count(*), max(span_id) FROM ${table} ${
+        this.where(table, "")
+      } GROUP BY k ORDER BY k`,
+      isOrdered: true,
+    };
+  }
+
+  join(): PruningQuery {
+    const kind = this.pick([
+      "JOIN",
+      "JOIN",
+      "LEFT JOIN",
+      "RIGHT JOIN",
+      "SEMI JOIN",
+      "ANTI JOIN",
+      "FULL JOIN",
+    ]);
+    const isNarrow = `l.trace_id = '${this.trace()}'`;
+    const on = this.chance(2) || kind === "FULL JOIN" // whose other conditions are tried on every pair of rows
+      ? "USING (trace_id)"
+      : `ON l.trace_id = s.trace_id AND ${this.condition("spans", "s.", 1)}`;
+    const hasRight = kind !== "SEMI JOIN" && kind !== "ANTI JOIN";
+    const more = hasRight && this.chance(2) ? ` AND ${this.condition("spans", "s.", 1)}` : "";
+    const where = `WHERE ${isNarrow} AND ${this.condition("logs", "l.", 1)}${more}`;
+    const columns = hasRight ? "l.span_id, s.span_id, l.body, s.name" : "l.span_id, l.body";
+    return { sql: `SELECT ${columns} FROM logs l ${kind} spans s ${on} ${where}`, isOrdered: false };
+  }
+
+  nested(table: Table): PruningQuery {
+    const other: Table = this.pick(["logs", "spans"]) as Table;
+    const inner = `SELECT trace_id FROM ${other} ${this.where(other, "", true)}`;
+    switch (this.below(4)) {
+      case 0:
+        return {
+          sql: `SELECT span_id FROM ${table} WHERE trace_id IN (${inner}) AND ${
+            this.condition(table, "", 1)
+          }`,
+          isOrdered: false,
+        };
+      case 1:
+        return {
+          sql: `WITH found AS (SELECT * FROM ${table} ${this.where(table, "")}), ids AS (${inner}) ` +
+            "SELECT count(*), max(span_id) FROM found WHERE trace_id IN (FROM ids)",
+          isOrdered: false,
+        };
+      case 2:
+        return {
+          sql:
+            `SELECT count(*), min(span_id) FROM (SELECT * FROM ${table} ${this.where(table, "")} ORDER BY ${
+              timeOf(table)
+            } DESC, span_id LIMIT 50) q ` +
+            `WHERE ${this.condition(table, "q.", 1)}`,
+          isOrdered: false,
+        };
+      default:
+        return {
+          sql:
+            `SELECT span_id, (SELECT count(*) FROM ${other} o WHERE o.trace_id = t.trace_id AND ${
+              this.condition(other, "o.", 1)
+            }) AS n ` +
+            `FROM ${table} t WHERE t.trace_id = '${this.trace()}'`,
+          isOrdered: false,
+        };
+    }
+  }
+
+  union(table: Table): PruningQuery {
+    const one = () => `SELECT span_id, service_name FROM ${table} ${this.where(table, "", true)}`;
+    return {
+      sql: `${one()} ${this.pick(["UNION", "UNION ALL", "INTERSECT", "EXCEPT"])} ${one()}`,
+      isOrdered: false,
+    };
+  }
+
+  /** @param isNarrow with a condition that few rows meet, for statements that give all they find */
+  where(table: Table, prefix: string, isNarrow = false): string {
+    const conditions = Array.from({ length: this.below(3) }, () => this.condition(table, prefix, 2));
+    if (isNarrow) conditions.push(this.rare(table, prefix));
+    if (this.chance(2)) conditions.push(this.times(table, prefix));
+    return conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
+  }
+
+  rare(table: Table, prefix: string): string {
+    return this.pick([
+      `${prefix}trace_id = '${this.trace()}'`,
+      `${prefix}trace_id IN ('${this.trace()}', '${this.trace()}', 'nothing')`,
+      `${prefix}attributes['user.id'] = 'u${this.below(6)}'`,
+      `(${prefix}attributes['user.id'] = 'u1' OR ${prefix}trace_id = '${this.trace()}')`,
+      ...table === "logs"
+        ? [
+          `${prefix}body LIKE '%rare${this.below(5)}%'`,
+          `match(${prefix}body, 'rare${this.below(5)}')`,
+          `regexp_matches(${prefix}body, 'rare[0-${this.below(4)}]')`,
+        ]
+        : [`${prefix}status_code = 2`],
+    ]);
+  }
+
+  condition(table: Table, prefix: string, depth: number): string {
+    if (depth > 0 && this.chance(4)) {
+      const parts = [this.condition(table, prefix, depth - 1), this.condition(table, prefix, depth - 1)];
+      return `(${parts.join(this.chance(2) ? " OR " : " AND ")})`;
+    }
+    if (depth > 0 && this.chance(8)) return `NOT ${this.condition(table, prefix, depth - 1)}`;
+    if (this.chance(6)) return this.rare(table, prefix);
+    if (this.chance(6)) return this.times(table, prefix);
+    const word = this.pick(words);
+    return this.pick([
+      `${prefix}service_name = '${this.pick(services)}'`,
+      `'${this.pick(services)}' = ${prefix}service_name`,
+      `${prefix}service_name IN ('${this.pick(services)}', 'none')`,
+      `${prefix}service_name <> 'cart'`,
+      `${prefix}attributes['http.route'] = '${this.pick(routes)}'`,
+      `${prefix}attributes['n'] = '${this.below(420)}'`,
+      `CAST(${prefix}attributes['n'] AS INTEGER) > ${this.below(400)}`,
+      `${prefix}attributes['absent'] IS NULL`,
+      `${prefix}resource_attributes['k8s.pod.name'] = 'pod-${this.below(32)}'`,
+      `${prefix}resource_attributes->>'n' = '${this.below(6)}'`,
+      `length(${prefix}service_name) > 4`,
+      ...table === "logs"
+        ? [
+          `${prefix}severity_number = 17`,
+          `${prefix}severity_number IN (13, '17')`,
+          `${prefix}severity_text = 'ERROR'`,
+          `${prefix}body LIKE '%${word}%'`,
+          `${prefix}body ILIKE '${word}%'`,
+          `contains(${prefix}body, 'order${this.below(55)}')`,
+          `starts_with(${prefix}body, '${word}')`,
+          `match(${prefix}body, '${word} ${this.chance(2) ? "OR" : "NOT"} ${this.pick(words)}')`,
+          `match(${prefix}body, 'order${this.below(6)}* service:cart')`,
+          `match(${prefix}body, 'http.route:/admin -refused')`,
+        ]
+        : [
+          `${prefix}kind = ${this.below(7)}`,
+          `${prefix}name = 'GET /cart'`,
+          `match(${prefix}name, 'admin')`,
+        ],
+    ]);
+  }
+
+  times(table: Table, prefix: string): string {
+    const column = `${prefix}${timeOf(table)}`;
+    const [from, end] = [this.below(1_100), this.below(1_100)].sort((left, right) => left - right)
+      .map((share) => `'${isoTimestamp(firstNs + spanNs * BigInt(share) / 1_000n)}'`);
+    return this.pick([
+      `${column} >= ${from} AND ${column} < ${end}`,
+      `${column} BETWEEN ${from} AND ${end}`,
+      `${from} < ${column}`,
+      `${column} > ${end}::TIMESTAMP_NS - INTERVAL '${this.below(30)} minutes'`,
+      `CAST(${column} AS TIMESTAMP) <= ${end}`,
+      `date_trunc('minute', ${column}) = date_trunc('minute', ${from}::TIMESTAMP_NS)`,
+      `epoch_ms(${column}) < epoch_ms(${end}::TIMESTAMP_NS)`,
+    ]);
+  }
+
+  trace(): string {
+    return this.below(4_000).toString(16).padStart(32, "0");
+  }
+
+  pick(list: readonly string[]): string {
+    return list[this.below(list.length)];
+  }
+
+  below(count: number): number {
+    return randomBelow(this.random, count);
+  }
+
+  chance(oneIn: number): boolean {
+    return this.below(oneIn) === 0;
+  }
+}
+
+function timeOf(table: Table): string {
+  return table === "logs" ? "timestamp" : "start_timestamp";
+}

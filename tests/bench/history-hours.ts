@@ -1,23 +1,22 @@
 /**
  * Builds hours of a history (history.ts), in a process of its own: OTLP requests of the demo shop are decoded by the
- * database's own decoder, split by hour as a flush does it, encoded, merged and indexed by what does so in a server.
- * What is left out: the network, the WAL, and the level between. Prints a line of JSON for each hour.
+ * database's own decoder, split by hour and encoded as a flush does it, in the order that a merge gives, and indexed.
+ * What is left out: the network, the WAL, and the levels between. Prints a line of JSON for each hour.
  *
  * Argument: `HoursRequest` as JSON.
  */
-import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
 import process from "node:process";
+import { sortColumnsOf } from "../../core/compact/merger.ts";
 import { systemClock } from "../../core/env/clock.ts";
+import { folderOf, writeFileDurably } from "../../core/env/disk.ts";
 import { systemRandom } from "../../core/env/random.ts";
 import { directIndexer } from "../../core/index/indexer.ts";
 import type { SegmentMeta } from "../../core/manifest/manifest.ts";
 import { Chunk } from "../../core/model/chunk.ts";
 import { columnIndex, schemaVersion, type Signal } from "../../core/model/columns.ts";
-import type { Utf8Vector } from "../../core/model/vector.ts";
+import type { DictionaryVector, FixedVector, Utf8Vector } from "../../core/model/vector.ts";
 import { decodeRequest } from "../../core/otlp/decode.ts";
 import { jsonToProtobuf } from "../../core/otlp/json.ts";
-import type { SegmentPart } from "../../core/segment/encoder.ts";
 import { buildFooter } from "../../core/segment/footer.ts";
 import { type HourGroup, splitByHour } from "../../core/segment/hours.ts";
 import { newSegmentId, segmentPath } from "../../core/segment/path.ts";
@@ -25,7 +24,6 @@ import { defaultTenant } from "../../core/tenant.ts";
 import { recordsPerVisit } from "../../edge/demo/traffic.ts";
 import { Shop } from "../../edge/demo/shop.ts";
 import { NodeDisk } from "../../edge/disk/disk.ts";
-import { duckDBMerger } from "../../edge/duckdb/merge.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
 import { historyNode, type HourReport, hoursOf, type HoursRequest, printHour } from "./history.ts";
 import { needleRequest, needlesMax } from "./needle.ts";
@@ -34,33 +32,31 @@ const request = JSON.parse(process.argv[2]) as HoursRequest;
 const { dataDir, history } = request;
 const disk = new NodeDisk(dataDir);
 const encoder = inProcessEncoder();
-const merger = duckDBMerger({ dataDir, memoryBytes: 512 * 1024 * 1024, spillBytes: 2 ** 32 });
 const indexer = directIndexer(disk, systemRandom);
-const never = new AbortController().signal;
 const hourMs = 3_600_000;
-
-/** Requests are made for so long a time at once, and received at its end. */
-const sliceMs = 10_000;
 
 const perSecond = (records: number) => records / (hoursOf(history).length * 3_600);
 const spansPerLog = recordsPerVisit.spans / recordsPerVisit.logs;
-const shops = [
-  new Shop({
-    seed: history.seed,
-    signals: ["logs", "spans"],
-    rate: perSecond(history.logs) * (1 + spansPerLog),
-  }),
-  new Shop({ seed: history.seed, signals: ["metrics"], rate: perSecond(history.points) }),
-];
+const logRate = perSecond(history.logs);
 
-/** Traces are sampled, as they are in a shop that is large: this share of them, whole. */
-const tracesKept = Math.min(1, history.spans / (history.logs * spansPerLog));
+/**
+ * Traces are sampled, as they are in a shop that is large: those that begin in one of so many seconds are kept, each
+ * whole. The same visits are in both shops, for a second is made from the seed and the second alone.
+ */
+const traceEvery = Math.max(1, Math.round(history.logs * spansPerLog / history.spans));
+const traced = new Shop({
+  seed: history.seed,
+  signals: ["logs", "spans"],
+  rate: logRate * (1 + spansPerLog),
+});
+const untraced = new Shop({ seed: history.seed, signals: ["logs"], rate: logRate });
+const scraped = new Shop({ seed: history.seed, signals: ["metrics"], rate: perSecond(history.points) });
 
 /** Hours in which the rare words stand. */
 const needleHours = new Set(spread(hoursOf(history), needlesMax));
 
 /** Rows of the hours after the one that is built: what a visit leaves may be younger than its beginning. */
-const younger: Record<Signal, SegmentPart[]> = { logs: [], spans: [], metrics: [] };
+const younger: Record<Signal, HourGroup[]> = { logs: [], spans: [], metrics: [] };
 
 async function main(): Promise<void> {
   const untilMs = performance.now() + request.budgetMs;
@@ -78,11 +74,11 @@ async function buildHour(hour: number, isLast: boolean): Promise<HourReport> {
   const indexBytes = { logs: 0, spans: 0, metrics: 0 };
   const chunks = decodeHour(hour);
   for (const signal of ["logs", "spans", "metrics"] as const) {
-    const groups = splitByHour(signal, [...younger[signal], partOf(chunks[signal])]);
-    const later = isLast ? [] : groups.filter((group) => group.hour > hour);
-    younger[signal] = later.flatMap(({ parts }) => parts);
+    const chunk = chunks[signal];
+    const groups = splitByHour(signal, [{ chunk, rowCount: chunk.rows }]);
+    younger[signal] = isLast ? [] : groups.filter((group) => group.hour > hour);
     for (const group of groups) {
-      if (later.includes(group)) continue;
+      if (younger[signal].includes(group)) continue;
       const segment = await writeSegment(signal, group);
       segments.push(segment);
       indexBytes[signal] += await indexer.build(segment);
@@ -93,44 +89,35 @@ async function buildHour(hour: number, isLast: boolean): Promise<HourReport> {
 
 function decodeHour(hour: number): Record<Signal, Chunk> {
   const chunks = { logs: new Chunk("logs"), spans: new Chunk("spans"), metrics: new Chunk("metrics") };
-  for (let fromMs = hour * hourMs; fromMs < (hour + 1) * hourMs; fromMs += sliceMs) {
-    const receivedAtNs = BigInt(fromMs + sliceMs) * 1_000_000n;
-    for (const shop of shops) {
-      for (const { signal, body } of shop.generate(fromMs, fromMs + sliceMs, 8_000)) {
-        decodeRequest(signal, body, chunks[signal], receivedAtNs);
-      }
+  for (const signal of ["logs", "spans", "metrics"] as const) {
+    for (const { chunk, rows, rowCount } of younger[signal].flatMap(({ parts }) => parts)) {
+      for (let at = 0; at < rowCount; at++) chunks[signal].appendRow(chunk, rows?.[at] ?? at);
     }
   }
+  const take = (shop: Shop, fromMs: number, toMs: number) => {
+    const receivedAtNs = BigInt(toMs) * 1_000_000n;
+    for (const { signal, body } of shop.generate(fromMs, toMs, 8_000)) {
+      decodeRequest(signal, body, chunks[signal], receivedAtNs);
+    }
+  };
+  for (let fromMs = hour * hourMs; fromMs < (hour + 1) * hourMs; fromMs += traceEvery * 1_000) {
+    const tracedToMs = fromMs + 1_000, toMs = Math.min((hour + 1) * hourMs, fromMs + traceEvery * 1_000);
+    take(traced, fromMs, tracedToMs);
+    if (tracedToMs < toMs) take(untraced, tracedToMs, toMs);
+    take(scraped, fromMs, toMs);
+  }
   if (needleHours.has(hour)) {
-    const body = jsonToProtobuf("logs", new TextEncoder().encode(needleRequest(hour * hourMs + hourMs / 2)));
-    decodeRequest("logs", body, chunks.logs, BigInt(hour * hourMs + hourMs / 2 + 1_000) * 1_000_000n);
+    const timeMs = (hour + 0.5) * hourMs;
+    const body = jsonToProtobuf("logs", new TextEncoder().encode(needleRequest(timeMs)));
+    decodeRequest("logs", body, chunks.logs, BigInt(timeMs + 1_000) * 1_000_000n);
   }
   return chunks;
 }
 
-function partOf(chunk: Chunk): SegmentPart {
-  if (chunk.signal !== "spans" || tracesKept === 1) return { chunk, rowCount: chunk.rows };
-  const ids = chunk.vectors[columnIndex("spans", "trace_id")] as Utf8Vector;
-  const rows: number[] = [];
-  for (let row = 0; row < chunk.rows; row++) {
-    // The first digits of an id are random.
-    if (Number.parseInt(ids.text(row)!.slice(0, 6), 16) / 2 ** 24 < tracesKept) rows.push(row);
-  }
-  return { chunk, rowCount: rows.length, rows: Int32Array.from(rows) };
-}
-
 async function writeSegment(signal: Signal, group: HourGroup): Promise<SegmentMeta> {
   const id = newSegmentId(systemClock, systemRandom);
-  const name = {
-    tenant: defaultTenant,
-    signal,
-    hour: group.hour,
-    late: group.late,
-    nodeId: historyNode,
-    level: 2,
-    id,
-  };
-  const { rows, minTimeNs, maxTimeNs, minIngestNs, maxIngestNs } = group;
+  const { hour, late, rows, minTimeNs, maxTimeNs, minIngestNs, maxIngestNs } = group;
+  const name = { tenant: defaultTenant, signal, hour, late, nodeId: historyNode, level: 2, id };
   const segment: SegmentMeta = {
     ...name,
     path: segmentPath(name),
@@ -145,16 +132,36 @@ async function writeSegment(signal: Signal, group: HourGroup): Promise<SegmentMe
     schemaVersion,
     replaces: [],
   };
-  const output = join(dataDir, segment.path), unsorted = `${segment.path}.unsorted.parquet`;
-  mkdirSync(dirname(output), { recursive: true });
-  rmSync(output, { force: true });
-  const encoded: Uint8Array[] = [];
-  for await (const part of encoder.encode(signal, group.parts, {})) encoded.push(part);
-  writeFileSync(join(dataDir, unsorted), Buffer.concat(encoded));
+  await disk.makeDir(folderOf(segment.path));
+  const [{ chunk, rows: list, rowCount }] = group.parts; // of one chunk
+  const sorted = {
+    chunk,
+    rowCount,
+    rows: sortedRows(chunk, list ?? Int32Array.from({ length: rowCount }, (_, at) => at)),
+  };
   const keyValues = buildFooter(segment, { nodeId: historyNode, flushIds: [id] });
-  await merger.merge({ signal, inputs: [unsorted], output: segment.path, keyValues, abort: never });
-  rmSync(join(dataDir, unsorted));
-  return { ...segment, bytes: statSync(output).size };
+  const bytes = await writeFileDurably(disk, segment.path, encoder.encode(signal, [sorted], keyValues));
+  return { ...segment, bytes };
+}
+
+/** Rows in the order that a merge gives. */
+function sortedRows(chunk: Chunk, rows: Int32Array): Int32Array {
+  const names = sortColumnsOf[chunk.signal];
+  const time = chunk.vectors[columnIndex(chunk.signal, names.at(-1)!)] as FixedVector;
+  // A double is exact to a quarter of a microsecond, and equal times may stand in any order.
+  const times = Float64Array.from(
+    { length: chunk.rows },
+    (_, row) => time.words[row * 2 + 1] * 2 ** 32 + (time.words[row * 2] >>> 0),
+  );
+  const texts = names.slice(0, -1).map((name) =>
+    chunk.vectors[columnIndex(chunk.signal, name)] as DictionaryVector | Utf8Vector
+  );
+  const keys = texts.length === 0
+    ? undefined
+    : Array.from({ length: chunk.rows }, (_, row) => texts.map((vector) => vector.text(row)).join("\0"));
+  return rows.slice().sort((a, b) =>
+    keys === undefined || keys[a] === keys[b] ? times[a] - times[b] : keys[a] < keys[b] ? -1 : 1
+  );
 }
 
 function spread(hours: readonly number[], count: number): number[] {

@@ -52,6 +52,6 @@ describe("what was acknowledged is there or was evicted, and the budget holds, t
         expect(sums.snapshots).toBeGreaterThan(seeds.length * 2); // one is what each disk begins with
       }
       if (scenario.whenFull === "evict-oldest") expect(sums.evicted).toBeGreaterThan(seeds.length);
-    }, 600_000);
+    }, 1_800_000);
   }
 });

@@ -40,7 +40,7 @@ describe("the store loses and doubles nothing through", () => {
       if (seeds.length > 1) expect(Math.min(...Object.values(sums))).toBeGreaterThan(seeds.length / 4);
       if (seeds.length > 1 && scenario.flushBytes) expect(flushesInReplay).toBeGreaterThan(seeds.length / 2);
       if (seeds.length > 1 && scenario.compacts) expect(mergedRows).toBeGreaterThan(seeds.length / 4);
-    }, 600_000);
+    }, 1_800_000);
   }
 
   test("the same seed, the same run", async () => {

@@ -228,7 +228,8 @@ const removeUnseen = `UPDATE openwit.segment_history SET removed_ns = $2::text::
  * requests of all their inputs, so a batch may be held to be there for longer than it is, never shorter.
  *
  * One pass over batches and segments by LSN: a batch is there when a segment that begins before its end reaches its
- * beginning. (Asked batch by batch, 50,000 of them with as many segments took more than ten minutes; so, two seconds on a busy machine.)
+ * beginning. (Asked batch by batch, 50,000 of them with as many segments took more than ten minutes; so, two seconds on
+ * a busy machine.)
  */
 const settleBatches = `WITH marks AS (
     SELECT tenant, signal, lsn_from AS at, 0 AS is_batch, lsn_to AS reach, 0 AS lsn_from

@@ -157,6 +157,35 @@ test("a page that is not what was written is found by its checksum, and the fold
   expect(database.timesRenewed).toBe(1);
 });
 
+test.if(process.getuid?.() === 0)(
+  "a full disk is an error to be tried again, and costs nothing that was answered",
+  async () => {
+    const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", dataDir]);
+    if (!mounted.success) return console.log(`a full disk: skipped, for ${mounted.stderr}`);
+    try {
+      await fill(10);
+      let rows = 10;
+      let error;
+      for (; error === undefined && rows < 100_000; rows += error === undefined ? 500 : 0) {
+        error = await refusal(database.run([
+          {
+            sql: `INSERT INTO t SELECT n, repeat('x', 2000) FROM generate_series(${rows + 1}, ${
+              rows + 500
+            }) AS n`,
+          },
+        ]));
+      }
+      expect(error).toMatchObject({ code: "disk_full", retryable: true });
+      expect(Bun.spawnSync(["mount", "-o", "remount,size=64m", dataDir]).success).toBe(true);
+      expect(await value("SELECT count(*)::text FROM t")).toBe(String(rows));
+      expect(database.timesRenewed).toBe(0);
+      await database.close();
+    } finally {
+      Bun.spawnSync(["umount", "-l", dataDir]);
+    }
+  },
+);
+
 /** Files of the catalog that this process has open. */
 function openFiles(): number {
   const { stdout } = Bun.spawnSync(["ls", "-l", `/proc/${process.pid}/fd`]);

@@ -75,7 +75,8 @@ here(
 here(
   "a server whose power is cut finds its catalog as it was told, and loses and doubles no record",
   async () => {
-    const config = "metastore:\n  kind: pglite\n  write_interval: 100ms\nmemory:\n  limit: 1GiB\n" +
+    const config =
+      "metastore:\n  kind: pglite\n  write_interval: 100ms\nmemory:\n  limit: 1GiB\nsearch:\n  timeout: 240s\n" +
       "processing:\n  flush_size: 256KiB\n  flush_age: 1s\n  compaction_interval: 300ms\nwal:\n  file_size: 64KiB\n";
     const ledger = new Ledger();
     let known = 0;

@@ -1,7 +1,7 @@
 /**
  * SQL over HTTP.
  *
- * `POST /api/v1/query` takes `{sql, params, timeout_ms, limit, since, until}` and answers by `Accept`: JSON (the
+ * `POST /api/v1/query` takes `{sql, params, timeout_ms, limit, since, until, explain}` and answers by `Accept`: JSON (the
  * default), `application/x-ndjson`, `text/csv` or `application/vnd.apache.arrow.stream`.
  * `POST /api/search` takes the original OpenWit's `{query, limit, client_id}` and answers JSON.
  *
@@ -24,6 +24,7 @@ interface QueryBody {
   readonly params?: readonly QueryParameter[] | Readonly<Record<string, QueryParameter>>;
   readonly timeoutMs?: number;
   readonly limit?: number;
+  readonly explain?: boolean;
   readonly sinceNs?: bigint;
   readonly untilNs?: bigint;
 }
@@ -46,6 +47,10 @@ export const queryDocs: readonly RouteDoc[] = [{
     until: { type: "time", doc: "Only records before." },
     limit: { type: "number", doc: `Most rows; in JSON ${defaultLimit} when none is named.` },
     timeout_ms: { type: "number", doc: "Gives up after this long; the node has a limit of its own." },
+    explain: {
+      type: "boolean",
+      doc: "`true` adds to a JSON answer how it was found: [plan](query.md#plans).",
+    },
   },
   answer: '{"columns":[{"name":"n","type":"BIGINT"}],"rows":[["42"]],"row_count":1,"truncated":false,…}',
   example: "curl -s http://127.0.0.1:6318/api/v1/query -H 'Content-Type: application/json' " +
@@ -89,6 +94,11 @@ async function respond(
   format: ResultFormat,
   signal: AbortSignal,
 ): Promise<Response> {
+  if (body.explain === true && format !== "json") {
+    throw new OpenWitError("invalid_argument", `an answer in ${format} has no place for a plan`, {
+      hint: "ask for application/json",
+    });
+  }
   const statement = await startStatement(host, tenant, {
     sql: body.sql,
     params: body.params,
@@ -97,20 +107,22 @@ async function respond(
     window: { minNs: body.sinceNs, maxNs: body.untilNs === undefined ? undefined : body.untilNs - 1n },
     signal,
   });
-  return await answer(statement, format, body.limit === undefined);
+  return await answer(statement, format, body.limit === undefined, body.explain);
 }
 
 function parseQueryBody(value: unknown, sqlField = "sql"): QueryBody {
-  const { sql, params, timeout_ms, limit, since, until, ...rest } = asRecord(value);
-  refuseUnknown(rest, ["sql", "params", "timeout_ms", "limit", "since", "until"]);
+  const { sql, params, timeout_ms, limit, since, until, explain, ...rest } = asRecord(value);
+  refuseUnknown(rest, ["sql", "params", "timeout_ms", "limit", "since", "until", "explain"]);
   if (typeof sql !== "string" || sql.trim() === "") throw wrongField(sqlField, "the text of one SELECT");
   for (const [name, number] of Object.entries({ timeout_ms, limit })) {
     if (number !== undefined && (!Number.isSafeInteger(number) || Number(number) < 1)) {
       throw wrongField(name, "a whole number from 1");
     }
   }
+  if (explain !== undefined && typeof explain !== "boolean") throw wrongField("explain", "true or false");
   return {
     sql,
+    explain,
     params: parseParams(params),
     timeoutMs: timeout_ms as number | undefined,
     limit: limit as number | undefined,

@@ -3,6 +3,7 @@ import { OpenWitError, toOpenWitError } from "../../core/error.ts";
 import { toArrow } from "../../core/query/arrow.ts";
 import { toCsv, toJson, toNdjson } from "../../core/query/format.ts";
 import { type Coverage, coverageJson, coverageWarnings } from "../../core/query/coverage.ts";
+import { planJson } from "../../core/query/explain.ts";
 import type { QueryResult } from "../../core/query/query.ts";
 import type { Statement } from "./statement.ts";
 
@@ -24,15 +25,17 @@ export type ResultFormat = keyof typeof resultFormats;
  * The answer. An error before the first row is thrown, to be an answer of its own.
  * @param cutIsError whether nobody asked for the limit: rows cut off by it end the stream with an error; JSON says
  *   in `truncated` and a warning that it is partial
+ * @param explain whether to say how it was answered, which JSON alone has a place for
  */
 export async function answer(
   statement: Statement,
   format: ResultFormat,
   cutIsError: boolean,
+  explain = false,
 ): Promise<Response> {
   const { finish } = statement;
   const { type, pieces } = resultFormats[format];
-  const iterator = withCoverage(pieces(statement.result), statement, format, cutIsError);
+  const iterator = withCoverage(pieces(statement.result), statement, format, cutIsError, explain);
   let first: IteratorResult<string | Uint8Array, void>;
   try {
     first = await iterator.next();
@@ -59,6 +62,7 @@ async function* withCoverage(
   { result, coverage }: Statement,
   format: ResultFormat,
   cutIsError: boolean,
+  explain: boolean,
 ): Pieces {
   if (format === "json") {
     // The last piece ends the object: the coverage goes before its brace.
@@ -75,6 +79,7 @@ async function* withCoverage(
         : []),
     ];
     const tail = {
+      ...(explain ? { plan: planJson(result.plan) } : {}),
       coverage: coverageJson(coverage, result.stats.truncated),
       partial: warnings.length > 0,
       warnings,

@@ -2,6 +2,7 @@
 import process from "node:process";
 import { text } from "node:stream/consumers";
 import { OpenWitError } from "../../core/error.ts";
+import { planLines } from "../../core/query/explain.ts";
 import { parseDuration, parseInteger } from "../config/parse.ts";
 import { partialStatus, withNode } from "./ask.ts";
 import { timeFlags, timeParametersOf, timeUsage } from "./filters.ts";
@@ -38,6 +39,7 @@ ${timeUsage}
   --param VALUE          value of the next $1, $2 … (may be repeated); NAME=VALUE is that of $NAME; both are text,
                          :=VALUE and NAME:=VALUE are JSON: a number, true, false or null
   --limit N              most rows to return
+  --explain              also how the answer was found: what was skipped and why, what was read, where the time went
   --timeout DURATION     give up after this long (default 60s)
 
 Values too long for a table are cut with "…"; the other formats have them whole. Nothing is kept of what was asked.
@@ -56,6 +58,7 @@ async function query(args: string[]): Promise<number> {
     ...timeFlags,
     format: { type: "string" },
     vertical: { type: "boolean" },
+    explain: { type: "boolean" },
     param: { type: "string", multiple: true },
     limit: { type: "string" },
     timeout: { type: "string" },
@@ -71,13 +74,19 @@ async function query(args: string[]): Promise<number> {
     });
   }
   const vertical = values.vertical === true;
-  const usual = process.stdout.isTTY || vertical ? "table" : "ndjson";
+  const usual = process.stdout.isTTY || vertical || values.explain === true ? "table" : "ndjson";
   const format = choose("--format", values.format ?? usual, formats);
   if (vertical && format !== "table") {
     throw new OpenWitError(
       "invalid_argument",
       `--vertical is a way to show a table, and --format is ${format}`,
     );
+  }
+  const explain = values.explain === true;
+  if (explain && format !== "table" && format !== "json") {
+    throw new OpenWitError("invalid_argument", `--explain has no place in --format ${format}`, {
+      hint: "use --format table, which prints the plan on stderr, or json",
+    });
   }
   const sql = positionals[0] ?? await text(process.stdin);
   const body = {
@@ -86,6 +95,7 @@ async function query(args: string[]): Promise<number> {
     ...timeParametersOf(values),
     limit: values.limit === undefined ? undefined : parseInteger(String(values.limit), "--limit"),
     timeout_ms: values.timeout === undefined ? undefined : parseDuration(String(values.timeout), "--timeout"),
+    ...(explain ? { explain } : {}),
   };
   return await withNode(values, true, async (asking) => {
     const response = await asking.post("/api/v1/query", body, acceptOf[format]);
@@ -104,6 +114,7 @@ async function printTable(response: Response, vertical: boolean): Promise<number
   process.stderr.write(
     `${result.row_count} ${result.row_count === 1 ? "row" : "rows"} in ${result.elapsed_ms} ms\n`,
   );
+  if (result.plan !== undefined) process.stderr.write(`${planLines(result.plan).join("\n")}\n`);
   return partialStatus(result.warnings);
 }
 

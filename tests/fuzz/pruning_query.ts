@@ -195,7 +195,7 @@ class Query {
       `CAST(${prefix}attributes['n'] AS INTEGER) > ${this.below(400)}`,
       `${prefix}attributes['absent'] IS NULL`,
       `${prefix}resource_attributes['k8s.pod.name'] = 'pod-${this.below(32)}'`,
-      `${prefix}resource_attributes->>'n' = '${this.below(6)}'`,
+      `(${prefix}resource_attributes->>'n') = '${this.below(6)}'`,
       `length(${prefix}service_name) > 4`,
       ...table === "logs"
         ? [

@@ -274,11 +274,15 @@ export class IndexBuilder {
       hasStrong ||= strong;
       if (isValue) {
         if (strong) this.#add(high, low);
-      } else if (strong || isLeftOut(length, digits, hexLetters)) {
-        // A value may have brought the word already, which lists nothing.
-        if (strong) this.#add(high, low);
-        if (this.#listedInBlock.add(high, low)) this.#list(bytes, start, at, digits);
-      } else if (this.#add(high, low)) this.#list(bytes, start, at, digits);
+      } else {
+        const isNew = !isLeftOut(length, digits, hexLetters) && this.#add(high, low);
+        if (digits === 0 ? isNew : digits < length) {
+          const isHex = digits > 0 && digits + hexLetters === length;
+          if (isHex && !beginsWithRun(bytes, start, at)) continue;
+          // A word with digits may have been added by a value, which lists nothing.
+          if (digits === 0 || this.#listedInBlock.add(high, low)) this.#list(bytes, start, at, digits, isHex);
+        }
+      }
       if (digits !== length || digits > 3) continue;
       joined = joinedEnd === start - 1 && bytes[start - 1] === dot ? joined + 1 : 1;
       joinedEnd = at;
@@ -313,12 +317,15 @@ export class IndexBuilder {
     // No word begins here: a character that only looked as if it might be one.
     if (length === 0) return Math.min(end, from + sequenceLength(bytes[from]));
     const { high, low } = hashBytes({ ...this.#wordSeed }, folded, 0, length);
-    if (this.#add(high, low)) this.#list(folded, 0, length, digits);
+    const isNew = this.#add(high, low);
+    if (digits === 0 ? isNew : this.#listedInBlock.add(high, low)) {
+      this.#list(folded, 0, length, digits, false);
+    }
     return at;
   }
 
   /** Lists a word that is new to the block, or the runs of letters in one with digits. */
-  #list(bytes: Uint8Array, from: number, end: number, digits: number): void {
+  #list(bytes: Uint8Array, from: number, end: number, digits: number, isHex: boolean): void {
     if (digits === end - from) return;
     if (end - from > wordBytesMax) return this.#addOpaque();
     if (digits === 0) return this.#listText(bytes, from, end, "");
@@ -330,7 +337,9 @@ export class IndexBuilder {
       const start = at;
       while (at < end && !isDigit(bytes[at])) at++;
       if (start === from) this.#listRun(bytes, start, at, tokenKind.startRun, startRunMark);
-      else if (at - start >= innerRunMin) {
+      if (isHex) return;
+      if (start === from) continue;
+      if (at - start >= innerRunMin) {
         this.#listRun(bytes, start, at, tokenKind.innerRun, innerRunMark);
       }
     }
@@ -360,6 +369,12 @@ const dot = 0x2e;
 /** ASCII digits come before all that is folded to letters. */
 const afterDigits = 0x3a;
 const noKeys = { texts: undefined, seeds: [] };
+
+/** Whether a word's first characters are letters, as many as tell something. */
+function beginsWithRun(bytes: Uint8Array, from: number, end: number): boolean {
+  for (let at = from; at < from + innerRunMin; at++) if (at >= end || isDigit(bytes[at])) return false;
+  return true;
+}
 
 function isDigit(byte: number): boolean {
   return byte >= 0x30 && byte < afterDigits;

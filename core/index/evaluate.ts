@@ -95,12 +95,14 @@ async function lettersOfPart(
   atStart: boolean,
   atEnd: boolean,
 ): Promise<BlockSet | undefined> {
+  const isShort = [...text].length < innerRunMin;
+  if (isHex(text) && (isShort || !atStart)) return undefined;
   if (atStart) {
     const words = await index.wordsWith(text, true, wordsMax);
     const runs = await index.wordsWith(startRunMark + text, true, wordsMax);
     return words && runs && await union(index, [...words, ...runs]);
   }
-  if ([...text].length < innerRunMin) return undefined;
+  if (isShort) return undefined;
   const words = await index.wordsWith(text, false, wordsMax);
   return words && await union(index, atEnd ? words.filter((word) => word.endsWith(text)) : words);
 }
@@ -112,6 +114,8 @@ async function runsOfPart(
   atStart: boolean,
   atEnd: boolean,
 ): Promise<BlockSet | undefined> {
+  // In a word of hex digits only a run at the start is listed.
+  if (isHex(text) && !(atStart && /^[a-f]{3,}[0-9]/.test(text))) return undefined;
   let blocks: BlockSet | undefined;
   const narrow = (more: BlockSet | undefined) => {
     if (more === undefined) return;
@@ -121,7 +125,7 @@ async function runsOfPart(
   for (const { 0: run, index: at } of text.matchAll(/[^0-9]+/g)) {
     const isWholeLeft = at > 0 || atStart, isWholeRight = at + run.length < text.length || atEnd;
     const isAtWordStart = at === 0 && atStart;
-    if (!isAtWordStart && [...run].length < innerRunMin) continue;
+    if (!isAtWordStart && ([...run].length < innerRunMin || isHex(text))) continue;
     if (isWholeLeft && isWholeRight) {
       const kinds = isAtWordStart
         ? [tokenKind.startRun]
@@ -141,6 +145,11 @@ async function runsOfPart(
     narrow(runs && await union(index, runs));
   }
   return blocks;
+}
+
+/** Whether the part may stand in a word of hex digits alone. */
+function isHex(text: string): boolean {
+  return /^[0-9a-f]+$/.test(text);
 }
 
 /** Blocks of any of these words and marked runs. */

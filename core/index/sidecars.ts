@@ -22,7 +22,7 @@ export interface SidecarOptions {
   readonly filesMax: number;
 }
 
-export const defaultSidecarOptions: SidecarOptions = { memoryBytesMax: 16 * 1024 * 1024, filesMax: 512 };
+export const defaultSidecarOptions: SidecarOptions = { memoryBytesMax: 16 * 1024 * 1024, filesMax: 4_096 };
 
 interface Entry {
   readonly index: Promise<Sidecar | undefined>;

@@ -3,7 +3,8 @@
  *
  * Listed are words without ASCII digits, whole; and of words with digits, which are ids above all and too many, the
  * runs of letters: the one at the start (of any length) after a byte 1, those further in (of three letters or more)
- * after a byte 2. Where a block's words stand, its tokens say (token.ts). A word that is not listed, being long or
+ * after a byte 2. Of words of hex digits alone, which most ids are, only a run at the start of three letters or more.
+ * Where a block's words stand, its tokens say (token.ts). A word that is not listed, being long or
  * one too many, leaves its block an `opaqueWord`.
  *
  * Sorted by bytes, each ended by "\n", in chunks of about 32 KiB that are compressed by themselves; a directory has

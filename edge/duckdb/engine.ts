@@ -225,6 +225,7 @@ async function start(
   const signal = AbortSignal.any([request.signal, overgrown.signal]);
   const watched = {
     startedMs: watchEnv.monotonicMs(),
+    isHeavy: (request.memoryBytes ?? 0) > 0,
     stop: (reason: OpenWitError) => overgrown.abort(reason),
   };
   signal.throwIfAborted();

@@ -13,8 +13,8 @@ function newWatch() {
   };
   const watch = new MemoryWatch(env, 100);
   const reasons: Record<string, OpenWitError> = {};
-  const run = (name: string) =>
-    watch.enter({ startedMs: env.nowMs, stop: (reason) => void (reasons[name] = reason) });
+  const run = (name: string, isHeavy = false) =>
+    watch.enter({ startedMs: env.nowMs, isHeavy, stop: (reason) => void (reasons[name] = reason) });
   const at = (nowMs: number, bytes: number) => {
     env.nowMs = nowMs;
     env.bytes = bytes;
@@ -39,6 +39,15 @@ test("over the ceiling the statement that has run longest ends, retryable, and n
   expect(at(450, 99)).toBe("first");
   expect(at(460, 150)).toBe("first second");
   endSecond();
+});
+
+test("a statement that holds many rows ends before one that has run longer and does not", () => {
+  const { run, at } = newWatch();
+  const ends = [run("light")];
+  at(10, 50);
+  ends.push(run("heavy", true));
+  expect(at(200, 150)).toBe("heavy");
+  for (const end of ends) end();
 });
 
 test("a statement that has only begun is left alone", () => {

@@ -4,7 +4,8 @@
  * The engine counts sorted, joined and grouped rows against its memory limit, but neither the states of some
  * aggregates (a median of 10^9 rows took 2 GB) nor the values within a vector. Both grow over many vectors, between
  * which a statement can be interrupted: so resident memory is looked at while statements run, and over the ceiling
- * the one that has run longest ends, for growing takes time and a short one is hardly the cause.
+ * one ends: one that holds many rows (core/query/heavy.ts) before one that does not, and of like ones that which has run
+ * longest, for growing takes time and a short one is hardly the cause.
  */
 import { OpenWitError } from "../../core/error.ts";
 
@@ -19,6 +20,8 @@ export interface WatchEnv {
 /** A statement while the engine works for it. */
 export interface Watched {
   readonly startedMs: number;
+  /** Whether it holds many rows, as far as could be told before it ran. */
+  readonly isHeavy?: boolean;
   /** Interrupts it; the reason becomes its error. */
   stop(reason: OpenWitError): void;
 }
@@ -65,7 +68,7 @@ export class MemoryWatch {
     let longest: Watched | undefined;
     for (const each of this.#running) {
       if (nowMs - each.startedMs < runMsMin) continue;
-      if (longest === undefined || each.startedMs < longest.startedMs) longest = each;
+      if (longest === undefined || endsBefore(each, longest)) longest = each;
     }
     if (longest === undefined) return;
     this.#stopped = longest;
@@ -82,6 +85,11 @@ export class MemoryWatch {
       ),
     );
   }
+}
+
+function endsBefore(a: Watched, b: Watched): boolean {
+  const [isAHeavy, isBHeavy] = [a.isHeavy ?? false, b.isHeavy ?? false];
+  return isAHeavy === isBHeavy ? a.startedMs < b.startedMs : isAHeavy;
 }
 
 /** Statements were seen to grow by 1 GB a second; a look takes some 20 µs. */

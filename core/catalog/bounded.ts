@@ -7,30 +7,32 @@ import { OpenWitError } from "../error.ts";
 import type { CatalogDatabase } from "./database.ts";
 
 export interface CallLimits {
-  /** Opening included. */
+  /** For a call that has to open the database first. */
+  readonly openMsMax: number;
   readonly runMsMax: number;
   readonly closeMsMax: number;
 }
 
-export const defaultCallLimits: CallLimits = { runMsMax: 60_000, closeMsMax: 5_000 };
+export const defaultCallLimits: CallLimits = { openMsMax: 60_000, runMsMax: 60_000, closeMsMax: 5_000 };
 
 export function boundedDatabase(
   database: CatalogDatabase,
   clock: Clock,
-  { runMsMax, closeMsMax }: CallLimits = defaultCallLimits,
+  { openMsMax, runMsMax, closeMsMax }: CallLimits = defaultCallLimits,
 ): CatalogDatabase {
   const close = () => within(clock, database.close(), closeMsMax).catch(() => {}); // it is given up: nobody waits for it
-  const guarded = async <Result>(call: Promise<Result>): Promise<Result> => {
+  const guarded = async <Result>(call: () => Promise<Result>): Promise<Result> => {
+    const ms = database.isOpen ? runMsMax : openMsMax;
     try {
-      return await within(clock, call, runMsMax);
+      return await within(clock, call(), ms);
     } catch (error) {
       if (error instanceof TooLate) await close();
       throw error;
     }
   };
   return {
-    run: (statements) => guarded(database.run(statements)),
-    maintain: () => guarded(database.maintain()),
+    run: (statements) => guarded(() => database.run(statements)),
+    maintain: () => guarded(() => database.maintain()),
     get isOpen() {
       return database.isOpen;
     },

@@ -263,3 +263,39 @@ test("old history is pruned once a day, and when the node starts", async () => {
   }
   expect(fake.prunes).toBe(3);
 });
+
+test("an opening may take longer than a call, and is given up all the same", async () => {
+  const clock = new SimClock();
+  let isOpen = false;
+  const hanging = {
+    run: () => new Promise<never>(() => {}),
+    maintain: async () => {},
+    close: async () => {},
+    timesRenewed: 0,
+  };
+  const database = boundedDatabase(
+    {
+      ...hanging,
+      get isOpen() {
+        return isOpen;
+      },
+    },
+    clock,
+    {
+      openMsMax: 600_000,
+      runMsMax: 60_000,
+      closeMsMax: 5_000,
+    },
+  );
+  for (const [opened, ms] of [[true, 60_000], [false, 600_000]] as const) {
+    isOpen = opened;
+    let code = "";
+    const asked = database.run([]).catch((error) => code = error.code);
+    await clock.advance(ms - 1);
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    expect(code).toBe("");
+    await clock.advance(1);
+    await asked;
+    expect(code).toBe("unavailable");
+  }
+});

@@ -55,7 +55,7 @@ export class PGliteDatabase implements CatalogDatabase {
   }
 
   get isOpen(): boolean {
-    return this.#thread !== undefined;
+    return this.#thread !== undefined && !this.#isOpening;
   }
 
   run(statements: readonly CatalogStatement[]): Promise<readonly (string | undefined)[]> {

@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await server?.[Symbol.asyncDispose]());
 
-const limits = { runMsMax: 2_000, closeMsMax: 1_000 };
+const limits = { openMsMax: 2_000, runMsMax: 2_000, closeMsMax: 1_000 };
 const databaseAt = (url: string) =>
   boundedDatabase(new PostgresDatabase({ url, idleMs: 60_000 }), systemClock, limits);
 const refusal = (promise: Promise<unknown>) => promise.then(() => undefined, (error) => error);

@@ -22,7 +22,7 @@ import { DurableFS } from "./durable-fs.ts";
 import { startParameters } from "./pglite-settings.ts";
 import { makeFolder } from "./template.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let base: string;
 let assets: Awaited<ReturnType<typeof catalogAssets>>;

@@ -2,7 +2,7 @@
  * What every catalog database must do, held against PGlite and a real PostgreSQL (Debian's package, where it is
  * installed): the same schema, the same rows back, in the same order.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,6 +17,8 @@ import type { BatchRecord } from "../../core/system/batches.ts";
 import { PGliteDatabase } from "../../edge/catalog/pglite.ts";
 import { PostgresDatabase } from "../../edge/catalog/postgres.ts";
 import { PostgresServer } from "./postgres.ts";
+
+setDefaultTimeout(120_000); // opening PGlite takes a second of a whole processor, and others may want it
 
 const programs = PostgresServer.programs();
 if (programs === undefined) {
@@ -125,7 +127,7 @@ for (const subject of [pglite(), ...(programs === undefined ? [] : [postgres(pro
     beforeAll(async () => {
       database = await subject.open();
       await new Catalog(database, "first").write(nothing); // the template is made, the schema too
-    }, 120_000);
+    });
     afterAll(async () => {
       await database.close();
       await subject.close();
@@ -259,7 +261,7 @@ for (const subject of [pglite(), ...(programs === undefined ? [] : [postgres(pro
         10,
         70_000,
       ]);
-    }, 60_000);
+    });
 
     test("is rebuilt from the manifest: batches and segments come in, what is gone is marked", async () => {
       const gone = segment("gone", 10);
@@ -303,7 +305,7 @@ for (const subject of [pglite(), ...(programs === undefined ? [] : [postgres(pro
       await catalog.reconcile(many, nowNs, { ...retention, ageMs: 10 ** 13 });
       expect(await catalog.read("segment_history", "shop", 10_000)).toHaveLength(2_345);
       expect(await catalog.read("batch_history", "shop", 10_000)).toHaveLength(2_345);
-    }, 60_000);
+    });
 
     test("what is older or more than is to be kept goes, and no segment that exists", async () => {
       const task = (n: number) =>

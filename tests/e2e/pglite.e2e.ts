@@ -16,7 +16,7 @@ import { silentLog } from "../../core/env/log.ts";
 import { lockDataFolder } from "../../edge/disk/lock.ts";
 import { PGliteDatabase } from "../../edge/catalog/pglite.ts";
 
-setDefaultTimeout(60_000); // opening takes a second of a whole processor
+setDefaultTimeout(180_000); // opening takes a second of a whole processor, and others may want it
 
 let dataDir: string;
 let database: PGliteDatabase;

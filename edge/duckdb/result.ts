@@ -2,6 +2,7 @@
  * DuckDB's result chunks as the exact values of core/query/result.ts.
  */
 import type { DuckDBDataChunk, DuckDBType, DuckDBValue, DuckDBVector } from "@duckdb/node-api";
+import { OpenWitError } from "../../core/error.ts";
 import { type ResultBatch, type ResultType, type ResultValue, valueBytes } from "../../core/query/result.ts";
 import type { DuckDB } from "./load.ts";
 
@@ -139,6 +140,7 @@ export function columnReader({ api }: DuckDB, type: DuckDBType): ColumnReader {
     }
     case id.STRUCT: {
       const { entryNames, entryTypes } = type as Any;
+      if (new Set(entryNames).size < entryNames.length) throw namelessRow(); // the binding tells parts by name alone
       const fields = entryNames.map((name: string, index: number) => ({
         name,
         ...nested(entryTypes[index]),
@@ -154,4 +156,10 @@ export function columnReader({ api }: DuckDB, type: DuckDBType): ColumnReader {
     default:
       return of({ kind: "text" }, (value) => String(value));
   }
+}
+
+function namelessRow(): OpenWitError {
+  return new OpenWitError("invalid_argument", "a row whose parts have no names cannot be given out", {
+    hint: "name them: {'a': 1, 'b': 2}",
+  });
 }

@@ -145,6 +145,7 @@ const refusals: readonly (readonly [sql: string, named: string])[] = [
   ["SELECT format('{:1000000000}', 1)", "format"],
   ["SELECT list_resize([1], 1000000000)", "list_resize"],
   ["SELECT get_type(1)", "type"],
+  ["SELECT row(1, 2)", "names"],
   ["SELECT [get_type(1)] FROM logs", "type"],
 ];
 

@@ -155,10 +155,10 @@ export const configKeys = {
   },
   "search.queue_max": {
     type: "integer",
-    default: "64",
+    default: "256",
     doc: "Statements that may wait for their turn; beyond it they are refused, retryable.",
   },
-  "search.queue_tenant_max": { type: "integer", default: "32", doc: "The same of one tenant." },
+  "search.queue_tenant_max": { type: "integer", default: "64", doc: "The same of one tenant." },
   "search.threads": { type: "integer", default: "2", doc: "Threads of the SQL engine." },
   "search.memory_max": {
     type: "share",

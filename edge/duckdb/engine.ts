@@ -9,6 +9,7 @@
  */
 import { availableParallelism } from "node:os";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { DuckDBConnection, DuckDBResult, DuckDBType } from "@duckdb/node-api";
 import type { MemoryShare } from "../../core/budget/memory-share.ts";
 import { OpenWitError } from "../../core/error.ts";
@@ -22,7 +23,7 @@ import {
   textOf,
   writeTree,
 } from "../../core/query/tree.ts";
-import { fromDuckDB } from "./error.ts";
+import { fromDuckDB, isOutOfMemory } from "./error.ts";
 import { Instances, type Opened } from "./instance.ts";
 import type { MemtablePin } from "./memtable.ts";
 import { ChunkReader, columnReader } from "./result.ts";
@@ -60,8 +61,8 @@ export const defaultEngineOptions = {
   spillBytes: 2 * 1024 * 1024 * 1024,
   threads: 2,
   concurrency: statementsAtOnce(process.env.UV_THREADPOOL_SIZE, availableParallelism()),
-  waitingMax: 64,
-  tenantWaitingMax: 32,
+  waitingMax: 256,
+  tenantWaitingMax: 64,
   residentBytesMax: Infinity,
 } as const;
 
@@ -77,10 +78,19 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
 
   return {
     get load() {
-      return slots.stats;
+      const { running, waiting, refused } = slots.stats;
+      const { refused: before } = preparing.stats; // who waits to be parsed is not counted: it takes milliseconds
+      return {
+        running,
+        waiting,
+        refused: {
+          tenant: refused.tenant + before.tenant,
+          all: refused.all + before.all,
+        },
+      };
     },
 
-    enter: (tenant, signal) => preparing.take(tenant, signal),
+    enter: (tenant, signal) => preparing.take(tenant, AbortSignal.any([signal, closing.signal])),
 
     async parse(sql) {
       const reader = await instances.use(({ parser }) =>
@@ -133,7 +143,11 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
       let slot = () => {};
       try {
         slot = await slots.take(request.tenant, signal);
-        const begun = begin(instances, options.dataDir, { ...request, signal }, { slots, watch });
+        const begun = again(
+          () => begin(instances, options.dataDir, { ...request, signal }, { slots, watch }),
+          () => slots.stats.running > 1,
+          signal,
+        );
         starting.add(begun);
         const result = await begun.finally(() => starting.delete(begun));
         const tracked: EngineResult = {
@@ -192,6 +206,25 @@ const watchEnv: WatchEnv = {
   monotonicMs: () => performance.now(),
 };
 
+/** Tries again what found the engine's memory taken while others run: theirs may be what took it, and they end. */
+async function again(
+  run: () => Promise<EngineResult>,
+  othersRun: () => boolean,
+  signal: AbortSignal,
+): Promise<EngineResult> {
+  for (const waitMs of outOfMemoryWaitsMs) {
+    try {
+      return await run();
+    } catch (error) {
+      if (signal.aborted || !isOutOfMemory(error) || !othersRun()) throw error;
+    }
+    await sleep(waitMs, undefined, { signal }).catch(() => {}); // the next try throws the signal's reason
+  }
+  return await run();
+}
+
+const outOfMemoryWaitsMs = [50, 200, 800, 1_600, 3_200];
+
 /** Runs the statement up to where rows can be fetched; the instance is given back when the result is closed. */
 async function begin(
   instances: Instances,
@@ -226,6 +259,7 @@ async function start(
   const watched = {
     startedMs: watchEnv.monotonicMs(),
     isHeavy: (request.memoryBytes ?? 0) > 0,
+    startedBytes: watchEnv.residentBytes(),
     stop: (reason: OpenWitError) => overgrown.abort(reason),
   };
   signal.throwIfAborted();

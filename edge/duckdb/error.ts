@@ -63,6 +63,12 @@ export function isSpillFull(error: unknown): boolean {
   return /failed to offload/.test(error instanceof Error ? error.message : "");
 }
 
+/** Whether the engine's memory limit was reached, by this statement or by those beside it. */
+export function isOutOfMemory(error: unknown): boolean {
+  return error instanceof OpenWitError && error.code === "overloaded" && error.cause instanceof Error &&
+    error.cause.message.startsWith("Out of Memory Error");
+}
+
 /** DuckDB shows `LINE 1: select …` and a caret below the place; returns the message before it, and the column. */
 function withoutExcerpt(message: string): [message: string, position: number | undefined] {
   const excerpt = /\n+LINE (\d+): ([^\n]*)\n( *)\^/.exec(message);

@@ -14,7 +14,12 @@ function newWatch() {
   const watch = new MemoryWatch(env, 100);
   const reasons: Record<string, OpenWitError> = {};
   const run = (name: string, isHeavy = false) =>
-    watch.enter({ startedMs: env.nowMs, isHeavy, stop: (reason) => void (reasons[name] = reason) });
+    watch.enter({
+      startedMs: env.nowMs,
+      startedBytes: env.bytes,
+      isHeavy,
+      stop: (reason) => void (reasons[name] = reason),
+    });
   const at = (nowMs: number, bytes: number) => {
     env.nowMs = nowMs;
     env.bytes = bytes;
@@ -27,7 +32,7 @@ function newWatch() {
 test("over the ceiling the statement that has run longest ends, retryable, and no other before it has ended", () => {
   const { run, at, reasons, env } = newWatch();
   const endFirst = run("first");
-  expect(at(60, 99)).toBe("");
+  expect(at(60, 40)).toBe("");
   const endSecond = run("second");
   expect(at(200, 150)).toBe("first");
   expect(reasons.first).toMatchObject({ code: "overloaded", retryable: true });
@@ -36,7 +41,7 @@ test("over the ceiling the statement that has run longest ends, retryable, and n
   endFirst();
   expect(env.relieved).toBe(1);
   expect(at(350, 150)).toBe("first"); // its memory is being given back
-  expect(at(450, 99)).toBe("first");
+  expect(at(450, 60)).toBe("first");
   expect(at(460, 150)).toBe("first second");
   endSecond();
 });
@@ -50,6 +55,17 @@ test("a statement that holds many rows ends before one that has run longer and d
   for (const end of ends) end();
 });
 
+test("a statement since whose beginning memory has grown by much ends before the ceiling", () => {
+  const { run, at, env } = newWatch();
+  env.bytes = 30;
+  const end = run("growing");
+  expect(at(100, 72)).toBe("");
+  env.bytes = 72;
+  run("beside it");
+  expect(at(200, 76)).toBe("growing");
+  end();
+});
+
 test("a statement that has only begun is left alone", () => {
   const { run, at } = newWatch();
   const end = run("short");
@@ -60,7 +76,7 @@ test("a statement that has only begun is left alone", () => {
 
 test("memory that a statement leaves behind is given back when it is much, at most once a second", () => {
   const { run, at, env } = newWatch();
-  for (const [nowMs, bytes, relieved] of [[0, 70, 0], [10, 90, 1], [500, 90, 1], [1_500, 90, 2]]) {
+  for (const [nowMs, bytes, relieved] of [[0, 60, 0], [10, 90, 1], [500, 90, 1], [1_500, 90, 2]]) {
     const end = run("any");
     at(nowMs, bytes);
     end();

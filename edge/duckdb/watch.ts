@@ -3,9 +3,10 @@
  *
  * The engine counts sorted, joined and grouped rows against its memory limit, but neither the states of some
  * aggregates (a median of 10^9 rows took 2 GB) nor the values within a vector. Both grow over many vectors, between
- * which a statement can be interrupted: so resident memory is looked at while statements run, and over the ceiling
- * one ends: one that holds many rows (core/query/heavy.ts) before one that does not, and of like ones that which has run
- * longest, for growing takes time and a short one is hardly the cause.
+ * which a statement can be interrupted: so resident memory is looked at while statements run. Over the ceiling, or
+ * when it has grown by much since a statement began and is high, one ends: one that holds many rows (core/query/heavy.ts)
+ * before one that does not, and of like ones that which has run longest, for growing takes time and a short one is
+ * hardly the cause.
  */
 import { OpenWitError } from "../../core/error.ts";
 
@@ -22,6 +23,8 @@ export interface Watched {
   readonly startedMs: number;
   /** Whether it holds many rows, as far as could be told before it ran. */
   readonly isHeavy?: boolean;
+  /** Resident memory then. */
+  readonly startedBytes: number;
   /** Interrupts it; the reason becomes its error. */
   stop(reason: OpenWitError): void;
 }
@@ -49,7 +52,7 @@ export class MemoryWatch {
       }
       // What the allocator keeps would make the next statement look like the one that took it.
       const isHigh = nowMs - this.#relievedMs > relieveEveryMs &&
-        this.env.residentBytes() > this.bytesMax * highShare;
+        this.env.residentBytes() >= this.bytesMax * highShare;
       if (wasStopped || isHigh) {
         this.#relievedMs = nowMs;
         this.env.relieve();
@@ -64,10 +67,11 @@ export class MemoryWatch {
     const nowMs = this.env.monotonicMs();
     if (this.#stopped !== undefined || nowMs < this.#restUntilMs) return;
     const bytes = this.env.residentBytes();
-    if (bytes < this.bytesMax) return;
+    if (bytes < this.bytesMax * highShare) return;
     let longest: Watched | undefined;
     for (const each of this.#running) {
-      if (nowMs - each.startedMs < runMsMin) continue;
+      const hasGrown = bytes - each.startedBytes >= this.bytesMax * growthShare;
+      if (nowMs - each.startedMs < runMsMin || bytes < this.bytesMax && !hasGrown) continue;
       if (longest === undefined || endsBefore(each, longest)) longest = each;
     }
     if (longest === undefined) return;
@@ -96,7 +100,12 @@ function endsBefore(a: Watched, b: Watched): boolean {
 const lookEveryMs = 10;
 /** After one has ended, its memory takes a moment to be given back. */
 const restMs = 100;
-const highShare = 0.8;
+const highShare = 0.7;
+/**
+ * More than search.memory_max lets the engine take. The states that it does not count double their buffers, so what has
+ * grown by this much may be about to do it again: 323 MiB of a median became 491 within one vector.
+ */
+const growthShare = 0.45;
 const relieveEveryMs = 1_000;
 /** What ran shorter has not grown by much. */
 const runMsMin = 50;

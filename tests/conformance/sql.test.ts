@@ -277,7 +277,9 @@ test("a client that goes away stops its statement", async () => {
 
 test("an engine that is closed ends what runs and what waits, and opens again when used", async () => {
   const runs = Array.from({ length: 6 }, () => fixture.rows(endless).catch((error) => error.code));
-  await Bun.sleep(100);
+  const load = () => fixture.engine.load!;
+  const underWay = () => load().running + load().waiting;
+  while (underWay() < runs.length) await Bun.sleep(5);
   await fixture.engine.close();
   expect(await Promise.all(runs)).toEqual(runs.map(() => "unavailable"));
   expect(await fixture.rows("SELECT count(*) FROM logs")).toEqual([[String(rowCount)]]);

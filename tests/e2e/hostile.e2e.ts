@@ -36,7 +36,12 @@ beforeAll(async () => {
   other = (async () => {
     while (!isOver) {
       const beganMs = performance.now();
-      const rows = await box.rows("SELECT count(*), min(body) FROM logs", { "X-Scope-OrgID": "good" });
+      const rows = await box.rows("SELECT count(*), min(body) FROM logs", { "X-Scope-OrgID": "good" }).catch(
+        (e) => {
+          console.log("OTHER", performance.now() - beganMs, e.message);
+          throw e;
+        },
+      );
       waits.push(performance.now() - beganMs);
       expect(rows).toEqual([["3000", "canary of good 0"]]);
       await Bun.sleep(50);
@@ -353,7 +358,7 @@ const bombs: readonly (readonly [what: string, sql: string, ends: "refused" | "l
   [
     "a pattern of many alternatives",
     `SELECT count(*) FROM logs WHERE regexp_matches(body, '${
-      Array.from({ length: 5_000 }, (_, at) => `(a${at}.*b)?`).join("")
+      Array.from({ length: 1_000 }, (_, at) => `(a${at}.*b)?`).join("")
     }c')`,
     "rows",
   ],

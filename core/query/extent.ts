@@ -13,13 +13,15 @@ export interface Extent {
   readonly bytes: number;
   /** Nodes in the tree of its type; a struct of structs doubles them with each level. */
   readonly types: number;
+  /** Of a type of fixed width, so that it cannot become longer. */
+  readonly isNumber?: boolean;
   /** The same for all rows, so that the engine computes it once. */
   readonly isConstant?: boolean;
   /** Made of many rows: once by itself, or standing again in each of many rows, where a copy would be made a row. */
   readonly gathered?: "once" | "repeated";
 }
 
-export const numberExtent: Extent = { bytes: 16, types: 1 };
+export const numberExtent: Extent = { bytes: 16, types: 1, isNumber: true };
 export const textExtent: Extent = { bytes: 512, types: 1 };
 
 /** What the engine's memory limit bounds, being one value of its group. */
@@ -168,8 +170,8 @@ export function callExtent(node: SqlNode, args: readonly Extent[]): Extent {
     case "format":
     case "printf":
       return made(formatBytes(node, name, children[0], args));
-    case "strftime":
-      return made(64 * Math.max(...children.map((each) => constantText(each)?.length ?? 0), 16));
+    case "strftime": // two letters of a format become up to two dozen
+      return made(16 * Math.max(16, ...args.map((each) => each.bytes)));
     case "bar":
       return made(4_096);
     case "replace":

@@ -66,6 +66,7 @@ export function larger(left: Extent | undefined, right: Extent | undefined): Ext
   return {
     bytes: Math.max(left.bytes, right.bytes),
     types: Math.max(left.types, right.types),
+    ...(left.isNumber && right.isNumber ? { isNumber: true } : {}),
     ...(gathered === undefined ? {} : { gathered }),
   };
 }
@@ -83,12 +84,14 @@ export function repeated(relation: Relation): Relation {
   };
 }
 
-export function scaled(relation: Relation, by: number): Relation {
-  const more = (extent: Extent): Extent => ({ ...extent, bytes: extent.bytes * by });
+/** The same with longer values, where they can be. */
+export function lengthened(relation: Relation, by: number): Relation {
+  const longer = (extent: Extent): Extent =>
+    extent.isNumber ? extent : { ...extent, bytes: extent.bytes + by };
   return {
     ...relation,
-    columns: new Map([...relation.columns].map(([name, extent]) => [name, more(extent)])),
-    ...(relation.others === undefined ? {} : { others: more(relation.others) }),
+    columns: new Map([...relation.columns].map(([name, extent]) => [name, longer(extent)])),
+    ...(relation.others === undefined ? {} : { others: longer(relation.others) }),
   };
 }
 

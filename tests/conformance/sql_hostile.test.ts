@@ -300,16 +300,16 @@ test("a name of a system table cannot be given to something else", async () => {
 test("a reader who stops reading holds nothing beyond the statement's time", async () => {
   const before = fixture.pinned;
   const sql = "SELECT i, body FROM logs, range(1000) AS series(i)";
-  const result = await fixture.start(sql, { timeoutMs: 1_000, limit: 50_000 });
+  const result = await fixture.start(sql, { timeoutMs: 4_000, limit: 50_000 });
   const batches = result.batches[Symbol.asyncIterator]();
   await batches.next();
   expect(fixture.pinned).toBe(before + 1);
-  for (let tries = 0; tries < 100 && fixture.pinned > before; tries++) await Bun.sleep(20);
+  for (let tries = 0; tries < 500 && fixture.pinned > before; tries++) await Bun.sleep(20);
   expect(fixture.pinned).toBe(before);
   const reading = async () => {
     for (;;) if ((await batches.next()).done) return;
   };
-  await expect(reading()).rejects.toMatchObject({ code: "deadline_exceeded" });
+  await expect(reading()).rejects.toMatchObject({ code: "deadline_exceeded" }, 30_000);
 });
 
 test("a parameter that is named again and again counts each time", async () => {

@@ -19,6 +19,8 @@ let mostOfAllBytes = 0;
 let watching: ReturnType<typeof setInterval>;
 /** How long the other tenant waited for each of its answers. */
 const waits: number[] = [];
+/** Its statements that were refused all the same. */
+const refused: { code: string; retryable: boolean; message: string }[] = [];
 let isOver = false;
 let other: Promise<void>;
 
@@ -36,14 +38,11 @@ beforeAll(async () => {
   other = (async () => {
     while (!isOver) {
       const beganMs = performance.now();
-      const rows = await box.rows("SELECT count(*), min(body) FROM logs", { "X-Scope-OrgID": "good" }).catch(
-        (e) => {
-          console.log("OTHER", performance.now() - beganMs, e.message);
-          throw e;
-        },
-      );
+      const response = await query({ sql: "SELECT count(*), min(body) FROM logs" }, "good");
+      const answer = await response.json();
       waits.push(performance.now() - beganMs);
-      expect(rows).toEqual([["3000", "canary of good 0"]]);
+      if (response.ok) expect(answer.rows).toEqual([["3000", "canary of good 0"]]);
+      else refused.push(answer.error);
       await Bun.sleep(50);
     }
   })();
@@ -341,7 +340,7 @@ const bombs: readonly (readonly [what: string, sql: string, ends: "refused" | "l
   ],
   [
     "a list of some thousands",
-    `SELECT count(*) FROM logs WHERE severity_number IN (${Array.from({ length: 30_000 }, (_, at) => at)})`,
+    `SELECT count(*) FROM logs WHERE severity_number IN (${Array.from({ length: 10_000 }, (_, at) => at)})`,
     "rows",
   ],
   // patterns
@@ -378,7 +377,7 @@ test.each(bombs)("%s: %#", async (what, sql, ends) => {
   const text = await response.text();
   const elapsedMs = performance.now() - beganMs;
   const error = JSON.parse(text).error;
-  if (process.env.HOSTILE_VERBOSE) {
+  if (process.env.HOSTILE_VERBOSE !== undefined) {
     console.log(
       `${what}: ${Math.round(elapsedMs)} ms ${beforeBytes >> 20} ${mostBytes >> 20} ${
         residentBytes() >> 20
@@ -432,10 +431,15 @@ test("all the while the other tenant was served, memory stayed in its bound, and
   await other;
   const longest = waits.reduce((most, each) => Math.max(most, each), 0);
   console.log(
-    `${waits.length} statements of the other tenant, the longest ${Math.round(longest)} ms; ` +
+    `${waits.length} statements of the other tenant, ${refused.length} refused, the longest ${
+      Math.round(longest)
+    } ms; ` +
       `at most ${Math.round(mostOfAllBytes / 1024 / 1024)} MiB resident`,
   );
   expect(waits.length).toBeGreaterThan(100);
+  // Now and then the engine's memory is all another's; what comes then is told to come again.
+  expect(refused.filter(({ retryable }) => !retryable)).toEqual([]);
+  expect(refused.length).toBeLessThan(waits.length / 50);
   expect(longest).toBeLessThan(timeoutMs);
   const spilled = () => spillFiles(join(box.dataDir, "tmp/query"));
   for (let tries = 0; tries < 100 && spilled().length > 0; tries++) await Bun.sleep(20);

@@ -374,7 +374,9 @@ class Growth {
     if (node.subquery_type !== "SCALAR") return numberExtent;
     const extent = widest(relation);
     // Its one value stands in each row of the query around it.
-    return scope.relations.length > 0 && extent.gathered ? { ...extent, gathered: "repeated" } : extent;
+    return scope.relations.some(({ tables }) => tables > 0) && extent.gathered
+      ? { ...extent, gathered: "repeated" }
+      : extent;
   }
 
   #hasStar(node: SqlValue): boolean {

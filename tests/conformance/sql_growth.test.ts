@@ -135,6 +135,7 @@ test.each([
   "SELECT levenshtein(service_name, 'checkout'), jaro_winkler_similarity('pay', service_name) FROM logs",
   "SELECT json_object('a', body, 'b', json_object('c', service_name)), to_json(attributes) FROM logs",
   "SELECT s.b.c FROM (SELECT {a: body, b: {c: service_name, d: [1, 2]}} AS s FROM logs)",
+  "SELECT upper((SELECT string_agg(body, '') FROM logs))",
   "SELECT range(1000), generate_series(0, 10) FROM logs",
   "SELECT count(*) FROM range(1000000)",
   "SELECT count(*) FROM logs WHERE trace_id IN (SELECT unnest(from_json($1, '[\"VARCHAR\"]')))",

@@ -309,8 +309,8 @@ test("a reader who stops reading holds nothing beyond the statement's time", asy
   const reading = async () => {
     for (;;) if ((await batches.next()).done) return;
   };
-  await expect(reading()).rejects.toMatchObject({ code: "deadline_exceeded" }, 30_000);
-});
+  await expect(reading()).rejects.toMatchObject({ code: "deadline_exceeded" });
+}, 30_000);
 
 test("a parameter that is named again and again counts each time", async () => {
   const text = "x".repeat(100_000);

@@ -48,6 +48,7 @@ export const mainEntry = "cmd/openwit.ts";
  */
 export const workerEntries: readonly string[] = [
   "edge/catalog/pglite-worker.ts",
+  "edge/index/lookup-worker.ts",
   "edge/index/worker.ts",
   "edge/parquet/worker.ts",
 ];

@@ -21,6 +21,18 @@ export class BlockSet {
     return set;
   }
 
+  /** A set from another's `words`. */
+  static from(count: number, words: Uint32Array): BlockSet {
+    const set = new BlockSet(count);
+    set.#bits.set(words);
+    return set;
+  }
+
+  /** Its bits, 32 blocks a word, the first block lowest. */
+  get words(): Uint32Array {
+    return this.#bits;
+  }
+
   add(block: number): void {
     this.#bits[block >>> 5] |= 1 << (block & 31);
   }

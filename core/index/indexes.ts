@@ -24,6 +24,15 @@ export interface SegmentIndexes {
   blockTimes(segment: IndexedSegment): Promise<BlockTimes | undefined>;
 }
 
+/** What a store keeps of its indexes beside asking them. */
+export interface StoreIndexes extends SegmentIndexes {
+  /** Segments whose index could not be used since it was last built, and why: "none" where there is no file. */
+  readonly unusable: ReadonlyMap<string, string>;
+  /** To be called when a segment's index was written anew, or its files are about to go. */
+  forget(id: string): void;
+  close(): void;
+}
+
 export interface BlockTimes {
   readonly min: BigInt64Array;
   readonly max: BigInt64Array;

@@ -11,7 +11,7 @@ import { toOpenWitError } from "../error.ts";
 import type { BlockSet } from "./blocks.ts";
 import { evaluate } from "./evaluate.ts";
 import { indexPath } from "./format.ts";
-import type { BlockTimes, IndexedSegment, SegmentIndexes } from "./indexes.ts";
+import type { BlockTimes, IndexedSegment, StoreIndexes } from "./indexes.ts";
 import type { IndexPredicate } from "./predicate.ts";
 import { Sidecar } from "./sidecar.ts";
 
@@ -32,7 +32,7 @@ interface Entry {
   isDropped: boolean;
 }
 
-export class SidecarIndexes implements SegmentIndexes {
+export class SidecarIndexes implements StoreIndexes {
   /** By segment id; in order of last use. */
   readonly #entries = new Map<string, Entry>();
   readonly #unusable = new Map<string, string>();
@@ -43,7 +43,6 @@ export class SidecarIndexes implements SegmentIndexes {
     readonly options: SidecarOptions = defaultSidecarOptions,
   ) {}
 
-  /** Segments whose index could not be used since it was last built, and why: "none" where there is no file. */
   get unusable(): ReadonlyMap<string, string> {
     return this.#unusable;
   }
@@ -61,7 +60,6 @@ export class SidecarIndexes implements SegmentIndexes {
     return await this.#use(segment, (index) => index.fields());
   }
 
-  /** To be called when a segment's index was written anew, or its files are about to go. */
   forget(id: string): void {
     this.#unusable.delete(id);
     this.#drop(id);

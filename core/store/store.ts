@@ -14,6 +14,7 @@ import type { Log } from "../env/log.ts";
 import type { Random } from "../env/random.ts";
 import { OpenWitError } from "../error.ts";
 import type { IngestRequest, IngestResult } from "../ingest/request.ts";
+import type { StoreIndexes } from "../index/indexes.ts";
 import { SidecarIndexes } from "../index/sidecars.ts";
 import type { Manifest, ManifestEdit, SegmentMeta } from "../manifest/manifest.ts";
 import { Memtable, type MemtableChunk } from "../memtable/memtable.ts";
@@ -37,6 +38,8 @@ export interface StoreEnv {
   readonly random: Random;
   readonly log: Log;
   readonly encoder: SegmentEncoder;
+  /** Who looks into the indexes; by itself the store does, through its disk. */
+  readonly indexes?: StoreIndexes;
   readonly metrics: Metrics;
 }
 
@@ -90,7 +93,7 @@ export class Store {
   readonly #inFlight = new Map<string, Promise<unknown>>();
   /** Takes segments out of the data, and removes their files when nobody reads them. */
   readonly retired: RetiredSegments;
-  readonly indexes: SidecarIndexes;
+  readonly indexes: StoreIndexes;
   /** What became of the rows that were flushed together. */
   readonly batches = new BatchHistory();
   readonly #flusher: Flusher;
@@ -118,7 +121,7 @@ export class Store {
     scratch?: Scratch,
   ) {
     this.#spares = new SpareChunks(options.memoryBytesMax / 2);
-    this.indexes = new SidecarIndexes(env.disk, env.log);
+    this.indexes = env.indexes ?? new SidecarIndexes(env.disk, env.log);
     this.retired = new RetiredSegments(
       env.disk,
       env.clock,

@@ -5,7 +5,6 @@
  * (new requests are refused, retryable), listeners, engine, store, lock.
  */
 import { Hono } from "hono";
-import { mkdir } from "node:fs/promises";
 import { resolve } from "node:path";
 import process from "node:process";
 import { DiskBudget } from "../../core/budget/budget.ts";
@@ -26,6 +25,7 @@ import { apiApp, errorResponse } from "../api/app.ts";
 import type { QueryHost } from "../api/host.ts";
 import type { Config } from "../config/config.ts";
 import { isLoopback, type Listen } from "../config/parse.ts";
+import { makeDataDir } from "../disk/data-dir.ts";
 import { NodeDisk } from "../disk/disk.ts";
 import { lockDataFolder } from "../disk/lock.ts";
 import type { SqlEngine } from "../../core/query/engine.ts";
@@ -36,6 +36,7 @@ import { InflightBudget } from "../otlp/budget.ts";
 import { serveOtlpGrpc } from "../otlp/grpc.ts";
 import { otlpHttp } from "../otlp/http.ts";
 import type { ReceiverDeps, RequestOutcome } from "../otlp/receiver.ts";
+import { lookupThread } from "../index/lookup-thread.ts";
 import { type WorkerIndexer, workerIndexer } from "../index/worker-indexer.ts";
 import { type WorkerEncoder, workerEncoder } from "../parquet/worker-encoder.ts";
 import { version } from "../version.ts";
@@ -205,13 +206,16 @@ export class Node implements QueryHost {
     try {
       await this.#listen();
       this.#encoder = workerEncoder();
+      const { log, metrics } = this;
+      const indexes = lookupThread(this.dataDir, log);
       const env = {
         disk,
         clock: systemClock,
         random: systemRandom,
-        log: this.log,
+        log,
         encoder: this.#encoder,
-        metrics: this.metrics,
+        indexes,
+        metrics,
       };
       this.#budget = await DiskBudget.open(env, this.config.budget);
       // On a small volume the WAL and the unflushed rows must leave room for segments.
@@ -474,18 +478,6 @@ function writeAmplification({ wal, env: { metrics } }: Store): number {
   const merged = metrics.total("openwit_compacted_bytes_total");
   const stored = flushed + merged - metrics.total("openwit_compaction_read_bytes_total");
   return stored <= 0 ? 0 : (wal.stats.appendedBytes + flushed + merged) / stored;
-}
-
-async function makeDataDir(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    throw new OpenWitError("io", `cannot make the data folder ${path}: ${(cause as Error).message}`, {
-      hint: "choose another with --data-dir, or give this user the right to write there",
-      retryable: false,
-      cause,
-    });
-  }
 }
 
 function authority({ host }: Listen, port: number): string {

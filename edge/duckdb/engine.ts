@@ -26,6 +26,7 @@ import {
 import { fromDuckDB, isOutOfMemory } from "./error.ts";
 import { Instances, type Opened } from "./instance.ts";
 import type { MemtablePin } from "./memtable.ts";
+import { parsedStatements } from "./parsed.ts";
 import { ChunkReader, columnReader } from "./result.ts";
 import { createSystemTable } from "./system.ts";
 import { openSlots, type Slots, statementsAtOnce } from "./slots.ts";
@@ -74,6 +75,7 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
   const running = new Set<EngineResult>();
   const starting = new Set<Promise<unknown>>();
   const instances = new Instances(options);
+  const parsed = parsedStatements();
   let closing = new AbortController();
 
   return {
@@ -93,6 +95,8 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
     enter: (tenant, signal) => preparing.take(tenant, AbortSignal.any([signal, closing.signal])),
 
     async parse(sql) {
+      const known = parsed.get(sql);
+      if (known !== undefined) return readTree(known) as SqlTree;
       const reader = await instances.use(({ parser }) =>
         parser.runAndReadAll(
           "SELECT json_serialize_sql($1::VARCHAR, skip_default := false, skip_empty := false, skip_null := false)",
@@ -101,8 +105,10 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
       ).catch((error) => {
         throw fromDuckDB(error);
       });
-      const tree = readTree(String(reader.getRows()[0][0]));
+      const json = String(reader.getRows()[0][0]);
+      const tree = readTree(json);
       if (tree.error === true) throw parseError(tree, sql);
+      parsed.keep(sql, json);
       return tree as SqlTree;
     },
 

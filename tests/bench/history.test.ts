@@ -9,6 +9,7 @@ import { SidecarIndexes } from "../../core/index/sidecars.ts";
 import { NodeDisk } from "../../edge/disk/disk.ts";
 import { buildHistory, historySize, hoursOf, readHours } from "./history.ts";
 import { needle } from "./needle.ts";
+import { isHeld } from "./needles-table.ts";
 import { openPlain } from "./plain.ts";
 
 test("a history of 100 million records is a month of hours as full as those of five million", () => {
@@ -62,3 +63,21 @@ test("a history is built once, whole, with an index for each segment", async () 
     rmSync(dataDir, { recursive: true });
   }
 }, 120_000);
+
+test("what is wanted of a query's times is held, or it is not", () => {
+  const held = (plainMs: number, p50: number, wanted?: { ratio?: number; ms?: number }) =>
+    isHeld({
+      name: "x",
+      rows: 1,
+      plainMs,
+      ours: { p50, p95: p50 },
+      ...(wanted === undefined ? {} : { wanted }),
+    });
+  expect(held(100, 109)).toBe(true);
+  expect(held(100, 111)).toBe(false);
+  expect(held(100, 2, { ratio: 50 })).toBe(true);
+  expect(held(100, 3, { ratio: 50 })).toBe(false);
+  expect(held(100, 40, { ms: 40 })).toBe(true);
+  expect(held(100, 41, { ms: 40 })).toBe(false);
+  expect(held(10, 20, { ms: 40 })).toBe(false); // the scan would have been faster
+});

@@ -20,6 +20,7 @@ import { buildHistory, historySize, readHours } from "./history.ts";
 import { type LoadReport, prepareLoad } from "./load.ts";
 import { describeMachine, type Machine, percentile } from "./machine.ts";
 import { type Ask, needleQueries, type NeedleQuery, type Samples } from "./needle-queries.ts";
+import { type Measured, needleRow, needlesHeading, type Times, whole } from "./needles-table.ts";
 import { openPlain, type PlainDuckDb } from "./plain.ts";
 import { openwitCommand, type ServerUnderTest, startServer } from "./server.ts";
 
@@ -52,21 +53,6 @@ const { values } = parseArgs({
     "help": { type: "boolean", default: false },
   },
 });
-
-interface Times {
-  readonly p50: number;
-  readonly p95: number;
-}
-
-interface Measured {
-  readonly name: string;
-  readonly rows: number;
-  readonly plainMs: number;
-  readonly ours: Times;
-  /** With records arriving beside it. */
-  readonly beside?: Times;
-  readonly wanted?: NeedleQuery["wanted"];
-}
 
 interface StoredSignal {
   readonly rows: number;
@@ -143,7 +129,12 @@ async function measure(dataDir: string): Promise<NeedlesReport> {
     const pattern = new RegExp(values.only, "i");
     const queries = needleQueries(samples).filter(({ name }) => pattern.test(name));
     const measured: Measured[] = [];
-    for (const query of queries) measured.push(await measureQuery(server, plain, query));
+    say(needlesHeading);
+    for (const query of queries) {
+      const result = await measureQuery(server, plain, query);
+      measured.push(result);
+      say(needleRow(result)); // seen also when the run is stopped
+    }
     const load = values.beside === undefined
       ? undefined
       : await besideLoad(server, queries, Number(values.beside));
@@ -253,7 +244,6 @@ async function measureQuery(
   plain: PlainDuckDb,
   query: NeedleQuery,
 ): Promise<Measured> {
-  say(query.name);
   const plainTimes: number[] = [];
   let expected: string[][] = [];
   const rounds = Number(values["plain-rounds"]);
@@ -345,7 +335,6 @@ async function besideLoad(
 }
 
 function render({ machine, stored, queries, peakBytes, load }: NeedlesReport): string {
-  const whole = (value: number) => Math.round(value).toLocaleString("en-US");
   const lines = [
     `${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.cpu}; load average ${machine.loadAverage}`,
     ...signals.map((signal) => {
@@ -361,50 +350,10 @@ function render({ machine, stored, queries, peakBytes, load }: NeedlesReport): s
       `beside: ${whole(load.perSecond)} records a second, ${load.failures} failures, ${load.retries} retries`,
     ]),
     "",
-    columns([
-      "query",
-      "rows",
-      "scan ms",
-      "ms",
-      "p95",
-      "ratio",
-      "wanted",
-      "",
-      load === undefined ? "" : "beside ms",
-    ]),
-    ...queries.map((query) =>
-      columns([
-        query.name,
-        whole(query.rows),
-        query.plainMs.toFixed(1),
-        query.ours.p50.toFixed(1),
-        query.ours.p95.toFixed(1),
-        `${(query.plainMs / query.ours.p50).toFixed(1)}×`,
-        wantedText(query.wanted),
-        isHeld(query) ? "held" : "MISSED",
-        query.beside === undefined
-          ? ""
-          : `${query.beside.p50.toFixed(1)} (${(query.beside.p50 / query.ours.p50).toFixed(1)}×)`,
-      ])
-    ),
+    needlesHeading,
+    ...queries.map(needleRow),
   ];
   return lines.join("\n");
-}
-
-function columns([name, ...cells]: readonly string[]): string {
-  const widths = [7, 10, 9, 9, 9, 9, 7, 16];
-  return `${name.padEnd(28)}${cells.map((cell, at) => cell.padStart(widths[at])).join("")}`.trimEnd();
-}
-
-function wantedText(wanted: NeedleQuery["wanted"]): string {
-  if (wanted?.ratio !== undefined) return `${wanted.ratio}×`;
-  return wanted?.ms !== undefined ? `${wanted.ms} ms` : "0.9×";
-}
-
-/** Nothing may be slower than the scan by more than a tenth, whatever else is wanted. */
-function isHeld({ plainMs, ours, wanted }: Measured): boolean {
-  const ratio = plainMs / ours.p50;
-  return ratio >= (wanted?.ratio ?? 0) && ours.p50 <= (wanted?.ms ?? Infinity) && ratio >= 1 / 1.1;
 }
 
 function say(text: string): void {

@@ -24,7 +24,7 @@ import {
   type TokenKind,
   tokenKind,
 } from "./token.ts";
-import { hexLetterTable, isLeftOut, isStrong, mayBeStrong, strongBytesMin } from "./strong.ts";
+import { isHexWord, isLeftOut, isStrong, mayBeStrong, strongBytesMin } from "./strong.ts";
 import { TokenSet } from "./token_set.ts";
 import {
   dictionaryBytesMax,
@@ -256,13 +256,12 @@ export class IndexBuilder {
       }
       const start = at;
       let { high, low } = this.#wordSeed;
-      let digits = 0, hexLetters = 0;
+      let digits = 0;
       while (folded !== 0 && folded !== multiByte) {
         high = Math.imul(high ^ folded, highPrime);
         low = Math.imul(low ^ folded, lowPrime);
         low ^= low >>> 15;
         if (folded < afterDigits) digits++;
-        else hexLetters += hexLetterTable[folded];
         folded = ++at < end ? wordByteTable[bytes[at]] : 0;
       }
       if (folded === multiByte) {
@@ -275,10 +274,9 @@ export class IndexBuilder {
       if (isValue) {
         if (strong) this.#add(high, low);
       } else {
-        const isNew = !isLeftOut(length, digits, hexLetters) && this.#add(high, low);
-        if (digits === 0 ? isNew : digits < length) {
-          const isHex = digits > 0 && digits + hexLetters === length;
-          if (isHex && !beginsWithRun(bytes, start, at)) continue;
+        const isHex = digits > 0 && digits < length && isHexWord(bytes, start, at);
+        const isNew = !(isHex && isLeftOut(length)) && this.#add(high, low);
+        if (digits === 0 ? isNew : digits < length && (!isHex || beginsWithRun(bytes, start, at))) {
           // A word with digits may have been added by a value, which lists nothing.
           if (digits === 0 || this.#listedInBlock.add(high, low)) this.#list(bytes, start, at, digits, isHex);
         }

@@ -45,6 +45,9 @@ export function readTexts(
     : joined(all, dictionary);
   const places = all.reduce((sum, page) => sum + page.places, 0);
   if (levels.maxRepetition === 0 && places !== rows) throw malformedPage(`${places} places of ${rows} rows`);
+  if (levels.maxRepetition === 0 && all.length === 1 && all[0].places === all[0].count) {
+    return { texts, textOf: isShared ? all[0].codes : undefined, isShared, rowStarts: undefined };
+  }
   const isPlain = !isShared && all.every(({ places, count }) => places === count);
   const textOf = isPlain ? undefined : new Int32Array(places);
   const rowStarts = levels.maxRepetition === 0 ? undefined : new Int32Array(rows + 1);

@@ -21,12 +21,18 @@ export function isStrong(length: number, digits: number): boolean {
   return digits === length ? length >= strongDigitsMin : digits > 0 && length >= strongMixedMin;
 }
 
-/** Whether a word of ASCII is one that is not indexed. @param hexLetters letters a to f among its four bytes */
-export function isLeftOut(length: number, digits: number, hexLetters: number): boolean {
-  return length === 4 && digits > 0 && hexLetters > 0 && digits + hexLetters === 4;
+/** Whether a word of hex digits that mixes letters and digits is left out, by its length. */
+export function isLeftOut(length: number): boolean {
+  return length === 4;
 }
 
-/** The same for a folded word given as text. */
+/** Whether an ASCII word has hex digits alone. */
+export function isHexWord(bytes: Uint8Array, from: number, end: number): boolean {
+  for (let at = from; at < end; at++) if (hexDigitTable[bytes[at]] === 0) return false;
+  return true;
+}
+
+/** Whether a folded word given as text is indexed. */
 export function isIndexedWord(word: string): boolean {
   return !(word.length === 4 && /^(?=.*[0-9])(?=.*[a-f])[0-9a-f]{4}$/.test(word));
 }
@@ -61,7 +67,7 @@ export function mayBeStrong(bytes: Uint8Array, from: number, end: number): boole
   return all < 0x80 && digits > 0;
 }
 
-/** 1 for the bytes that fold to a letter from a to f. */
-export const hexLetterTable: Uint8Array = wordByteTable.map((folded) =>
-  folded >= 0x61 && folded <= 0x66 ? 1 : 0
+/** 1 for the bytes that fold to 0 to 9 or a to f. */
+const hexDigitTable: Uint8Array = wordByteTable.map((folded) =>
+  folded >= 0x30 && folded <= 0x39 || folded >= 0x61 && folded <= 0x66 ? 1 : 0
 );

@@ -313,4 +313,4 @@ test("bytes that have changed are refused or harmless, and never crash", async (
       if (!(error instanceof OpenWitError) || !["corrupt", "unsupported"].includes(error.code)) throw error;
     }
   }
-}, 120_000);
+}, 300_000);

@@ -51,17 +51,33 @@ function cost(predicate: IndexPredicate): number {
   return predicate.kind === "and" || predicate.kind === "or" ? Math.max(1, ...predicate.of.map(cost)) : 0;
 }
 
-async function valueBlocks(index: Sidecar, { field, value }: EqualPredicate): Promise<BlockSet> {
+async function valueBlocks(index: Sidecar, predicate: EqualPredicate): Promise<BlockSet> {
+  const { field } = predicate;
   const { signal, blockCount } = index.header;
   if (!isIndexedField(signal, field)) return BlockSet.all(blockCount);
-  const strong = strongTokens(value) ?? [{ kind: tokenKind.value, text: valueText(field, value) }];
   const blocks = BlockSet.all(blockCount);
-  for (const { kind, text } of strong) blocks.intersect(await lookUp(index, kind, text));
+  for (const { kind, text } of tokensOf(predicate)) blocks.intersect(await lookUp(index, kind, text));
   const column = jsonColumnOf(field);
   if (column === undefined) return blocks;
   // A value that only JSON can tell may be this one.
   for (const each of [field, column]) blocks.unite(await lookUp(index, tokenKind.opaqueValue, each));
   return blocks;
+}
+
+type Token = { readonly kind: TokenKind; readonly text: string };
+
+/** The same predicate is asked of hundreds of segments. */
+const knownTokens = new WeakMap<EqualPredicate, readonly Token[]>();
+
+/** What stands for a value in an index. */
+function tokensOf(predicate: EqualPredicate): readonly Token[] {
+  let tokens = knownTokens.get(predicate);
+  if (tokens === undefined) {
+    const { field, value } = predicate;
+    tokens = strongTokens(value) ?? [{ kind: tokenKind.value, text: valueText(field, value) }];
+    knownTokens.set(predicate, tokens);
+  }
+  return tokens;
 }
 
 async function wordBlocks(index: Sidecar, { word }: WordPredicate): Promise<BlockSet> {

@@ -30,12 +30,16 @@ interface Entry {
   users: number;
   /** To be closed when the last of them is done. */
   isDropped: boolean;
+  /** Memory that it was last seen to keep. */
+  bytes: number;
 }
 
 export class SidecarIndexes implements StoreIndexes {
   /** By segment id; in order of last use. */
   readonly #entries = new Map<string, Entry>();
   readonly #unusable = new Map<string, string>();
+  /** Memory of all entries. */
+  #bytes = 0;
 
   constructor(
     readonly disk: Disk,
@@ -81,7 +85,9 @@ export class SidecarIndexes implements StoreIndexes {
     try {
       const index = await entry.index;
       if (index === undefined) return undefined;
-      return await ask(index);
+      const answer = await ask(index);
+      this.#count(entry, index.memoryBytes);
+      return answer;
     } catch (thrown) {
       this.#giveUp(segment, thrown);
       return undefined;
@@ -93,25 +99,33 @@ export class SidecarIndexes implements StoreIndexes {
   }
 
   #entry(segment: IndexedSegment): Entry {
-    const entry = this.#entries.get(segment.id) ?? {
+    const known = this.#entries.get(segment.id);
+    const entry = known ?? {
       index: Sidecar.open(this.disk, indexPath(segment.path), segment).catch((thrown) => {
         this.#giveUp(segment, thrown);
         return undefined;
       }),
       users: 0,
       isDropped: false,
+      bytes: 0,
     };
-    this.#entries.delete(segment.id);
+    if (known !== undefined) this.#entries.delete(segment.id); // to come last
     this.#entries.set(segment.id, entry);
-    void entry.index.then((index) => this.#bytes.set(segment.id, index?.memoryBytes ?? 0));
     return entry;
+  }
+
+  #count(entry: Entry, bytes: number): void {
+    if (entry.isDropped) return;
+    this.#bytes += bytes - entry.bytes;
+    entry.bytes = bytes;
   }
 
   #giveUp(segment: IndexedSegment, thrown: unknown): void {
     const error = toOpenWitError(thrown);
     const isMissing = error.code === "not_found";
-    this.#unusable.set(segment.id, isMissing ? "none" : error.message);
     this.#drop(segment.id);
+    // What the system would not do now, for want of file handles say, it may do the next time.
+    if (error.code !== "io") this.#unusable.set(segment.id, isMissing ? "none" : error.message);
     if (isMissing) return;
     this.log("warn", "an index cannot be used; its segment is scanned until it is built again", {
       path: indexPath(segment.path),
@@ -119,17 +133,13 @@ export class SidecarIndexes implements StoreIndexes {
     });
   }
 
-  readonly #bytes = new Map<string, number>();
-
   /** Closes what was used longest ago, until the bounds hold. */
   #trim(): void {
-    let bytes = 0;
-    for (const each of this.#bytes.values()) bytes += each;
+    const { filesMax, memoryBytesMax } = this.options;
+    if (this.#entries.size <= filesMax && this.#bytes <= memoryBytesMax) return;
     for (const [id, entry] of this.#entries) {
-      if (this.#entries.size <= this.options.filesMax && bytes <= this.options.memoryBytesMax) return;
-      if (entry.users > 0) continue;
-      bytes -= this.#bytes.get(id) ?? 0;
-      this.#drop(id);
+      if (this.#entries.size <= filesMax && this.#bytes <= memoryBytesMax) return;
+      if (entry.users === 0) this.#drop(id);
     }
   }
 
@@ -137,7 +147,7 @@ export class SidecarIndexes implements StoreIndexes {
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
     this.#entries.delete(id);
-    this.#bytes.delete(id);
+    this.#bytes -= entry.bytes;
     entry.isDropped = true;
     if (entry.users === 0) void closeEntry(entry);
   }

@@ -3,12 +3,20 @@ import { silentLog } from "../env/log.ts";
 import { MemoryCeiling, type Relief } from "./memory.ts";
 
 function ceiling() {
-  const world = { nowMs: 0, residentBytes: 0, relieved: [] as Relief[], givenBack: 0, heldBytes: 300 };
+  const world = {
+    nowMs: 0,
+    residentBytes: 0,
+    relieved: [] as Relief[],
+    givenBack: 0,
+    heldBytes: 300,
+    promisedBytes: 0,
+  };
   const memory = new MemoryCeiling({
     clock: { nowNs: () => 0n, monotonicMs: () => world.nowMs, sleep: () => Promise.resolve() },
     log: silentLog,
     residentBytes: () => world.residentBytes,
     heldBytes: () => world.heldBytes,
+    promisedBytes: () => world.promisedBytes,
     relieve: (how) => {
       world.relieved.push(how);
       world.residentBytes -= world.givenBack;
@@ -38,6 +46,21 @@ test("requests are refused over the hard mark until memory has fallen somewhat b
     "taken",
   ]);
   expect(memory.refusal).toBeUndefined();
+});
+
+test("what a merge was promised is kept free for it, up to a share, and garbage goes first", () => {
+  const { at, world } = ceiling();
+  expect(at(800)).toBe("taken");
+  world.promisedBytes = 100;
+  world.relieved = [];
+  world.nowMs += 1_000;
+  expect(at(660)).toBe("taken");
+  expect(world.relieved).toEqual(["at-once"]);
+  expect(at(760)).toBe("overloaded");
+  world.promisedBytes = 10_000;
+  expect(at(640)).toBe("taken");
+  world.promisedBytes = 0;
+  expect(at(800)).toBe("taken");
 });
 
 test("a process that is over the mark by itself takes records a little at a time", () => {

@@ -40,6 +40,19 @@ test("a result of many rows is heavy, for it is kept until it is fetched", async
   expect(heldBytes(tree, 100 * mebibyte, 1_000_001)).toBeGreaterThan(100 * mebibyte);
 });
 
+test("an aggregate gives few rows, however many it might", async () => {
+  for (
+    const sql of [
+      "SELECT count(*) FROM logs",
+      "SELECT round(avg(severity_number)) FROM logs",
+      "SELECT service_name, max(timestamp) FROM logs GROUP BY ALL",
+      "SELECT body FROM logs GROUP BY body",
+    ]
+  ) {
+    expect(heldBytes(await engine.parse(sql), 100 * mebibyte, 1_000_001)).toBe(0);
+  }
+});
+
 test("a heavy statement waits while a merge holds the memory, and a light one does not", async () => {
   const give = await shared.take(128 * mebibyte, new AbortController().signal);
   const signal = AbortSignal.timeout(20_000);

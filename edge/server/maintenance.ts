@@ -2,6 +2,7 @@
  * What a node does by itself besides taking, flushing and answering: the tasks of its janitor
  * (core/janitor/janitor.ts), composed from configuration.
  */
+import process from "node:process";
 import { MemoryShare } from "../../core/budget/memory-share.ts";
 import { type CompactionReport, Compactor, defaultDutyCycle } from "../../core/compact/compact.ts";
 import { type CompactionPolicy, defaultCompactionPolicy } from "../../core/compact/plan.ts";
@@ -11,6 +12,8 @@ import { type IndexingReport, IndexUpkeep } from "../../core/index/upkeep.ts";
 import { Janitor, type MaintenanceTask, type TaskRun } from "../../core/janitor/janitor.ts";
 import type { Store } from "../../core/store/store.ts";
 import { duckDBMerger } from "../duckdb/merge.ts";
+import { allocatorTrim } from "../duckdb/trim.ts";
+import { makeMergeRoom } from "./merge-room.ts";
 
 export interface MaintenanceOptions {
   readonly dataDir: string;
@@ -58,11 +61,11 @@ const mergeShare = 0.25;
 const mergeBytesMin = 128 * 1024 * 1024;
 
 /**
- * What merges and heavy statements take their memory from: there is room for a merge beside small sorts, and a sort as
- * large as the engine's limit has its turn before or after.
+ * What merges and heavy statements take their memory from: as much as the larger of the two, so that a merge runs beside
+ * small sorts alone, and a large one has its turn before or after.
  */
 export function sharedMemory(memoryBytesMax: number, engineBytes: number, waitingMax: number): MemoryShare {
-  return new MemoryShare(Math.max(engineBytes, mergeBytes(memoryBytesMax), memoryBytesMax / 2), waitingMax);
+  return new MemoryShare(Math.max(engineBytes, mergeBytes(memoryBytesMax)), waitingMax);
 }
 
 function mergeBytes(memoryBytesMax: number): number {
@@ -86,19 +89,31 @@ const shedEveryMs = 5_000;
 export function maintenanceOf(store: Store, options: MaintenanceOptions): Maintenance {
   const { dataDir, memoryBytesMax, spillBytes, flushAgeMs, roomBytes } = options;
   const memoryBytes = mergeBytes(memoryBytesMax);
+  const trim = allocatorTrim();
   let waitedMs = 0;
   const takeMemory = async (bytes: number, signal: AbortSignal) => {
     const askedMs = store.env.clock.monotonicMs();
     const giveBack = await options.shared.take(bytes, signal);
+    const { clock } = store.env;
+    const relieve = () => {
+      store.hurryFlush();
+      Bun.gc(true);
+      trim();
+    };
+    const env = { clock, residentBytes: () => process.memoryUsage.rss(), relieve };
+    try {
+      await makeMergeRoom(env, memoryBytesMax, bytes, signal);
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
     waitedMs += store.env.clock.monotonicMs() - askedMs;
     return giveBack;
   };
   /** What a run did, and for how long it waited for statements to end. */
   const told = (report: CompactionReport) => {
     const did = describeCompaction(report);
-    const waited = waitedMs < waitedMsMin
-      ? ""
-      : `waited ${Math.round(waitedMs)} ms for memory that statements held`;
+    const waited = waitedMs < waitedMsMin ? "" : `waited ${Math.round(waitedMs)} ms for memory`;
     waitedMs = 0;
     return [did, waited].filter((text) => text !== "").join("; ");
   };

@@ -10,6 +10,8 @@ import process from "node:process";
 import { DiskBudget } from "../../core/budget/budget.ts";
 import { isTimeSynced } from "../../core/budget/wall-clock.ts";
 import { MemoryCeiling } from "../../core/budget/memory.ts";
+import type { MemoryShare } from "../../core/budget/memory-share.ts";
+import { writeAmplification } from "../../core/compact/write-amplification.ts";
 import type { HistoryRow, HistoryTable } from "../../core/catalog/rows.ts";
 import { systemClock } from "../../core/env/clock.ts";
 import type { Log } from "../../core/env/log.ts";
@@ -103,16 +105,19 @@ export class Node implements QueryHost {
   #indexer: WorkerIndexer | undefined;
   #budget: DiskBudget | undefined;
   #catalog: NodeCatalog | undefined;
+  readonly #shared: MemoryShare;
   #memoryWatch: ReturnType<typeof setInterval> | undefined;
 
   constructor(readonly config: Config, readonly log: Log) {
     this.dataDir = resolve(config.dataDir);
     this.memoryBytesMax = memoryLimit(config.memoryBytesMax);
+    this.#shared = sharedMemory(this.memoryBytesMax, this.#engineBytesMax(), config.searchQueueMax);
     this.memory = new MemoryCeiling({
       clock: systemClock,
       log,
       residentBytes: () => process.memoryUsage.rss(),
       heldBytes: () => this.#store?.heldBytes() ?? 0,
+      promisedBytes: () => this.#shared.stats.heldBytes,
       relieve: (how) => {
         this.#store?.hurryFlush();
         Bun.gc(how === "at-once");
@@ -233,9 +238,8 @@ export class Node implements QueryHost {
         memoryBytesMax: this.memoryBytesMax * memtableShare,
         manifestBytesMax: this.config.manifestBytesMax,
       }, recoveryTeller(this.log, (reason) => this.reason = reason));
-      const shared = sharedMemory(this.memoryBytesMax, this.#engineBytesMax(), this.config.searchQueueMax);
       this.#engine = duckDBEngine({
-        shared,
+        shared: this.#shared,
         ...defaultEngineOptions,
         dataDir: this.dataDir,
         threads: this.config.searchThreads,
@@ -262,7 +266,7 @@ export class Node implements QueryHost {
         onRun: (run) => catalog.ran(run),
         dataDir: this.dataDir,
         indexer: this.#indexer,
-        shared,
+        shared: this.#shared,
         memoryBytesMax: this.memoryBytesMax,
         spillBytes: this.config.spillBytesMax,
         compactionEveryMs: this.config.compactionEveryMs,
@@ -470,14 +474,6 @@ export class Node implements QueryHost {
 /** What a merge may write: as much as leaves room for the records of its time. */
 function roomOf({ usage: { budgetBytes, usedBytes, freeBytes } }: DiskBudget): number {
   return Math.min(budgetBytes - usedBytes, freeBytes) / 2;
-}
-
-/** Bytes written since start for each byte that the segments grew by; 0 before there is any. */
-function writeAmplification({ wal, env: { metrics } }: Store): number {
-  const flushed = metrics.total("openwit_flushed_bytes_total");
-  const merged = metrics.total("openwit_compacted_bytes_total");
-  const stored = flushed + merged - metrics.total("openwit_compaction_read_bytes_total");
-  return stored <= 0 ? 0 : (wal.stats.appendedBytes + flushed + merged) / stored;
 }
 
 function authority({ host }: Listen, port: number): string {

@@ -17,6 +17,7 @@ import { gzipSync } from "node:zlib";
 import { DiskBudget } from "../../core/budget/budget.ts";
 import { Compactor } from "../../core/compact/compact.ts";
 import { defaultCompactionPolicy } from "../../core/compact/plan.ts";
+import { writeAmplification } from "../../core/compact/write-amplification.ts";
 import { silentLog } from "../../core/env/log.ts";
 import { systemRandom } from "../../core/env/random.ts";
 import { directIndexer } from "../../core/index/indexer.ts";
@@ -260,7 +261,7 @@ class Day {
       hour,
       segments: [0, 1, 2].map((level) => segments.filter((segment) => segment.level === level).length),
       storedBytes: segments.reduce((sum, { bytes }) => sum + bytes, 0),
-      writeAmplification: this.#writeAmplification(),
+      writeAmplification: writeAmplification(this.store),
       queriesMs,
     };
   }
@@ -280,15 +281,6 @@ class Day {
       mergedRows,
       mergedRowsPerCpuSecond: mergedRows / this.#compactionCpuSeconds,
     };
-  }
-
-  /** As the node's metric of that name: openwit_write_amplification. */
-  #writeAmplification(): number {
-    const { wal, env: { metrics } } = this.store;
-    const flushed = metrics.total("openwit_flushed_bytes_total");
-    const merged = metrics.total("openwit_compacted_bytes_total");
-    const stored = flushed + merged - metrics.total("openwit_compaction_read_bytes_total");
-    return (wal.stats.appendedBytes + flushed + merged) / stored;
   }
 }
 

@@ -1,0 +1,38 @@
+/**
+ * Room for a merge in the memory of the whole process: a merge brings its sort on top of what memtables, requests and
+ * the buffers of the last statements have, and none of these knows of it.
+ *
+ * It is asked for before the merge begins: memory is given back until the merge fits below the ceiling and what it may be
+ * passed by, but for a bounded time only, or a box that is always busy would never merge.
+ */
+import type { Clock } from "../../core/env/clock.ts";
+
+export interface MergeRoomEnv {
+  readonly clock: Clock;
+  residentBytes(): number;
+  /** Flushes soon, and gives what was freed back to the system. */
+  relieve(): void;
+}
+
+/** @param limitBytes of the whole process. @throws the signal's reason */
+export async function makeMergeRoom(
+  env: MergeRoomEnv,
+  limitBytes: number,
+  mergeBytes: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const residentMax = limitBytes * passedBy - mergeBytes - beyondLimitBytes;
+  const untilMs = env.clock.monotonicMs() + waitMsMax;
+  while (env.residentBytes() > residentMax && env.clock.monotonicMs() < untilMs) {
+    env.relieve();
+    if (env.residentBytes() <= residentMax) return;
+    await env.clock.sleep(lookEveryMs, signal);
+  }
+}
+
+/** Resident memory stays below the limit and this. */
+const passedBy = 1.15;
+/** What the process grows by beyond the limit of a merge's engine (docs/decisions/004-compaction.md). */
+const beyondLimitBytes = 100 * 1024 * 1024;
+const waitMsMax = 3_000;
+const lookEveryMs = 500;

@@ -206,9 +206,14 @@ const evaluationMsMax = 250;
 /** Statements that are parsed and checked at once: they share one connection, and each holds a thread that waits. */
 const preparingMax = 2;
 
+const trimAllocator = allocatorTrim();
+
 const watchEnv: WatchEnv = {
   residentBytes: () => process.memoryUsage.rss(),
-  relieve: allocatorTrim(),
+  relieve: () => {
+    Bun.gc(true);
+    trimAllocator();
+  },
   monotonicMs: () => performance.now(),
 };
 
@@ -305,6 +310,7 @@ async function start(
     await work;
     connection.closeSync();
     for (const pin of pins) pin.release();
+    watch.closed();
   };
 
   try {
@@ -316,6 +322,7 @@ async function start(
     for (const table of request.systemTables ?? []) await step(() => createSystemTable(connection, table));
     const sql = withTables(request.sql, selects);
     const rows = await execute(connection, sql, request.rowsMax, step);
+    watched.startedBytes = Infinity; // from here on it is the answer on its way that grows, not the statement
     const readers = rows.types.map((type) => columnReader(engine.duckdb, type));
     const columns = rows.types.map((type, index) => ({
       name: rows.names[index],

@@ -23,8 +23,8 @@ export interface Watched {
   readonly startedMs: number;
   /** Whether it holds many rows, as far as could be told before it ran. */
   readonly isHeavy?: boolean;
-  /** Resident memory then. */
-  readonly startedBytes: number;
+  /** Resident memory then; Infinity when growth since is no sign of its growing. */
+  startedBytes: number;
   /** Interrupts it; the reason becomes its error. */
   stop(reason: OpenWitError): void;
 }
@@ -50,28 +50,34 @@ export class MemoryWatch {
         this.#stopped = undefined;
         this.#restUntilMs = nowMs + restMs;
       }
-      // What the allocator keeps would make the next statement look like the one that took it.
-      const isHigh = nowMs - this.#relievedMs > relieveEveryMs &&
-        this.env.residentBytes() >= this.bytesMax * highShare;
-      if (wasStopped || isHigh) {
-        this.#relievedMs = nowMs;
-        this.env.relieve();
-      }
+      if (wasStopped) this.#relieve(nowMs);
       if (this.#running.size > 0) return;
       clearInterval(this.#timer);
       this.#timer = undefined;
     };
   }
 
+  /** A statement has been closed: what the allocators keep of it would make the next one look like its taker. */
+  closed(): void {
+    const nowMs = this.env.monotonicMs();
+    const isDue = nowMs - this.#relievedMs >= relieveEveryMs;
+    if (isDue && this.env.residentBytes() >= this.bytesMax * highShare) this.#relieve(nowMs);
+  }
+
   look(): void {
     const nowMs = this.env.monotonicMs();
     if (this.#stopped !== undefined || nowMs < this.#restUntilMs) return;
-    const bytes = this.env.residentBytes();
+    let bytes = this.env.residentBytes();
     if (bytes < this.bytesMax * highShare) return;
+    const grown = [...this.#running].some((each) => this.#hasGrown(each, bytes));
+    if (bytes >= this.bytesMax && !grown && nowMs - this.#relievedMs >= relieveEveryMs) {
+      this.#relieve(nowMs); // nobody's doing, then: answers that are read leave garbage behind
+      bytes = this.env.residentBytes();
+    }
     let longest: Watched | undefined;
     for (const each of this.#running) {
-      const hasGrown = bytes - each.startedBytes >= this.bytesMax * growthShare;
-      if (nowMs - each.startedMs < runMsMin || bytes < this.bytesMax && !hasGrown) continue;
+      if (nowMs - each.startedMs < runMsMin) continue;
+      if (bytes < this.bytesMax && !this.#hasGrown(each, bytes)) continue;
       if (longest === undefined || endsBefore(each, longest)) longest = each;
     }
     if (longest === undefined) return;
@@ -88,6 +94,15 @@ export class MemoryWatch {
         },
       ),
     );
+  }
+
+  #relieve(nowMs: number): void {
+    this.#relievedMs = nowMs;
+    this.env.relieve();
+  }
+
+  #hasGrown({ startedBytes }: Watched, bytes: number): boolean {
+    return bytes - startedBytes >= this.bytesMax * growthShare;
   }
 }
 
@@ -106,6 +121,7 @@ const highShare = 0.7;
  * grown by this much may be about to do it again: 323 MiB of a median became 491 within one vector.
  */
 const growthShare = 0.45;
-const relieveEveryMs = 1_000;
+/** It takes some 50 ms. */
+const relieveEveryMs = 250;
 /** What ran shorter has not grown by much. */
 const runMsMin = 50;

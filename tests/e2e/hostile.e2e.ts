@@ -393,7 +393,7 @@ test.each(bombs)("%s: %#", async (what, sql, ends) => {
     expect(error.retryable).toBe(error.code === "overloaded");
     expect(response.headers.has("Retry-After")).toBe(error.retryable);
   }
-  expect(elapsedMs).toBeLessThan(timeoutMs + 10_000);
+  expect(elapsedMs).toBeLessThan(timeoutMs + 10_000); // of which most is waiting for a core, where others want it
   mostOfAllBytes = Math.max(mostOfAllBytes, mostBytes);
   expect(mostBytes).toBeLessThan(limitBytes * 1.15);
 }, 30_000);
@@ -413,7 +413,7 @@ test("many at once wait or are refused, and the other tenant is served between t
     }),
   );
   expect(new Set(outcomes)).toEqual(new Set(["deadline_exceeded", "overloaded"]));
-  expect(waits.length - before).toBeGreaterThan(0);
+  expect(waits.length - before).toBeGreaterThan(3);
   const metrics = await (await fetch(`${box.endpoints.http}/metrics`)).text();
   expect(Number(/^openwit_queries_refused_total\{reason="tenant"\} (\d+)/m.exec(metrics)?.[1]))
     .toBeGreaterThan(10);
@@ -433,8 +433,8 @@ test("all the while the other tenant was served, memory stayed in its bound, and
   expect(waits.length).toBeGreaterThan(100);
   // Now and then the engine's memory is all another's; what comes then is told to come again.
   expect(refused.filter(({ retryable }) => !retryable)).toEqual([]);
-  expect(refused.length).toBeLessThan(waits.length / 20);
-  expect(longest).toBeLessThan(timeoutMs + 10_000);
+  expect(refused.length).toBeLessThan(waits.length / 50);
+  expect(longest).toBeLessThan(timeoutMs);
   const spilled = () => spillFiles(join(box.dataDir, "tmp/query"));
   for (let tries = 0; tries < 100 && spilled().length > 0; tries++) await Bun.sleep(20);
   expect(spilled()).toEqual([]);

@@ -88,9 +88,15 @@ async function overload(protocol: "http" | "grpc", hasSortsAndMerges: boolean): 
   const query = async () => {
     while (performance.now() < endMs) {
       const beganMs = performance.now();
-      if (await isAnswered("SELECT count(*) FROM logs WHERE event_name LIKE 'request-%'")) queries++;
-      else if (hasSortsAndMerges) queriesEnded++;
-      else throw new Error("a query was ended for want of memory");
+      // One that is ended for want of memory says so; asked again when it says, it is answered.
+      let isDone = false;
+      for (let tries = 0; !isDone && tries < (hasSortsAndMerges ? 1 : 3); tries++) {
+        if (tries > 0) await Bun.sleep(1_000);
+        isDone = await isAnswered("SELECT count(*) FROM logs WHERE event_name LIKE 'request-%'");
+        if (isDone) queries++;
+        else queriesEnded++;
+      }
+      if (!isDone && !hasSortsAndMerges) throw new Error("a query was ended three times for want of memory");
       slowestQueryMs = Math.max(slowestQueryMs, performance.now() - beganMs);
       await Bun.sleep(1_000);
     }

@@ -22,7 +22,7 @@ import { expectOk, findTarget } from "./target.ts";
 export const indexCommand: Command = {
   usage: `openwit index rebuild: index the segments that lack an index.
 
-A merge indexes what it writes, and a server finds what was left out: this is for now, and for --every.
+A merge indexes what it writes, and a server finds what was left out: this does it at once.
 Without an index a segment is scanned: answers are the same, and slower.
 
 Usage: openwit index rebuild [options]

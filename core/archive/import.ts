@@ -16,11 +16,11 @@ import { type Disk, folderOf, temporarySuffix } from "../env/disk.ts";
 import { OpenWitError, toOpenWitError } from "../error.ts";
 import type { SegmentMeta } from "../manifest/manifest.ts";
 import { buildFooter } from "../segment/footer.ts";
+import { sealFile } from "../segment/seal.ts";
 import { segmentPath, segmentRoot } from "../segment/path.ts";
 import { rewriteKeyValues } from "../segment/rewrite.ts";
 import type { Store } from "../store/store.ts";
 import { checkSegment, type SegmentScan } from "../verify/segment.ts";
-import { crc32c } from "../wal/crc32c.ts";
 import type { ArchiveManifest, ArchiveSegment } from "./format.ts";
 import { ArchiveReader } from "./reader.ts";
 import {
@@ -246,7 +246,7 @@ export class Importer {
       replaces: [...new Set([...from.map(({ id }) => id), ...before])],
     };
     await rewriteKeyValues(disk, file, buildFooter(meta, { nodeId, flushIds: [meta.id] }));
-    return { ...meta, ...await seal(disk, file) };
+    return { ...meta, ...await sealFile(disk, file) };
   }
 }
 
@@ -328,23 +328,4 @@ function preview({ add, takeOver }: Reconciliation): { added: SegmentMeta[]; rep
     added: [...add, ...takeOver.map(({ staged }) => staged)].map(({ segment }) => segment),
     replaced: [...new Set(takeOver.flatMap(({ from }) => from))],
   };
-}
-
-async function seal(disk: Disk, path: string): Promise<{ bytes: number; checksum: number }> {
-  const file = await disk.open(path, "update");
-  try {
-    const bytes = await file.size();
-    const part = new Uint8Array(1024 * 1024);
-    let checksum = 0;
-    for (let at = 0; at < bytes;) {
-      const read = await file.read(part, at);
-      if (read === 0) throw new OpenWitError("corrupt", `${path} ended at byte ${at} of ${bytes}`);
-      checksum = crc32c(part.subarray(0, read), checksum);
-      at += read;
-    }
-    await file.sync();
-    return { bytes, checksum };
-  } finally {
-    await file.close();
-  }
 }

@@ -19,9 +19,9 @@ import type { SegmentIndexer } from "../index/indexer.ts";
 import type { SegmentMeta } from "../manifest/manifest.ts";
 import { buildFooter, parseFooter } from "../segment/footer.ts";
 import { newSegmentId, segmentPath } from "../segment/path.ts";
+import { sealFile } from "../segment/seal.ts";
 import { readParquetFooter } from "../segment/reader.ts";
 import type { Store } from "../store/store.ts";
-import { crc32c } from "../wal/crc32c.ts";
 import type { MergeMeasure, SegmentMerger } from "./merger.ts";
 import { type CompactionPolicy, type CompactionUnit, planCompaction } from "./plan.ts";
 import { nextToShed, shedShareMin } from "./shed.ts";
@@ -407,22 +407,7 @@ async function seal(
       { hint: "its inputs are kept; openwit inspect shows what is in them" },
     );
   }
-  const file = await disk.open(path, "update");
-  try {
-    const bytes = await file.size();
-    const part = new Uint8Array(Math.min(bytes, 1024 * 1024));
-    let checksum = 0;
-    for (let at = 0; at < bytes;) {
-      const read = await file.read(part, at);
-      if (read === 0) throw new OpenWitError("corrupt", `${path} ended at byte ${at} of ${bytes}`);
-      checksum = crc32c(part.subarray(0, read), checksum);
-      at += read;
-    }
-    await file.sync();
-    return { bytes, checksum };
-  } finally {
-    await file.close();
-  }
+  return await sealFile(disk, path);
 }
 
 function bytesOf(segments: readonly SegmentMeta[]): number {

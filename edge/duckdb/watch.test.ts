@@ -57,7 +57,7 @@ test("a statement that holds many rows ends before one that has run longer and d
 
 test("a statement since whose beginning memory has grown by much ends before the ceiling", () => {
   const { run, at, env } = newWatch();
-  env.bytes = 30;
+  env.bytes = 38;
   const end = run("growing");
   expect(at(100, 72)).toBe("");
   env.bytes = 72;

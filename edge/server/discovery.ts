@@ -6,7 +6,7 @@ import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { OpenWitError } from "../../core/error.ts";
-import type { Endpoints } from "./node.ts";
+import type { Endpoints } from "./listeners.ts";
 
 export interface ServerRecord {
   readonly pid: number;

@@ -4,14 +4,11 @@
  * Order of starting: lock, listeners (which answer "starting"), recovery, ready. Order of stopping: draining
  * (new requests are refused, retryable), listeners, engine, store, lock.
  */
-import { Hono } from "hono";
 import { resolve } from "node:path";
 import process from "node:process";
 import { DiskBudget } from "../../core/budget/budget.ts";
-import { isTimeSynced } from "../../core/budget/wall-clock.ts";
 import { MemoryCeiling } from "../../core/budget/memory.ts";
 import type { MemoryShare } from "../../core/budget/memory-share.ts";
-import { writeAmplification } from "../../core/compact/write-amplification.ts";
 import type { HistoryRow, HistoryTable } from "../../core/catalog/rows.ts";
 import { systemClock } from "../../core/env/clock.ts";
 import type { Log } from "../../core/env/log.ts";
@@ -20,34 +17,30 @@ import { OpenWitError, toOpenWitError } from "../../core/error.ts";
 import type { IngestRequest, IngestResult } from "../../core/ingest/request.ts";
 import type { TaskRun } from "../../core/janitor/janitor.ts";
 import { Metrics } from "../../core/metrics/metrics.ts";
-import { signals } from "../../core/model/columns.ts";
 import { openStore } from "../../core/store/open.ts";
 import { defaultStoreOptions, type Store } from "../../core/store/store.ts";
-import { apiApp, errorResponse } from "../api/app.ts";
+import { apiApp } from "../api/app.ts";
 import type { QueryHost } from "../api/host.ts";
 import type { Config } from "../config/config.ts";
-import { isLoopback, type Listen } from "../config/parse.ts";
+import { isLoopback } from "../config/parse.ts";
 import { makeDataDir } from "../disk/data-dir.ts";
 import { NodeDisk } from "../disk/disk.ts";
 import { lockDataFolder } from "../disk/lock.ts";
-import type { SqlEngine } from "../../core/query/engine.ts";
+import type { EngineLoad, SqlEngine } from "../../core/query/engine.ts";
 import { defaultEngineOptions, duckDBEngine } from "../duckdb/engine.ts";
-import { httpGuard, newGuard } from "../http/guard.ts";
-import { serveHttp } from "../http/serve.ts";
 import { InflightBudget } from "../otlp/budget.ts";
-import { serveOtlpGrpc } from "../otlp/grpc.ts";
-import { otlpHttp } from "../otlp/http.ts";
 import type { ReceiverDeps, RequestOutcome } from "../otlp/receiver.ts";
 import { lookupThread } from "../index/lookup-thread.ts";
 import { type WorkerIndexer, workerIndexer } from "../index/worker-indexer.ts";
 import { type WorkerEncoder, workerEncoder } from "../parquet/worker-encoder.ts";
-import { version } from "../version.ts";
 import { type ArchiveImporter, describeImport, importerOf } from "./importer.ts";
 import { NodeCatalog } from "./catalog.ts";
 import { type Maintenance, maintenanceOf, sharedMemory } from "./maintenance.ts";
 import { memoryLimit } from "./memory.ts";
 import { recoveryTeller } from "./recovering.ts";
 import { publishEndpoints, withdrawEndpoints } from "./discovery.ts";
+import { registerGauges } from "./gauges.ts";
+import { type Endpoints, Listeners, requestTimeoutMs } from "./listeners.ts";
 
 export type Phase = "starting" | "ready" | "draining" | "failed";
 
@@ -61,28 +54,8 @@ const receiverShare = 0.07;
 
 const retentionEveryMs = 60_000;
 
-/** Time for one OTLP request to arrive. */
-const requestTimeoutMs = 30_000;
-
-/** Time for one API request, a long query and its rows included: the most that Bun.serve allows. */
-const queryTimeoutMs = 255_000;
-
-/** The app bounds what it takes; an archive has no bound but the disk's. */
-const apiBytesMax = Number.MAX_SAFE_INTEGER;
-
 /** Of the engine that checks an archive, beside that of the queries and that of the merges. */
 const importScanning = { threads: 1, memoryBytes: 128 * 1024 * 1024 };
-
-export interface Endpoints {
-  readonly http: string;
-  readonly otlp_http: string;
-  readonly otlp_grpc: string;
-}
-
-interface Listener {
-  readonly port: number;
-  stop(deadlineMs: number): Promise<unknown>;
-}
 
 export class Node implements QueryHost {
   phase: Phase = "starting";
@@ -100,7 +73,7 @@ export class Node implements QueryHost {
   #engine: SqlEngine | undefined;
   #maintenance: Maintenance | undefined;
   #importer: ArchiveImporter | undefined;
-  #listeners: Listener[] = [];
+  readonly #listeners = new Listeners();
   #encoder: WorkerEncoder | undefined;
   #indexer: WorkerIndexer | undefined;
   #budget: DiskBudget | undefined;
@@ -178,6 +151,10 @@ export class Node implements QueryHost {
     return this.#engine!;
   }
 
+  get engineLoad(): EngineLoad | undefined {
+    return this.#engine?.load;
+  }
+
   get searchTimeoutMs(): number {
     return this.config.searchTimeoutMs;
   }
@@ -209,7 +186,7 @@ export class Node implements QueryHost {
     const disk = new NodeDisk(this.dataDir);
     const lock = lockDataFolder(this.dataDir);
     try {
-      await this.#listen();
+      this.endpoints = await this.#listeners.open(this.config, this.#receiverDeps(), apiApp(this));
       this.#encoder = workerEncoder();
       const { log, metrics } = this;
       const indexes = lookupThread(this.dataDir, log);
@@ -252,7 +229,7 @@ export class Node implements QueryHost {
       });
       this.#budget.attach(this.#store);
       this.#store.guards.push(this.memory);
-      this.#registerGauges(this.#store, this.#budget);
+      registerGauges(this.metrics, this, this.#store, this.#budget);
       this.#store.startMaintenance();
       this.#budget.start();
       const catalog = this.#catalog = new NodeCatalog(this.#store, {
@@ -297,7 +274,7 @@ export class Node implements QueryHost {
       clearInterval(this.#memoryWatch);
       this.phase = "failed";
       this.reason = toOpenWitError(error).message;
-      await this.#closeListeners(0);
+      await this.#listeners.stop(0);
       lock.release();
       throw error;
     }
@@ -310,7 +287,7 @@ export class Node implements QueryHost {
     this.phase = "draining";
     this.reason = "shutting down";
     this.#stopping.abort();
-    await this.#closeListeners(drainMsMax);
+    await this.#listeners.stop(drainMsMax);
     clearInterval(this.#memoryWatch);
     await this.#maintenance?.janitor.stop();
     await this.#catalog?.stop();
@@ -325,9 +302,9 @@ export class Node implements QueryHost {
 
   #release: () => void = () => {};
 
-  async #listen(): Promise<void> {
+  #receiverDeps(): ReceiverDeps {
     const { config } = this;
-    const deps: ReceiverDeps = {
+    return {
       ingest: (request) => this.#ingest(request),
       limits: {
         wireBytesMax: config.bodyBytesMax,
@@ -343,58 +320,6 @@ export class Node implements QueryHost {
         this.#budget?.check();
       },
     };
-    const timeouts = { idleTimeoutMs: 120_000, requestTimeoutMs };
-    const http = await this.#bind(config.http, "http", (listen) => {
-      const app = new Hono();
-      app.onError((error) => errorResponse(toOpenWitError(error)));
-      app.use(httpGuard(newGuard({ bindHost: listen.host })));
-      app.route("/", apiApp(this));
-      return serveHttp(app, {
-        ...listen,
-        ...timeouts,
-        requestTimeoutMs: queryTimeoutMs,
-        requestBytesMax: apiBytesMax,
-      });
-    });
-    const otlpHttpListener = await this.#bind(
-      config.otlpHttp,
-      "otlp-http",
-      (listen) =>
-        serveHttp(otlpHttp(deps, newGuard({ bindHost: listen.host })), {
-          ...listen,
-          ...timeouts,
-          requestBytesMax: config.bodyBytesMax * 2,
-        }),
-    );
-    const otlpGrpc = await this.#bind(
-      config.otlpGrpc,
-      "otlp-grpc",
-      (listen) => serveOtlpGrpc(deps, newGuard({ bindHost: listen.host }), listen),
-    );
-    this.endpoints = {
-      http: `http://${authority(config.http, http.port)}`,
-      otlp_http: `http://${authority(config.otlpHttp, otlpHttpListener.port)}`,
-      otlp_grpc: `http://${authority(config.otlpGrpc, otlpGrpc.port)}`,
-    };
-  }
-
-  /** Opens a listener, or says which flag to change. */
-  async #bind<L extends Listener>(
-    listen: Listen,
-    flag: string,
-    serve: (listen: Listen) => L | Promise<L>,
-  ): Promise<L> {
-    try {
-      const listener = await serve(listen);
-      this.#listeners.push(listener);
-      return listener;
-    } catch (cause) {
-      throw new OpenWitError(
-        "conflict",
-        (cause as Error).message,
-        { hint: `another program may hold the port; choose one with --${flag} host:port`, cause },
-      );
-    }
   }
 
   async #ingest(request: IngestRequest): Promise<IngestResult> {
@@ -411,74 +336,11 @@ export class Node implements QueryHost {
     this.metrics.add("openwit_requests_total", 1, { signal: of, protocol, outcome: code });
     if (code !== "ok") this.metrics.add("openwit_rejected_requests_total", 1, { signal: of, reason: code });
   }
-
-  async #closeListeners(deadlineMs: number): Promise<void> {
-    await Promise.allSettled(this.#listeners.splice(0).map((listener) => listener.stop(deadlineMs)));
-  }
-
-  #registerGauges(store: Store, budget: DiskBudget): void {
-    const { metrics } = this;
-    metrics.gauge("openwit_build_info", () => [{ labels: { version }, value: 1 }]);
-    metrics.gauge(
-      "openwit_time_synced",
-      () => Number(isTimeSynced(systemClock.nowNs(), store.manifest.state.newestIngestNs)),
-    );
-    metrics.gauge("openwit_uptime_seconds", () => this.uptimeSeconds());
-    metrics.gauge("openwit_wal_bytes", () => store.wal.stats.bytes);
-    metrics.gauge("openwit_wal_files", () => store.wal.stats.files);
-    metrics.gauge("openwit_wal_fsyncs_total", () => store.wal.stats.fsyncs);
-    metrics.gauge("openwit_wal_appended_bytes_total", () => store.wal.stats.appendedBytes);
-    metrics.gauge(
-      "openwit_memtable_rows",
-      () => store.memtableStats().map(({ signal, rows }) => ({ labels: { signal }, value: rows })),
-    );
-    metrics.gauge(
-      "openwit_memtable_bytes",
-      () => store.memtableStats().reduce((sum, { bytes }) => sum + bytes, 0),
-    );
-    const bySignal = (measure: (segment: { rows: number; bytes: number }) => number) => () =>
-      signals.map((signal) => {
-        let value = 0;
-        for (const segment of store.manifest.state.segments.values()) {
-          if (segment.signal === signal) value += measure(segment);
-        }
-        return { labels: { signal }, value };
-      });
-    metrics.gauge("openwit_segments", bySignal(() => 1));
-    metrics.gauge("openwit_segment_bytes", bySignal(({ bytes }) => bytes));
-    metrics.gauge("openwit_segment_rows", bySignal(({ rows }) => rows));
-    metrics.gauge("openwit_queries_running", () => this.#engine?.load?.running ?? 0);
-    metrics.gauge("openwit_queries_waiting", () => this.#engine?.load?.waiting ?? 0);
-    metrics.gauge(
-      "openwit_queries_refused_total",
-      () =>
-        Object.entries(this.#engine?.load?.refused ?? {}).map(([reason, value]) => ({
-          labels: { reason },
-          value,
-        })),
-    );
-    metrics.gauge("openwit_disk_budget_bytes", () => budget.usage.budgetBytes);
-    metrics.gauge("openwit_disk_used_bytes", () => budget.usage.usedBytes);
-    metrics.gauge("openwit_disk_free_bytes", () => budget.usage.freeBytes);
-    metrics.gauge("openwit_disk_reserve_bytes", () => budget.usage.reserveBytes);
-    metrics.gauge("openwit_write_amplification", () => writeAmplification(store));
-    metrics.gauge("openwit_memory_limit_bytes", () => this.memoryBytesMax);
-    metrics.gauge("openwit_process_resident_bytes", () => process.memoryUsage.rss());
-    metrics.gauge("openwit_process_cpu_seconds_total", () => {
-      const { user, system } = process.cpuUsage();
-      return (user + system) / 1e6;
-    });
-  }
 }
 
 /** What a merge may write: as much as leaves room for the records of its time. */
 function roomOf({ usage: { budgetBytes, usedBytes, freeBytes } }: DiskBudget): number {
   return Math.min(budgetBytes - usedBytes, freeBytes) / 2;
-}
-
-function authority({ host }: Listen, port: number): string {
-  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
-  return reachable.includes(":") ? `[${reachable}]:${port}` : `${reachable}:${port}`;
 }
 
 /** Whether every listener is for this machine alone. */

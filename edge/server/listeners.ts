@@ -1,0 +1,101 @@
+/** The ports of a node: opened together, each behind its guard, and closed together. */
+import { Hono } from "hono";
+import { OpenWitError, toOpenWitError } from "../../core/error.ts";
+import { errorResponse } from "../api/app.ts";
+import type { Config } from "../config/config.ts";
+import type { Listen } from "../config/parse.ts";
+import { httpGuard, newGuard } from "../http/guard.ts";
+import { serveHttp } from "../http/serve.ts";
+import { serveOtlpGrpc } from "../otlp/grpc.ts";
+import { otlpHttp } from "../otlp/http.ts";
+import type { ReceiverDeps } from "../otlp/receiver.ts";
+
+/** Time for one OTLP request to arrive. */
+export const requestTimeoutMs = 30_000;
+
+/** Time for one API request, a long query and its rows included: the most that Bun.serve allows. */
+const queryTimeoutMs = 255_000;
+
+/** The app bounds what it takes; an archive has no bound but the disk's. */
+const apiBytesMax = Number.MAX_SAFE_INTEGER;
+
+/** URLs by which this machine reaches them. */
+export interface Endpoints {
+  readonly http: string;
+  readonly otlp_http: string;
+  readonly otlp_grpc: string;
+}
+
+interface Listener {
+  readonly port: number;
+  stop(deadlineMs: number): Promise<unknown>;
+}
+
+export class Listeners {
+  readonly #open: Listener[] = [];
+
+  /** @throws OpenWitError `conflict` for a port that is not to be had; those opened before stay open */
+  async open(config: Config, deps: ReceiverDeps, api: Hono): Promise<Endpoints> {
+    const timeouts = { idleTimeoutMs: 120_000, requestTimeoutMs };
+    const http = await this.#bind(config.http, "http", (listen) => {
+      const app = new Hono();
+      app.onError((error) => errorResponse(toOpenWitError(error)));
+      app.use(httpGuard(newGuard({ bindHost: listen.host })));
+      app.route("/", api);
+      return serveHttp(app, {
+        ...listen,
+        ...timeouts,
+        requestTimeoutMs: queryTimeoutMs,
+        requestBytesMax: apiBytesMax,
+      });
+    });
+    const otlpHttpListener = await this.#bind(
+      config.otlpHttp,
+      "otlp-http",
+      (listen) =>
+        serveHttp(otlpHttp(deps, newGuard({ bindHost: listen.host })), {
+          ...listen,
+          ...timeouts,
+          requestBytesMax: config.bodyBytesMax * 2,
+        }),
+    );
+    const otlpGrpc = await this.#bind(
+      config.otlpGrpc,
+      "otlp-grpc",
+      (listen) => serveOtlpGrpc(deps, newGuard({ bindHost: listen.host }), listen),
+    );
+    return {
+      http: `http://${authority(config.http, http.port)}`,
+      otlp_http: `http://${authority(config.otlpHttp, otlpHttpListener.port)}`,
+      otlp_grpc: `http://${authority(config.otlpGrpc, otlpGrpc.port)}`,
+    };
+  }
+
+  async stop(deadlineMs: number): Promise<void> {
+    await Promise.allSettled(this.#open.splice(0).map((listener) => listener.stop(deadlineMs)));
+  }
+
+  /** Opens a listener, or says which flag to change. */
+  async #bind<L extends Listener>(
+    listen: Listen,
+    flag: string,
+    serve: (listen: Listen) => L | Promise<L>,
+  ): Promise<L> {
+    try {
+      const listener = await serve(listen);
+      this.#open.push(listener);
+      return listener;
+    } catch (cause) {
+      throw new OpenWitError(
+        "conflict",
+        (cause as Error).message,
+        { hint: `another program may hold the port; choose one with --${flag} host:port`, cause },
+      );
+    }
+  }
+}
+
+function authority({ host }: Listen, port: number): string {
+  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return reachable.includes(":") ? `[${reachable}]:${port}` : `${reachable}:${port}`;
+}

@@ -14,6 +14,7 @@ import { bunPath } from "./bun.mjs";
 import { libraryName } from "./native/load.ts";
 import { packageFile } from "./packages.ts";
 import { executablePlugin } from "./plugin.ts";
+import { releaseKey } from "./release-key.ts";
 import { mainEntry, type Target, targets, workerEntries } from "./targets.ts";
 
 const usage = `Builds the openwit executable.
@@ -29,6 +30,8 @@ example: npm run compile -- --target all
 
 Parts of other machines are fetched from the npm registry once and kept in OPENWIT_BUILD_CACHE
 (default: openwit-build in the cache folder of the user).
+OPENWIT_RELEASE_KEY or OPENWIT_RELEASE_PUBLIC_KEY give the key that "openwit upgrade" believes
+(compile/release-key.ts).
 `;
 
 export interface BuildRequest {
@@ -37,6 +40,8 @@ export interface BuildRequest {
   readonly root: string;
   /** Absolute path of the executable to write. */
   readonly outfile: string;
+  /** The public key that "openwit upgrade" believes, in its short form. */
+  readonly publicKey?: string;
 }
 
 /**
@@ -44,7 +49,7 @@ export interface BuildRequest {
  * @throws OpenWitError `invalid_argument` when the sources do not bundle
  */
 export async function buildExecutable(request: BuildRequest): Promise<void> {
-  const { target, root, outfile } = request;
+  const { target, root, outfile, publicKey } = request;
   const runtime = target.arch === process.arch
     ? bunPath()
     : packageFile(root, target.runtimePackage, "bin/bun");
@@ -66,6 +71,7 @@ export async function buildExecutable(request: BuildRequest): Promise<void> {
       bytecode: true,
       minify: { syntax: true, whitespace: true, identifiers: false }, // names stay readable in stack traces
       loader: { ".zst": "file" },
+      define: publicKey === undefined ? {} : { OPENWIT_RELEASE_PUBLIC_KEY: JSON.stringify(publicKey) },
       plugins: [executablePlugin({ root, workerEntries, duckdbFolder: dirname(library), work })],
       compile: {
         target: target.bunTarget,
@@ -97,10 +103,11 @@ async function main(args: string[]): Promise<void> {
   const root = resolve(values.root ?? join(import.meta.dirname, ".."));
   const chosen = chooseTargets(values.target ?? [process.arch]);
   const out = resolve(values.out ?? join(root, "dist"));
+  const { publicKey } = releaseKey(process.env);
   for (const target of chosen) {
     const outfile = join(out, `openwit-linux-${target.name}`);
     const startMs = performance.now();
-    await buildExecutable({ target, root, outfile });
+    await buildExecutable({ target, root, outfile, publicKey });
     const megabytes = (statSync(outfile).size / 1e6).toFixed(1);
     const seconds = ((performance.now() - startMs) / 1e3).toFixed(1);
     process.stderr.write(`${outfile}: ${megabytes} MB, built in ${seconds} s\n`);

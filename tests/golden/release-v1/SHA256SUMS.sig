@@ -1,0 +1,1 @@
+akGtaKAxvGaW/Zpar9Foj1fnVbQr26x+FiJy33QVfOpEHYZtRZDLy6pgyYL9g16f2L0QqWw81uKmb7hOJlx+Cg==

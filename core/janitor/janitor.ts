@@ -33,6 +33,8 @@ export interface TaskState {
   readonly name: string;
   readonly everyMs: number;
   readonly isRunning: boolean;
+  /** 0 while it does not run. */
+  readonly runningMs: number;
   /** Until it is due; 0 when it is. */
   readonly dueInMs: number;
   readonly last: TaskRun | undefined;
@@ -61,6 +63,7 @@ export class Janitor {
   readonly #runs: TaskRun[] = [];
   readonly #stopping = new AbortController();
   #running: Entry | undefined;
+  #runningSinceMs = 0;
   /** Tasks run one after another, whoever asks for them. */
   #last: Promise<unknown> = Promise.resolve();
   #loop: Promise<void> = Promise.resolve();
@@ -120,6 +123,7 @@ export class Janitor {
       name: entry.task.name,
       everyMs: entry.task.everyMs,
       isRunning: this.#running === entry,
+      runningMs: this.#running === entry ? now - this.#runningSinceMs : 0,
       dueInMs: Math.max(0, entry.dueMs - now),
       last: entry.last,
     }));
@@ -150,6 +154,7 @@ export class Janitor {
     const startedNs = clock.nowNs();
     const startedMs = clock.monotonicMs();
     this.#running = entry;
+    this.#runningSinceMs = startedMs;
     let outcome: TaskRun["outcome"] = "done";
     let did = "";
     let error: OpenWitError | undefined;

@@ -43,6 +43,7 @@ export const metricTable = {
   openwit_wal_files: { type: "gauge", help: "Files of the WAL." },
   openwit_wal_fsyncs_total: { type: "gauge", help: "fsyncs of WAL files since start." },
   openwit_wal_appended_bytes_total: { type: "gauge", help: "Bytes written to the WAL since start." },
+  openwit_wal_fsync_seconds: { type: "histogram", help: "Time of an fsync of a WAL file." },
   openwit_memtable_rows: { type: "gauge", help: "Durable rows that no segment holds yet, by signal." },
   openwit_memtable_bytes: { type: "gauge", help: "Memory of those rows." },
   openwit_flushes_total: { type: "counter", help: "Memtable flushes that were committed, by signal." },

@@ -25,7 +25,7 @@ import { decodeRequest } from "../otlp/decode.ts";
 import { jsonToProtobuf } from "../otlp/json.ts";
 import type { SegmentEncoder } from "../segment/encoder.ts";
 import { contentHash, DedupWindow } from "../wal/dedup.ts";
-import type { Wal, WalOptions } from "../wal/wal.ts";
+import type { Wal, WalCondition, WalOptions } from "../wal/wal.ts";
 import { BatchHistory } from "../system/batches.ts";
 import { Flusher } from "./flush.ts";
 import { isDiskFull, Replayer } from "./replayer.ts";
@@ -155,6 +155,11 @@ export class Store {
   get wal(): Wal {
     if (this.#wal !== undefined) return this.#wal;
     throw new OpenWitError("unavailable", "this data folder is open for reading only");
+  }
+
+  /** `undefined` before recovery has ended. */
+  walCondition(): WalCondition | undefined {
+    return this.#wal?.condition;
   }
 
   /**

@@ -18,6 +18,7 @@ import type { Clock } from "../env/clock.ts";
 import type { Disk, DiskFile } from "../env/disk.ts";
 import type { Log } from "../env/log.ts";
 import { OpenWitError, toOpenWitError } from "../error.ts";
+import type { Metrics } from "../metrics/metrics.ts";
 import type { Signal } from "../model/columns.ts";
 import { compressBody } from "./body.ts";
 import { WalFile } from "./file.ts";
@@ -53,6 +54,16 @@ export interface WalEnv {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics?: Metrics;
+}
+
+export interface WalCondition {
+  /** Why the last write was refused; absent once one went well. */
+  readonly trouble?: { readonly message: string; readonly agoMs: number };
+  /** How long the write under way has taken; 0 when there is none. */
+  readonly writingMs: number;
+  /** What an fsync takes of late, in milliseconds. */
+  readonly syncMs: number;
 }
 
 export class Wal {
@@ -86,6 +97,11 @@ export class Wal {
   /** Work on the open file, one piece after another. */
   #last: Promise<unknown> = Promise.resolve();
   readonly #closing = new AbortController();
+  /** Why the last group was refused; `undefined` once one went well. */
+  #trouble: { readonly message: string; readonly atMs: number } | undefined;
+  /** When the group under way was begun. */
+  #writingSinceMs: number | undefined;
+  #syncMs = 0;
 
   private constructor(
     readonly env: WalEnv,
@@ -113,6 +129,18 @@ export class Wal {
       ...existing.files.map((file) => Math.max(file.name.firstLsn, file.lastLsn + 1)),
     );
     return new Wal(env, options, Math.max(nextLsn, least), existing);
+  }
+
+  /** How writing goes: for whoever asks whether this box is well. */
+  get condition(): WalCondition {
+    const nowMs = this.env.clock.monotonicMs();
+    return {
+      ...(this.#trouble === undefined
+        ? {}
+        : { trouble: { message: this.#trouble.message, agoMs: nowMs - this.#trouble.atMs } }),
+      writingMs: this.#writingSinceMs === undefined ? 0 : nowMs - this.#writingSinceMs,
+      syncMs: this.#syncMs,
+    };
   }
 
   /** The LSN that the next append gets. */
@@ -182,6 +210,12 @@ export class Wal {
   async #commitGroup(): Promise<void> {
     const group = this.#takeGroup();
     for (const each of group) each.body = await each.body;
+    this.#writingSinceMs = this.env.clock.monotonicMs();
+    await this.#writeOrRefuse(group);
+    this.#writingSinceMs = undefined;
+  }
+
+  async #writeOrRefuse(group: readonly Pending[]): Promise<void> {
     for (let attempt = 1;; attempt++) {
       try {
         await this.#writeGroup(group);
@@ -194,6 +228,7 @@ export class Wal {
         this.env.log("warn", "a WAL write failed; the requests are written to a new file", { error });
       }
     }
+    this.#trouble = undefined;
     this.#counters.groups++;
     this.#counters.appended += group.length;
     for (const each of group) each.resolve();
@@ -257,9 +292,13 @@ export class Wal {
   }
 
   async #sync(open: OpenFile): Promise<void> {
+    const startedMs = this.env.clock.monotonicMs();
     await open.file.sync();
     open.isSynced = true;
     this.#counters.fsyncs++;
+    const tookMs = this.env.clock.monotonicMs() - startedMs;
+    this.#syncMs += (tookMs - this.#syncMs) * recentShare;
+    this.env.metrics?.observe("openwit_wal_fsync_seconds", tookMs / 1_000);
   }
 
   /** One sync for all that is written in the next interval. */
@@ -274,9 +313,9 @@ export class Wal {
       } catch (thrown) {
         // Acknowledged already: all that is left is to say so, and to trust this file no further.
         this.#counters.failures++;
-        this.env.log("error", "written requests could not be synced; a power cut may lose them", {
-          error: toOpenWitError(thrown),
-        });
+        const error = toOpenWitError(thrown);
+        this.#noteTrouble(error);
+        this.env.log("error", "written requests could not be synced; a power cut may lose them", { error });
         await this.#abandon(open.walFile.lastLsn + 1);
       }
     };
@@ -333,6 +372,7 @@ export class Wal {
     const pending = [...group, ...this.#queue];
     this.#queue = [];
     this.#counters.refused += pending.length;
+    this.#noteTrouble(error);
     const refusal = new OpenWitError(
       error.code === "disk_full" ? "disk_full" : "io",
       `the request could not be made durable: ${error.message}`,
@@ -346,6 +386,10 @@ export class Wal {
     for (const each of pending) each.reject(refusal);
     // Behind the reactions to the rejections above, so that nobody appends on top of rows that are being undone.
     queueMicrotask(() => this.#refusing = false);
+  }
+
+  #noteTrouble({ message }: OpenWitError): void {
+    this.#trouble = { message, atMs: this.env.clock.monotonicMs() };
   }
 
   #exclusively<T>(work: () => Promise<T>): Promise<T> {
@@ -390,5 +434,8 @@ interface OpenFile {
   isSynced: boolean;
   willSync?: boolean;
 }
+
+/** Of the last fsync in what they take of late. */
+const recentShare = 0.2;
 
 const noBytes = new Uint8Array(0);

@@ -2,7 +2,7 @@
  * Everything that a person or a tool asks of a node over HTTP: one Hono app, tested with `app.request()`.
  *
  *   POST /api/v1/query    SQL                       GET /health   is the process alive
- *   POST /api/search      SQL, the original's form  GET /ready    would it answer now, and if not why
+ *   POST /api/search      SQL, the original's form  GET /ready    would it take and answer now, or why not
  *   GET  /api/v1/tail     records as they arrive    GET /metrics  Prometheus text
  *   GET  /api/v1/status   how the node is           POST /api/v1/admin/flush, /api/v1/admin/compact,
  *                                                     /api/v1/admin/index
@@ -16,6 +16,7 @@ import { errorMappings, OpenWitError, toOpenWitError } from "../../core/error.ts
 import type { Node } from "../server/node.ts";
 import { exportRoutes, importPath, importRoutes } from "./archive.ts";
 import { fieldsRoutes } from "./fields.ts";
+import { healthRoutes } from "./health.ts";
 import { hitsRoutes } from "./hits.ts";
 import type { QueryHost } from "./host.ts";
 import { queryRoutes } from "./query.ts";
@@ -39,15 +40,7 @@ export function apiApp(node: Node): Hono {
   app.route("/", importRoutes(node));
   app.route("/", askRoutes(node));
   app.route("/", tailRoutes(node));
-  app.get("/health", (context) => context.json({ status: "ok", phase: node.phase }));
-  app.get("/ready", (context) => {
-    const ready = node.phase === "ready";
-    if (!ready) context.header("Retry-After", "1");
-    return context.json(
-      { status: ready ? "ready" : "not ready", phase: node.phase, reason: node.reason },
-      ready ? 200 : 503,
-    );
-  });
+  app.route("/", healthRoutes(node));
   app.get("/metrics", (context) => {
     context.header("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
     return context.body(node.metrics.render());

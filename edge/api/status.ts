@@ -17,6 +17,7 @@ export async function statusOf(node: Node): Promise<Record<string, unknown>> {
     data_dir: node.dataDir,
     endpoints: node.endpoints,
     resident_bytes: process.memoryUsage.rss(),
+    health: node.health(),
   };
   if (node.phase === "starting") return base;
   const store = node.store();

@@ -85,13 +85,10 @@ function tiers(status: any, width: number): string {
 function troubles(status: any): string[] {
   const lines = [
     ...(status.refusing ? [`requests are refused: ${status.refusing}`] : []),
-    ...(status.time_synced === false
-      ? ["the clock cannot be believed: no hour is closed and nothing goes by age"]
-      : []),
     // deno-lint-ignore no-explicit-any -- as above
-    ...(status.flush_troubles ?? []).map((each: any) =>
-      `${each.failures} flushes of ${each.tenant}/${each.signal} failed: ${each.error}; it is tried again`
-    ),
+    ...Object.entries((status.health?.components ?? {}) as Record<string, any>)
+      .filter(([, each]) => each.status !== "ok" && each.reason !== status.refusing)
+      .map(([name, each]) => `${name} is ${each.status} since ${each.since}: ${each.reason}`),
     ...Object.entries(status.damaged ?? {}).map(([id, why]) => `damaged segment ${id}: ${why}`),
   ];
   return lines.length === 0 ? [] : ["\n", ...lines.map((line) => `${line}\n`)];

@@ -63,7 +63,25 @@ function describe(status: any, metrics: string, config: Config): Check[] {
     `${damaged.length} segments are left out: ${damaged.slice(0, 3).map(([, why]) => why).join("; ")}`,
     "bring the files back, or stop the server and run openwit verify --repair",
   );
-  return [server, intake, answers, flushes(status, metrics, config)];
+  return [server, intake, answers, flushes(status, metrics, config), components(status)];
+}
+
+/** Those that have a check of their own above are left to it. */
+// deno-lint-ignore no-explicit-any -- as above
+function components(status: any): Check {
+  // deno-lint-ignore no-explicit-any -- as above
+  const named = Object.entries((status.health?.components ?? {}) as Record<string, any>);
+  const troubled = named.filter(([name, { status }]) =>
+    status !== "ok" && !["store", "disk", "memory"].includes(name)
+  );
+  if (troubled.length === 0) return ok("components", `${named.length} are looked at, none is in trouble`);
+  const found = troubled.map(([name, { status, reason, since }]) =>
+    `${name} is ${status} since ${since}: ${reason}`
+  ).join("; ");
+  const hint = "openwit status shows it as it changes; see the server's log";
+  return troubled.some(([, { status }]) => status === "failed")
+    ? fail("components", found, hint)
+    : warn("components", found, hint);
 }
 
 // deno-lint-ignore no-explicit-any -- as above

@@ -8,6 +8,8 @@ import type { SegmentIndexer } from "../../core/index/indexer.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
 
 export interface WorkerIndexer extends SegmentIndexer {
+  /** Why the last build failed; `undefined` once one did not. */
+  readonly failure: string | undefined;
   /** Ends the thread; a build under way fails with `unavailable`. */
   close(): void;
 }
@@ -20,6 +22,7 @@ export function workerIndexer(dataDir: string): WorkerIndexer {
   let idle: ReturnType<typeof setTimeout> | undefined;
   let last: Promise<unknown> = Promise.resolve();
   let isClosed = false;
+  let failure: string | undefined;
   let fail: ((reason: unknown) => void) | undefined;
 
   const stop = () => {
@@ -50,8 +53,10 @@ export function workerIndexer(dataDir: string): WorkerIndexer {
       if (answer.kind === "error") throw new OpenWitError(answer.code, answer.message, { hint: answer.hint });
       idle = setTimeout(stop, idleMs);
       idle.unref?.();
+      failure = undefined;
       return answer.bytes;
     } catch (error) {
+      if (!abort?.aborted) failure = (error as Error).message;
       stop(); // what it was at is not known
       throw error;
     } finally {
@@ -61,6 +66,9 @@ export function workerIndexer(dataDir: string): WorkerIndexer {
   };
 
   return {
+    get failure() {
+      return failure;
+    },
     build(segment, abort) {
       const run = last.then(() => build(segment, abort));
       last = run.catch(() => {}); // the caller gets the error; the next one is built all the same

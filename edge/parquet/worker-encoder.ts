@@ -24,6 +24,8 @@ export interface WorkerEncoder extends SegmentEncoder {
   close(): Promise<void>;
   /** Threads started so far, whether one is running now, and how many buffers were made for the batches it was sent. */
   stats(): { readonly started: number; readonly isRunning: boolean; readonly buffers: number };
+  /** Why the last segment was not encoded; `undefined` once one was. */
+  readonly failure: string | undefined;
 }
 
 /** Segments are encoded one after another. */
@@ -33,6 +35,7 @@ export function workerEncoder(options: WorkerEncoderOptions = defaultWorkerEncod
   let turn: Promise<void> = Promise.resolve();
   let started = 0;
   let isClosed = false;
+  let failure: string | undefined;
 
   async function stop(): Promise<void> {
     clearTimeout(idle);
@@ -60,6 +63,10 @@ export function workerEncoder(options: WorkerEncoderOptions = defaultWorkerEncod
       }
       yield* thread.encode(signal, parts, keyValues);
       isReusable = true;
+      failure = undefined;
+    } catch (error) {
+      failure = (error as Error).message;
+      throw error;
     } finally {
       if (isReusable && !isClosed) {
         idle = setTimeout(stop, options.idleMs);
@@ -71,6 +78,9 @@ export function workerEncoder(options: WorkerEncoderOptions = defaultWorkerEncod
 
   return {
     encode,
+    get failure() {
+      return failure;
+    },
     stats: () => ({ started, isRunning: thread !== undefined, buffers: thread?.buffers ?? 0 }),
     close: async () => {
       isClosed = true;

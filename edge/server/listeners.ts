@@ -32,10 +32,16 @@ interface Listener {
 }
 
 export class Listeners {
+  /** How many there are to be. */
+  readonly wanted = 3;
   readonly #open: Listener[] = [];
 
+  get open(): number {
+    return this.#open.length;
+  }
+
   /** @throws OpenWitError `conflict` for a port that is not to be had; those opened before stay open */
-  async open(config: Config, deps: ReceiverDeps, api: Hono): Promise<Endpoints> {
+  async bindAll(config: Config, deps: ReceiverDeps, api: Hono): Promise<Endpoints> {
     const timeouts = { idleTimeoutMs: 120_000, requestTimeoutMs };
     const http = await this.#bind(config.http, "http", (listen) => {
       const app = new Hono();

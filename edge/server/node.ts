@@ -39,10 +39,10 @@ import { type Maintenance, maintenanceOf, sharedMemory } from "./maintenance.ts"
 import { memoryLimit } from "./memory.ts";
 import { recoveryTeller } from "./recovering.ts";
 import { publishEndpoints, withdrawEndpoints } from "./discovery.ts";
+import { factsOf, type Phase } from "./facts.ts";
 import { registerGauges } from "./gauges.ts";
+import { HealthBook, type NodeHealth } from "./health.ts";
 import { type Endpoints, Listeners, requestTimeoutMs } from "./listeners.ts";
-
-export type Phase = "starting" | "ready" | "draining" | "failed";
 
 /** Time that requests under way get to finish when the node is told to stop. */
 const drainMsMax = 10_000;
@@ -53,6 +53,9 @@ const memtableShare = 0.35;
 const receiverShare = 0.07;
 
 const retentionEveryMs = 60_000;
+
+/** Also when nobody asks: the log tells of what changed. */
+const healthEveryMs = 5_000;
 
 /** Of the engine that checks an archive, beside that of the queries and that of the merges. */
 const importScanning = { threads: 1, memoryBytes: 128 * 1024 * 1024 };
@@ -80,6 +83,10 @@ export class Node implements QueryHost {
   #catalog: NodeCatalog | undefined;
   readonly #shared: MemoryShare;
   #memoryWatch: ReturnType<typeof setInterval> | undefined;
+  readonly #healthBook = new HealthBook();
+  #healthWatch: ReturnType<typeof setInterval> | undefined;
+  /** What a person should know of the configuration: a reload that was refused, a trial that was rolled back. */
+  configTrouble: string | undefined;
 
   constructor(readonly config: Config, readonly log: Log) {
     this.dataDir = resolve(config.dataDir);
@@ -176,6 +183,28 @@ export class Node implements QueryHost {
     return "bytes" in memory ? memory.bytes : this.memoryBytesMax * memory.percent / 100;
   }
 
+  /** How each component is, and whether a record would be taken and a question answered now. Cheap. */
+  health(): NodeHealth {
+    const facts = factsOf({
+      phase: this.phase,
+      reason: this.reason,
+      store: this.#store,
+      budget: this.#budget,
+      memory: this.memory,
+      engineLoad: this.engineLoad,
+      engineWaitingMax: this.config.searchQueueMax,
+      janitor: this.#maintenance?.janitor,
+      catalogError: this.#catalog?.status().error as string | undefined,
+      encoderFailure: this.#encoder?.failure,
+      indexerFailure: this.#indexer?.failure,
+      listeners: { open: this.#listeners.open, wanted: this.#listeners.wanted },
+      configTrouble: this.configTrouble,
+    });
+    return this.#healthBook.look(facts, systemClock.nowNs(), (component, { status, reason }) => {
+      this.log(status === "ok" ? "info" : "warn", `${component} is ${status}`, { component, status, reason });
+    });
+  }
+
   uptimeSeconds(): number {
     return (systemClock.monotonicMs() - this.#startedMs) / 1_000;
   }
@@ -186,7 +215,7 @@ export class Node implements QueryHost {
     const disk = new NodeDisk(this.dataDir);
     const lock = lockDataFolder(this.dataDir);
     try {
-      this.endpoints = await this.#listeners.open(this.config, this.#receiverDeps(), apiApp(this));
+      this.endpoints = await this.#listeners.bindAll(this.config, this.#receiverDeps(), apiApp(this));
       this.#encoder = workerEncoder();
       const { log, metrics } = this;
       const indexes = lookupThread(this.dataDir, log);
@@ -270,6 +299,8 @@ export class Node implements QueryHost {
       });
       this.phase = "ready";
       this.reason = undefined;
+      this.health();
+      this.#healthWatch = setInterval(() => this.health(), healthEveryMs);
     } catch (error) {
       clearInterval(this.#memoryWatch);
       this.phase = "failed";
@@ -287,6 +318,7 @@ export class Node implements QueryHost {
     this.phase = "draining";
     this.reason = "shutting down";
     this.#stopping.abort();
+    clearInterval(this.#healthWatch);
     await this.#listeners.stop(drainMsMax);
     clearInterval(this.#memoryWatch);
     await this.#maintenance?.janitor.stop();

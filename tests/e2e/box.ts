@@ -50,8 +50,9 @@ export class Box implements AsyncDisposable {
       if (this.#process.exitCode !== null) throw new Error(`openwit serve ended: ${this.stderr}`);
       if (existsSync(record)) {
         this.endpoints = JSON.parse(readFileSync(record, "utf8")).endpoints;
+        // Not whether it takes records: it may have been started on a full disk.
         const ready = await fetch(`${this.endpoints.http}/ready`).then(
-          (response) => response.ok,
+          async (response) => (await response.json()).phase === "ready",
           () => false,
         );
         if (ready) return this;

@@ -76,7 +76,11 @@ function testVolume(kind: VolumeKind): void {
         expect(load.lastRetryAfter).toBeGreaterThan(0);
         const status = async () => await (await fetch(`${box.endpoints.http}/api/v1/status`)).json();
         await until(async () => (await status()).refusing?.includes("full"));
-        expect((await fetch(`${box.endpoints.http}/ready`)).status).toBe(200);
+        const ready = await fetch(`${box.endpoints.http}/ready`);
+        expect(ready.status).toBe(503);
+        expect(await ready.json()).toMatchObject({ takes_records: false, answers_queries: true });
+        expect((await fetch(`${box.endpoints.http}/ready?for=queries`)).status).toBe(200);
+        expect((await fetch(`${box.endpoints.http}/health`)).status).toBe(200);
         volume.clear();
         const before = load.acknowledged.size;
         const beganMs = performance.now();

@@ -12,7 +12,7 @@ import { nearestWord } from "../config/parse.ts";
 import { NodeDisk } from "../disk/disk.ts";
 import { lockDataFolder } from "../disk/lock.ts";
 import { inProcessEncoder } from "../parquet/in-process.ts";
-import { stderrLog } from "../server/log.ts";
+import { stderrLog } from "../log/log.ts";
 import { parseFlags } from "./flags.ts";
 import { dataFolder } from "./folder.ts";
 import type { Command } from "./main.ts";
@@ -80,7 +80,7 @@ async function indexFolder(dataDir: string, every: boolean): Promise<IndexingRep
       disk,
       clock: systemClock,
       random: systemRandom,
-      log: stderrLog(process.stderr),
+      log: stderrLog(),
       encoder: inProcessEncoder(),
       metrics: new Metrics(),
     },

@@ -11,7 +11,7 @@ import { quarantineBytes } from "../../core/wal/quarantine.ts";
 import { nearestWord } from "../config/parse.ts";
 import { NodeDisk } from "../disk/disk.ts";
 import { lockDataFolder } from "../disk/lock.ts";
-import { stderrLog } from "../server/log.ts";
+import { stderrLog } from "../log/log.ts";
 import { parseFlags } from "./flags.ts";
 import { dataFolder } from "./folder.ts";
 import type { Command } from "./main.ts";
@@ -70,7 +70,7 @@ interface Rebuilt {
 
 async function rebuild(dataDir: string): Promise<Rebuilt> {
   const disk = new NodeDisk(dataDir);
-  const log = stderrLog(process.stderr);
+  const log = stderrLog();
   const { report, live } = await readManifest(disk, log, true);
   const content = await rebuildManifest({ disk, log }, live);
   let kept: string | undefined;

@@ -4,8 +4,8 @@ import process from "node:process";
 import { OpenWitError } from "../../core/error.ts";
 import { loadConfig } from "../config/config.ts";
 import { type ConfigKey, configKeys } from "../config/keys.ts";
+import { NodeLog } from "../log/log.ts";
 import { isLocalOnly, Node } from "../server/node.ts";
-import { stderrLog } from "../server/log.ts";
 import { ensureThreadPool } from "../server/thread-pool.ts";
 import { version } from "../version.ts";
 import { parseFlags } from "./flags.ts";
@@ -56,8 +56,10 @@ async function serve(args: string[]): Promise<number> {
     file: path === undefined ? undefined : { path, text: await readConfigFile(path) },
   });
   ensureThreadPool();
-  const log = stderrLog(process.stderr);
-  const node = new Node(config, log);
+  const logging = new NodeLog(config.logging);
+  logging.redactor.hide(config.metastore.url);
+  const { log } = logging;
+  const node = new Node(config, logging);
   const stopped = new Promise<void>((resolve, reject) => {
     let askedMs: number | undefined;
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -73,9 +75,12 @@ async function serve(args: string[]): Promise<number> {
     }
   });
   await node.start();
-  process.stderr.write(greeting(node, config.insecure || !isLocalOnly(config)));
+  const isExposed = config.insecure || !isLocalOnly(config);
+  if (logging.isForPeople) process.stderr.write(greeting(node, isExposed));
+  else log("info", "ready", { version, data_dir: node.dataDir, ...node.endpoints, without_login: isExposed });
   await stopped;
   log("info", "stopped");
+  logging.close();
   // Everything is closed. What keeps the event loop for some seconds more are idle connections of clients.
   process.exit(0);
 }

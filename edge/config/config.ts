@@ -5,6 +5,7 @@ import { OpenWitError } from "../../core/error.ts";
 import type { BudgetOptions } from "../../core/budget/budget.ts";
 import type { SeverityClass } from "../../core/compact/shed.ts";
 import type { WalSync } from "../../core/wal/wal.ts";
+import type { LogOptions } from "../log/log.ts";
 import { type ConfigKey, type ConfigKeyName, configKeys } from "./keys.ts";
 import {
   isLoopback,
@@ -45,6 +46,7 @@ export interface Config {
   readonly searchThreads: number;
   readonly searchMemory: { readonly bytes: number } | { readonly percent: number };
   readonly spillBytesMax: number;
+  readonly logging: LogOptions;
   readonly metastore: MetastoreConfig;
 }
 
@@ -122,6 +124,10 @@ export async function loadConfig(inputs: ConfigInputs): Promise<Config> {
     searchThreads: read("search.threads", atLeastOne),
     searchMemory: read("search.memory_max", parseShare),
     spillBytesMax: read("search.spill_max", parseSize),
+    logging: {
+      level: read("logging.level", oneOf(configKeys["logging.level"].type)),
+      format: read("logging.format", oneOf(configKeys["logging.format"].type)),
+    },
     metastore: {
       kind: read("metastore.kind", oneOf(configKeys["metastore.kind"].type)),
       url: read("metastore.url", parseSecret),

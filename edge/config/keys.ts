@@ -167,6 +167,20 @@ export const configKeys = {
       "what does not fit spills to disk.",
   },
   "search.spill_max": { type: "size", default: "1GiB", doc: "Most disk space that one engine may spill to." },
+  "logging.level": {
+    type: ["error", "warn", "info", "debug"],
+    default: "info",
+    flag: "log-level",
+    doc: "Events of the node's log below this are left out.",
+  },
+  "logging.format": {
+    type: ["auto", "text", "json"],
+    default: "auto",
+    flag: "log-format",
+    doc:
+      "How a line of the log on stderr is written: as text (auto: without a time of its own where journald reads), or as " +
+      "a JSON object.",
+  },
   "metastore.kind": {
     type: ["none", "pglite", "postgres"],
     default: "none",

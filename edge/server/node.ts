@@ -30,6 +30,8 @@ import type { EngineLoad, SqlEngine } from "../../core/query/engine.ts";
 import { defaultEngineOptions, duckDBEngine } from "../duckdb/engine.ts";
 import { InflightBudget } from "../otlp/budget.ts";
 import type { ReceiverDeps, RequestOutcome } from "../otlp/receiver.ts";
+import type { LogEvent } from "../log/format.ts";
+import type { NodeLog } from "../log/log.ts";
 import { lookupThread } from "../index/lookup-thread.ts";
 import { type WorkerIndexer, workerIndexer } from "../index/worker-indexer.ts";
 import { type WorkerEncoder, workerEncoder } from "../parquet/worker-encoder.ts";
@@ -65,6 +67,7 @@ export class Node implements QueryHost {
   /** Why the node is not ready, when it is not. */
   reason: string | undefined = "recovering the data folder";
   readonly metrics = new Metrics();
+  readonly log: Log;
   readonly dataDir: string;
   /** memory.limit, or less where the system allows less. */
   readonly memoryBytesMax: number;
@@ -88,7 +91,9 @@ export class Node implements QueryHost {
   /** What a person should know of the configuration: a reload that was refused, a trial that was rolled back. */
   configTrouble: string | undefined;
 
-  constructor(readonly config: Config, readonly log: Log) {
+  constructor(readonly config: Config, readonly logging: NodeLog) {
+    const { log } = logging;
+    this.log = log;
     this.dataDir = resolve(config.dataDir);
     this.memoryBytesMax = memoryLimit(config.memoryBytesMax);
     this.#shared = sharedMemory(this.memoryBytesMax, this.#engineBytesMax(), config.searchQueueMax);
@@ -203,6 +208,11 @@ export class Node implements QueryHost {
     return this.#healthBook.look(facts, systemClock.nowNs(), (component, { status, reason }) => {
       this.log(status === "ok" ? "info" : "warn", `${component} is ${status}`, { component, status, reason });
     });
+  }
+
+  /** The last lines of the log, oldest first, without secrets. */
+  recentLogs(): readonly LogEvent[] {
+    return this.logging.recent();
   }
 
   uptimeSeconds(): number {

@@ -34,7 +34,7 @@ export async function statusOf(node: Node): Promise<Record<string, unknown>> {
       used_bytes: node.budget?.usage.usedBytes,
       reserve_bytes: node.budget?.usage.reserveBytes,
     },
-    refusing: node.budget?.refusal ?? node.memory.refusal,
+    refusing: node.refusal,
     wal: { files: store.wal.stats.files, bytes: store.wal.stats.bytes, sync: store.options.wal.sync },
     signals: Object.fromEntries(signals.map((signal) => {
       const of = segments.filter((segment) => segment.signal === signal);

@@ -1,12 +1,14 @@
 /** `openwit serve`: runs a node until SIGTERM or SIGINT. */
 import { readFile } from "node:fs/promises";
 import process from "node:process";
+import { systemClock } from "../../core/env/clock.ts";
 import { OpenWitError } from "../../core/error.ts";
 import { loadConfig } from "../config/config.ts";
 import { type ConfigKey, configKeys } from "../config/keys.ts";
 import { NodeLog } from "../log/log.ts";
 import { isLocalOnly, Node } from "../server/node.ts";
 import { ensureThreadPool } from "../server/thread-pool.ts";
+import { type Supervision, supervisionOf } from "../systemd/supervision.ts";
 import { version } from "../version.ts";
 import { parseFlags } from "./flags.ts";
 import type { Command } from "./main.ts";
@@ -60,6 +62,7 @@ async function serve(args: string[]): Promise<number> {
   logging.redactor.hide(config.metastore.url);
   const { log } = logging;
   const node = new Node(config, logging);
+  const supervision = superviseNode(node);
   const stopped = new Promise<void>((resolve, reject) => {
     let askedMs: number | undefined;
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -70,11 +73,14 @@ async function serve(args: string[]): Promise<number> {
         if (askedMs !== undefined) return;
         askedMs = performance.now();
         log("info", "stopping", { signal });
+        supervision.stopping();
         node.stop().then(resolve, reject);
       });
     }
   });
+  supervision.start();
   await node.start();
+  supervision.ready();
   const isExposed = config.insecure || !isLocalOnly(config);
   if (logging.isForPeople) process.stderr.write(greeting(node, isExposed));
   else log("info", "ready", { version, data_dir: node.dataDir, ...node.endpoints, without_login: isExposed });
@@ -93,6 +99,19 @@ async function readConfigFile(path: string): Promise<string> {
       cause,
     });
   }
+}
+
+function superviseNode(node: Node): Supervision {
+  return supervisionOf(node, process.env, {
+    pid: process.pid,
+    monotonicMs: () => systemClock.monotonicMs(),
+    onHealth: (isHealthy, stuckMs) => {
+      if (isHealthy) node.log("info", "records are taken again: the watchdog is told so");
+      else {node.log("error", "no request has ended for a while: the watchdog is told nothing", {
+          ms: stuckMs,
+        });}
+    },
+  });
 }
 
 function greeting(node: Node, exposed: boolean): string {

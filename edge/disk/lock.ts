@@ -7,6 +7,7 @@
 import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { OpenWitError } from "../../core/error.ts";
+import { libc } from "./libc.ts";
 
 export const lockPath = "run/lock";
 
@@ -101,22 +102,9 @@ function lockByPid(path: string, fd: number, root: string): DataLock {
   return { by: "pid", release, [Symbol.dispose]: release };
 }
 
-/** `undefined` where there is no foreign function interface or no C library under a known name. */
+/** `undefined` where the C library cannot be called. */
 function loadFlock(): Flock | undefined {
-  const names = process.platform === "darwin"
-    ? ["libSystem.B.dylib"]
-    : ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`];
-  for (const name of names) {
-    try {
-      // Looked up at run time: a runtime without it must be able to load this file.
-      const { dlopen } = process.getBuiltinModule("bun:ffi" as "fs") as unknown as typeof import("bun:ffi");
-      const { symbols } = dlopen(name, { flock: { args: ["i32", "i32"], returns: "i32" } });
-      return symbols.flock;
-    } catch {
-      continue; // the next name; the caller has a way without any
-    }
-  }
-  return undefined;
+  return libc({ flock: { args: ["i32", "i32"], returns: "i32" } })?.flock;
 }
 
 function heldBy(root: string): OpenWitError {

@@ -38,6 +38,7 @@ import { type WorkerEncoder, workerEncoder } from "../parquet/worker-encoder.ts"
 import { type ArchiveImporter, describeImport, importerOf } from "./importer.ts";
 import { NodeCatalog } from "./catalog.ts";
 import { type Maintenance, maintenanceOf, sharedMemory } from "./maintenance.ts";
+import { IngestWatch } from "./ingest-watch.ts";
 import { memoryLimit } from "./memory.ts";
 import { recoveryTeller } from "./recovering.ts";
 import { publishEndpoints, withdrawEndpoints } from "./discovery.ts";
@@ -68,6 +69,7 @@ export class Node implements QueryHost {
   reason: string | undefined = "recovering the data folder";
   readonly metrics = new Metrics();
   readonly log: Log;
+  readonly ingest = new IngestWatch(() => systemClock.monotonicMs());
   readonly dataDir: string;
   /** memory.limit, or less where the system allows less. */
   readonly memoryBytesMax: number;
@@ -113,6 +115,15 @@ export class Node implements QueryHost {
   /** What the data folder takes of its budget; `undefined` before it was measured. */
   get budget(): DiskBudget | undefined {
     return this.#budget;
+  }
+
+  get usage(): DiskBudget["usage"] | undefined {
+    return this.#budget?.usage;
+  }
+
+  /** Why a record would be refused, when the disk or the memory has no room for it. */
+  get refusal(): string | undefined {
+    return this.#budget?.refusal ?? this.memory.refusal;
   }
 
   /** Aborted when the node begins to stop: streams that would not end by themselves end then. */
@@ -366,7 +377,7 @@ export class Node implements QueryHost {
 
   async #ingest(request: IngestRequest): Promise<IngestResult> {
     const started = systemClock.monotonicMs();
-    const result = await this.store().ingest(request);
+    const result = await this.ingest.around(() => this.store().ingest(request));
     this.metrics.observe("openwit_ack_seconds", (systemClock.monotonicMs() - started) / 1_000, {
       signal: request.signal,
     });

@@ -14,8 +14,9 @@ import {
   timeColumnOf,
 } from "../core/model/columns.ts";
 import { sqlType } from "../core/model/sql.ts";
+import type { ParameterTable } from "../edge/api/parameters.ts";
 import { routeDocs } from "../edge/api/reference.ts";
-import type { RouteDoc } from "../edge/api/route.ts";
+import { type RouteDoc, routeGroups } from "../edge/api/route.ts";
 import { environmentName } from "../edge/config/config.ts";
 import { type ConfigKey, configKeys } from "../edge/config/keys.ts";
 
@@ -106,8 +107,8 @@ ${rows.join("\n")}
 function apiReference(): string {
   return `${note}# HTTP API
 
-On the port of \`--http\` (6318). The tenant is that of the header \`X-Scope-OrgID\`, or \`default\`. A GET takes its parameters
-from the query string, a POST from a JSON object of the same names; a list is a name that comes again, or a list. A
+On the port of \`--http\` (6318), and as an OpenAPI 3.1 document at \`/api/v1/openapi.json\`. The tenant is that of the header \`X-Scope-OrgID\`, or \`default\`. A GET takes its parameters
+from the query string, a POST from a JSON object of the same names, one under \`/api/v1/admin\` from the query string; a list is a name that comes again, or a list. A
 parameter that is unknown or wrong is refused with 400 and the nearest name.
 
 An answer in JSON ends with what it covers: \`coverage\` (\`since\`, \`until\`, \`tiers\`, \`missing\` segments, \`limited\`),
@@ -115,23 +116,34 @@ An answer in JSON ends with what it covers: \`coverage\` (\`since\`, \`until\`, 
 are ISO 8601 with nine decimals and integers of 64 bits are text, so that nothing is lost. An error is
 \`{"error":{"code","message","hint","retryable","position"}}\`. A client that goes away cancels what it asked.
 
-${routeDocs.map(routeReference).join("\n")}`;
+${
+    Object.entries(routeGroups).map(([group, title]) =>
+      `## ${title}\n\n${routeDocs.filter((doc) => doc.group === group).map(routeReference).join("\n")}`
+    ).join("\n")
+  }`;
 }
 
-function routeReference({ methods, path, summary, parameters, answer, notes, example }: RouteDoc): string {
-  const rows = Object.entries(parameters).map(([name, { type, doc, default: fallback }]) => {
-    const values = typeof type === "string" ? type : type.map((word) => `\`${word}\``).join(", ");
-    return `| \`${name}\` | ${values} | ${fallback === undefined ? "" : `\`${fallback}\``} | ${doc} |`;
-  });
-  return `## \`${methods.join("|")} ${path}\`
+function routeReference({ methods, path, summary, pathParameters, parameters, ...rest }: RouteDoc): string {
+  const { answer, notes, example } = rest;
+  const inPath = Object.entries(pathParameters ?? {}).map(([name, { doc }]) =>
+    `| \`{${name}}\` | of the path | | ${doc} |`
+  );
+  const rows = Object.entries(parameters as ParameterTable).map(
+    ([name, { type, doc, default: fallback }]) => {
+      const values = typeof type === "string" ? type : type.map((word) => `\`${word}\``).join(", ");
+      return `| \`${name}\` | ${values} | ${fallback === undefined ? "" : `\`${fallback}\``} | ${doc} |`;
+    },
+  );
+  const table = [...inPath, ...rows];
+  return `### \`${methods.join("|")} ${path}\`
 
 ${summary}
 
-| parameter | type | default | meaning |
-|---|---|---|---|
-${rows.join("\n")}
-
-\`\`\`text
+${
+    table.length === 0
+      ? ""
+      : `| parameter | type | default | meaning |\n|---|---|---|---|\n${table.join("\n")}\n\n`
+  }\`\`\`text
 ${answer}
 \`\`\`
 ${notes === undefined ? "" : `\n${notes}\n`}

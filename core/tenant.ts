@@ -3,7 +3,9 @@ import { OpenWitError } from "./error.ts";
 
 export const defaultTenant = "default";
 
-const tenantPattern = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+/** A regular expression. */
+export const tenantPatternText = "^[a-z0-9][a-z0-9_-]{0,62}$";
+const tenantPattern = new RegExp(tenantPatternText);
 
 /** The tenant of a request by its header's text; the default one when there is none. */
 export function parseTenant(text: string | null | undefined): string {

@@ -186,6 +186,16 @@ export class DiskBudget implements StoreGuard {
     return this.#exclusively(() => this.#round(true));
   }
 
+  /** What retention and the budget would evict now, in the order in which it would go; nothing is done. @throws OpenWitError */
+  preview(): Promise<readonly Eviction[]> {
+    return this.#exclusively(async () => {
+      const store = this.#store;
+      if (store === undefined) return [];
+      await this.#sample(true);
+      return this.#plan(store, await this.#excessBeyondRetired(store));
+    });
+  }
+
   async #watch(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.env;
     while (!signal.aborted) {
@@ -258,10 +268,7 @@ export class DiskBudget implements StoreGuard {
     if (excess <= 0 && !isPolicyDue) return [];
     if (isPolicyDue) this.#policyDueMs = clock.monotonicMs() + policyEveryMs;
     for (;;) {
-      const { segments, newestIngestNs } = store.manifest.state;
-      const ns = clock.nowNs();
-      const now = { ns, isSynced: isTimeSynced(ns, newestIngestNs) };
-      const plan = planEviction(segments.values(), excess, this.options, now);
+      const plan = this.#plan(store, excess);
       if (plan.length === 0) return plan;
       try {
         await store.retired.retire(plan.map(({ segment }) => segment));
@@ -274,6 +281,15 @@ export class DiskBudget implements StoreGuard {
         if (code !== "disk_full" || await this.#giveReserve() === 0) throw thrown;
       }
     }
+  }
+
+  #plan(store: Store, excess: number): readonly Eviction[] {
+    const { segments, newestIngestNs } = store.manifest.state;
+    const ns = this.env.clock.nowNs();
+    return planEviction(segments.values(), excess, this.options, {
+      ns,
+      isSynced: isTimeSynced(ns, newestIngestNs),
+    });
   }
 
   /** What is retired already goes by itself: nothing more is evicted because a query still holds it. */

@@ -1,6 +1,7 @@
 /** `GET /api/v1/fields` and `/api/v1/fields/{name}/values`: what there is to ask for. */
 import { type Context, Hono } from "hono";
 import type { TimeRange } from "../../core/query/bounds.ts";
+import { signals } from "../../core/model/columns.ts";
 import { attributeColumns } from "../../core/search/field.ts";
 import {
   attributeInfos,
@@ -22,7 +23,8 @@ import {
   timeParameters,
 } from "./parameters.ts";
 import { formatOf, jsonAnswer } from "./result.ts";
-import type { RouteDoc } from "./route.ts";
+import { type RouteDoc, statementRefusals } from "./route.ts";
+import { anything, boolean, covered, integer, listOf, number, objectOf, oneOfWords, text } from "./schema.ts";
 import { parseSignal } from "./signal.ts";
 import { Conversation } from "./statement.ts";
 
@@ -41,16 +43,28 @@ const fieldsTable = {
 const valuesTable = {
   ...shared,
   prefix: { type: "text", doc: "Only values that begin so, in any case." },
-  limit: { type: "number", default: "20", doc: "Most values, up to 1000." },
+  limit: { type: "number", default: "20", least: 1, most: 1_000, doc: "Most values, up to 1000." },
 } as const satisfies ParameterTable;
 
 export const fieldsDocs: readonly RouteDoc[] = [
   {
+    group: "data",
     methods: ["GET", "POST"],
     path: "/api/v1/fields",
     summary:
       "Columns and attributes of the records of a signal, of which types, and how many records have each.",
     parameters: fieldsTable,
+    ofTenant: true,
+    answers: {
+      "application/json": covered({
+        signal: oneOfWords(signals),
+        rows: integer,
+        fields: listOf(objectOf({ name: text, kind: text, types: listOf(text), rows: integer })),
+        elapsed_ms: number,
+      }),
+    },
+    headers: ["X-OpenWit-Partial"],
+    refusals: statementRefusals,
     answer:
       '{"signal":"logs","rows":120,"fields":[{"name":"attributes.http.route","kind":"attributes","types":["string"],"rows":80}],"elapsed_ms":5.1,"coverage":{…},"partial":false,"warnings":[]}',
     notes:
@@ -59,10 +73,23 @@ export const fieldsDocs: readonly RouteDoc[] = [
     example: "curl -s 'http://127.0.0.1:6318/api/v1/fields?since=15m&prefix=attributes.http'",
   },
   {
+    group: "data",
     methods: ["GET", "POST"],
     path: "/api/v1/fields/{name}/values",
+    pathParameters: { name: { doc: "A column or an attribute, as a filter takes it.", schema: text } },
     summary: "Values of a field, the most frequent first, with how many records have each.",
     parameters: valuesTable,
+    ofTenant: true,
+    answers: {
+      "application/json": covered({
+        field: text,
+        values: listOf(objectOf({ value: anything, rows: integer })),
+        more: boolean,
+        elapsed_ms: number,
+      }),
+    },
+    headers: ["X-OpenWit-Partial"],
+    refusals: [...statementRefusals, "not_found"],
     answer:
       '{"field":"http.route","values":[{"value":"/cart","rows":40}],"more":false,"elapsed_ms":4.2,"coverage":{…},"partial":false,"warnings":[]}',
     notes: "`more` says that there are other values beyond `limit`.",

@@ -20,7 +20,8 @@ import {
   timeParameters,
 } from "./parameters.ts";
 import { formatOf, jsonAnswer } from "./result.ts";
-import type { RouteDoc } from "./route.ts";
+import { type RouteDoc, statementRefusals } from "./route.ts";
+import { boolean, covered, instant, integer, listOf, nullable, number, objectOf, text } from "./schema.ts";
 import { Conversation } from "./statement.ts";
 
 const parameterTable = {
@@ -31,6 +32,8 @@ const parameterTable = {
   buckets: {
     type: "number",
     default: "60",
+    least: 1,
+    most: bucketsMax,
     doc: `Most buckets that a chosen step gives, up to ${bucketsMax}.`,
   },
   by: {
@@ -41,17 +44,40 @@ const parameterTable = {
   groups: {
     type: "number",
     default: "10",
+    least: 1,
+    most: 100,
     doc: "Values with a group of their own, the most frequent first.",
   },
 } as const satisfies ParameterTable;
 
 export const hitsDocs: readonly RouteDoc[] = [{
+  group: "data",
   methods: ["GET", "POST"],
   path: "/api/v1/logs/hits",
   summary:
     "A histogram of the log records that match. Buckets begin at whole multiples of the step, and one " +
     "without a record is there with 0.",
   parameters: parameterTable,
+  ofTenant: true,
+  answers: {
+    "application/json": covered({
+      since: instant,
+      until: instant,
+      step_seconds: number,
+      by: text,
+      total: integer,
+      times: listOf(instant),
+      groups: listOf(objectOf({
+        value: nullable(text),
+        rest: boolean,
+        total: integer,
+        counts: listOf(integer),
+      })),
+      elapsed_ms: number,
+    }),
+  },
+  headers: ["X-OpenWit-Partial"],
+  refusals: statementRefusals,
   answer: '{"since":"…","until":"…","step_seconds":60,"by":"severity","total":5,"times":["…"],' +
     '"groups":[{"value":"error","rest":false,"total":5,"counts":[0,5]}],"elapsed_ms":2.5,"coverage":{…},"partial":false,"warnings":[]}',
   notes:

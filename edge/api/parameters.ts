@@ -12,11 +12,17 @@ import { parseSeverity } from "../../core/search/severity.ts";
 import { parseTenant } from "../../core/tenant.ts";
 import { parseInstant } from "../config/instant.ts";
 import { nearestWord, parseDuration } from "../config/parse.ts";
+import type { JsonSchema } from "./schema.ts";
 
 export interface ParameterSpec {
   readonly type: "text" | "number" | "time" | "duration" | "boolean" | "list" | readonly string[];
   readonly doc: string;
   readonly default?: string;
+  /** Bounds of a number, where there are some. */
+  readonly least?: number;
+  readonly most?: number;
+  /** Refused when it is absent. */
+  readonly isRequired?: boolean;
 }
 
 export type ParameterTable = Readonly<Record<string, ParameterSpec>>;
@@ -98,6 +104,11 @@ export class Parameters<Table extends ParameterTable> {
   }
 }
 
+/** The values of a request that has them in its query string, whatever its method. @throws OpenWitError `invalid_argument` */
+export function readQuery<Table extends ParameterTable>(context: Context, table: Table): Parameters<Table> {
+  return checked(table, new Map(Object.entries(context.req.queries())));
+}
+
 /** @throws OpenWitError `invalid_argument`, `unsupported_media_type` */
 export async function readParameters<Table extends ParameterTable>(
   context: Context,
@@ -111,11 +122,68 @@ export async function readParameters<Table extends ParameterTable>(
       if (value !== null && value !== undefined) values.set(name, textsOf(name, value));
     }
   }
+  return checked(table, values);
+}
+
+function checked<Table extends ParameterTable>(
+  table: Table,
+  values: ReadonlyMap<string, readonly string[]>,
+): Parameters<Table> {
   for (const [name, given] of values) {
     if (!Object.hasOwn(table, name)) throw unknownName("parameter", name, Object.keys(table));
     if (table[name].type !== "list" && given.length !== 1) throw wrong(name, given.join(", "), "given once");
   }
   return new Parameters(table, values, systemClock.nowNs());
+}
+
+/** What a query string may hold for a parameter. */
+export function querySchemaOf(spec: ParameterSpec): JsonSchema {
+  const { type, default: fallback } = spec;
+  if (Array.isArray(type)) return { type: "string", enum: type, ...(fallback ? { default: fallback } : {}) };
+  switch (type) {
+    case "number":
+      return {
+        type: "integer",
+        minimum: spec.least ?? 0,
+        maximum: spec.most ?? 999_999_999,
+        ...(fallback === undefined ? {} : { default: Number(fallback) }),
+      };
+    case "boolean":
+      return { type: "string", enum: ["true", "false", "1", "0", ""], default: fallback ?? "false" };
+    case "list":
+      return { type: "array", items: { type: "string" } };
+    default:
+      return { type: "string", ...(fallback === undefined ? {} : { default: fallback }) };
+  }
+}
+
+/** What a JSON body may hold: the same names; numbers and booleans as such or as text, `null` for what is not given. */
+export function bodySchemaOf(table: ParameterTable): JsonSchema {
+  const scalar = { type: ["string", "number", "boolean"] };
+  const properties = Object.entries(table).map(([name, spec]) => {
+    const inQuery = querySchemaOf(spec);
+    const schema: JsonSchema = spec.type === "list"
+      ? { anyOf: [scalar, { type: "array", items: scalar }, { type: "null" }] }
+      : spec.type === "number"
+      ? { anyOf: [inQuery, { type: "string", pattern: "^[0-9]{1,9}$" }, { type: "null" }] }
+      : spec.type === "boolean"
+      ? {
+        anyOf: [{ type: "boolean" }, { enum: [...inQuery.enum as readonly string[], 0, 1] }, {
+          type: "null",
+        }],
+      }
+      : Array.isArray(spec.type)
+      ? { enum: [...spec.type, null] }
+      : { type: ["string", "number", "boolean", "null"] };
+    return [name, { ...schema, description: spec.doc }];
+  });
+  const required = Object.entries(table).flatMap(([name, spec]) => spec.isRequired ? [name] : []);
+  return {
+    type: "object",
+    properties: Object.fromEntries(properties),
+    additionalProperties: false,
+    ...(required.length === 0 ? {} : { required }),
+  };
 }
 
 /** What `filterParameters` say. */

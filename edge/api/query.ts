@@ -16,7 +16,20 @@ import { parseInstant } from "../config/instant.ts";
 import type { QueryHost } from "./host.ts";
 import { asRecord, jsonOf, tenantOf, unknownName } from "./parameters.ts";
 import { answer, formatOf, type ResultFormat } from "./result.ts";
-import type { RouteDoc } from "./route.ts";
+import { type RouteDoc, statementRefusals } from "./route.ts";
+import {
+  boolean,
+  covered,
+  integer,
+  type JsonSchema,
+  listOf,
+  mapOf,
+  nullable,
+  number,
+  objectOf,
+  row,
+  text,
+} from "./schema.ts";
 import { startStatement } from "./statement.ts";
 
 interface QueryBody {
@@ -34,14 +47,36 @@ type QueryParameter = string | number | boolean | null;
 /** Rows of a JSON answer, which a client holds whole, when its request names no limit. */
 const defaultLimit = 10_000;
 
+const countFromOne: JsonSchema = { type: "integer", minimum: 1, maximum: Number.MAX_SAFE_INTEGER };
+const parameterValue: JsonSchema = { type: ["string", "number", "boolean", "null"] };
+
+/** A statement that fails after its first rows ends with `error` in place of what comes after `rows`. */
+const rowsAnswer: JsonSchema = covered(
+  {
+    columns: listOf(objectOf({ name: text, type: text })),
+    rows: listOf({ type: "array" }),
+  },
+  {
+    row_count: integer,
+    truncated: { enum: ["rows", "bytes", false] },
+    elapsed_ms: number,
+    files_considered: integer,
+    files_pruned: integer,
+    memtable_rows: integer,
+    plan: objectOf({ phases_ms: mapOf(number), tables: listOf(row) }),
+    error: row,
+  },
+);
+
 export const queryDocs: readonly RouteDoc[] = [{
+  group: "data",
   methods: ["POST"],
   path: "/api/v1/query",
   summary:
     "One SQL `SELECT`. [query.md](query.md#answers) says what its answers are like, in JSON, NDJSON, CSV " +
     "and Arrow.",
   parameters: {
-    sql: { type: "text", doc: "The statement." },
+    sql: { type: "text", isRequired: true, doc: "The statement." },
     params: { type: "text", doc: "A list of values for `$1`, `$2`, …, or an object for `$name`." },
     since: { type: "time", doc: "Only records at or after: a time, or a duration back such as `15m`." },
     until: { type: "time", doc: "Only records before." },
@@ -52,9 +87,56 @@ export const queryDocs: readonly RouteDoc[] = [{
       doc: "`true` adds to a JSON answer how it was found: [plan](query.md#plans).",
     },
   },
+  body: {
+    type: "application/json",
+    schema: objectOf({ sql: text }, {
+      params: {
+        type: ["array", "object", "null"],
+        items: parameterValue,
+        additionalProperties: parameterValue,
+      },
+      since: nullable(text),
+      until: nullable(text),
+      limit: countFromOne,
+      timeout_ms: countFromOne,
+      explain: boolean,
+    }),
+    doc: "The statement, and how it is to be answered.",
+  },
+  ofTenant: true,
+  answers: {
+    "application/json": rowsAnswer,
+    "application/x-ndjson": text,
+    "text/csv": text,
+    "application/vnd.apache.arrow.stream": { type: "string", format: "binary" },
+  },
+  headers: ["X-OpenWit-Partial"],
+  refusals: [...statementRefusals, "not_found"],
   answer: '{"columns":[{"name":"n","type":"BIGINT"}],"rows":[["42"]],"row_count":1,"truncated":false,…}',
   example: "curl -s http://127.0.0.1:6318/api/v1/query -H 'Content-Type: application/json' " +
     `-d '{"sql":"SELECT count(*) AS n FROM logs"}'`,
+}, {
+  group: "data",
+  methods: ["POST"],
+  path: "/api/search",
+  summary: "The original OpenWit's form of a query, answered in JSON.",
+  parameters: {
+    query: { type: "text", isRequired: true, doc: "The statement." },
+    limit: { type: "number", doc: "Most rows." },
+    client_id: { type: "text", doc: "The tenant, as `X-Scope-OrgID` says it." },
+  },
+  body: {
+    type: "application/json",
+    schema: objectOf({ query: text }, { limit: countFromOne, client_id: text }),
+    doc: "The statement.",
+  },
+  ofTenant: true,
+  answers: { "application/json": rowsAnswer },
+  headers: ["X-OpenWit-Partial"],
+  refusals: [...statementRefusals, "not_found"],
+  answer: '{"columns":[{"name":"n","type":"BIGINT"}],"rows":[["42"]],"row_count":1,"truncated":false,…}',
+  example: "curl -s http://127.0.0.1:6318/api/search -H 'Content-Type: application/json' " +
+    `-d '{"query":"SELECT count(*) AS n FROM logs","client_id":"default"}'`,
 }];
 
 export function queryRoutes(host: QueryHost): Hono {

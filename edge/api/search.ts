@@ -21,7 +21,8 @@ import {
   timeParameters,
 } from "./parameters.ts";
 import { csvAnswer, formatOf, jsonAnswer, ndjsonAnswer } from "./result.ts";
-import type { RouteDoc } from "./route.ts";
+import { type RouteDoc, statementRefusals } from "./route.ts";
+import { covered, listOf, nullable, number, oneOfWords, row, text } from "./schema.ts";
 import { Conversation } from "./statement.ts";
 
 /** Records of a page. */
@@ -37,14 +38,21 @@ const parameterTable = {
   ...filterParameters,
   ...timeParameters,
   order: { type: ["desc", "asc"], default: "desc", doc: "`desc` is newest first, `asc` oldest first." },
-  limit: { type: "number", default: "100", doc: `Records of a page, up to ${limitMax}.` },
+  limit: {
+    type: "number",
+    default: "100",
+    least: 1,
+    most: limitMax,
+    doc: `Records of a page, up to ${limitMax}.`,
+  },
   before: {
     type: "number",
     default: "0",
+    most: contextMax,
     doc:
       `Of logs: rows of the same service and resource before each record, up to ${contextMax}, within an hour of it; with context a page has at most ${withContextMax} records.`,
   },
-  after: { type: "number", default: "0", doc: "The same after each record." },
+  after: { type: "number", default: "0", most: contextMax, doc: "The same after each record." },
   cursor: {
     type: "text",
     doc:
@@ -53,12 +61,22 @@ const parameterTable = {
 } as const satisfies ParameterTable;
 
 export const searchDocs: readonly RouteDoc[] = [{
+  group: "data",
   methods: ["GET", "POST"],
   path: "/api/v1/{signal}/search",
+  pathParameters: { signal: { doc: "Which records.", schema: oneOfWords(signals) } },
   summary:
     "Records of `logs`, `spans` or `metrics` that match, a page at a time. Nothing is lost or repeated " +
     "between pages, even where records share a nanosecond.",
   parameters: parameterTable,
+  ofTenant: true,
+  answers: {
+    "application/json": covered({ records: listOf(row), next: nullable(text), elapsed_ms: number }),
+    "application/x-ndjson": text,
+    "text/csv": text,
+  },
+  headers: ["X-OpenWit-Partial", "X-OpenWit-Rows", "X-OpenWit-Next"],
+  refusals: [...statementRefusals, "not_found"],
   answer: '{"records":[{…}],"next":"…","elapsed_ms":3.1,"coverage":{…},"partial":false,"warnings":[]}',
   notes:
     "A record has the columns of its [table](schema.md); a log with context also `before` and `after`, lists of " +

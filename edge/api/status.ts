@@ -1,11 +1,61 @@
 /** `GET /api/v1/status`: how a node is, in one JSON document that `openwit status` prints. */
 import process from "node:process";
+import { Hono } from "hono";
 import { signals } from "../../core/model/columns.ts";
 import { isoTimestamp } from "../../core/model/row.ts";
 import { isTimeSynced } from "../../core/budget/wall-clock.ts";
 import { tierUsage } from "../../core/system/tiers.ts";
 import { version } from "../version.ts";
 import type { Node } from "../server/node.ts";
+import { drainOf, drainSchema } from "./admin/drain.ts";
+import { readQuery } from "./parameters.ts";
+import { nodeRefusals, type RouteDoc } from "./route.ts";
+import { integer, type JsonSchema, mapOf, row, text } from "./schema.ts";
+
+/** More members come with what there is to tell: these are there from the first moment. */
+const statusSchema: JsonSchema = {
+  type: "object",
+  properties: {
+    version: text,
+    phase: text,
+    reason: text,
+    pid: integer,
+    uptime_seconds: integer,
+    data_dir: text,
+    endpoints: mapOf(text),
+    resident_bytes: integer,
+    drain: drainSchema,
+    disk: row,
+    wal: row,
+    signals: mapOf(row),
+    tiers: mapOf(row),
+  },
+  required: ["version", "phase", "pid", "uptime_seconds", "data_dir", "resident_bytes"],
+};
+
+export const statusDocs: readonly RouteDoc[] = [{
+  group: "node",
+  methods: ["GET"],
+  path: "/api/v1/status",
+  summary: "How the node is: what `openwit status --json` prints.",
+  parameters: {},
+  ofTenant: false,
+  answers: { "application/json": statusSchema },
+  refusals: nodeRefusals,
+  answer:
+    '{"version":"…","phase":"ready","pid":812,"uptime_seconds":86400,"data_dir":"…","disk":{…},"signals":{…},…}',
+  notes: "While the node starts only what is known of the process is there.",
+  example: "curl -s http://127.0.0.1:6318/api/v1/status",
+}];
+
+export function statusRoutes(node: Node): Hono {
+  const app = new Hono();
+  app.get("/api/v1/status", async (context) => {
+    readQuery(context, {});
+    return context.json(await statusOf(node));
+  });
+  return app;
+}
 
 export async function statusOf(node: Node): Promise<Record<string, unknown>> {
   const base = {
@@ -19,7 +69,7 @@ export async function statusOf(node: Node): Promise<Record<string, unknown>> {
     resident_bytes: process.memoryUsage.rss(),
     health: node.health(),
   };
-  if (node.phase === "starting") return base;
+  if (node.phase !== "ready") return base;
   const store = node.store();
   const segments = [...store.manifest.state.segments.values()];
   const space = await store.env.disk.space();
@@ -34,6 +84,7 @@ export async function statusOf(node: Node): Promise<Record<string, unknown>> {
       used_bytes: node.budget?.usage.usedBytes,
       reserve_bytes: node.budget?.usage.reserveBytes,
     },
+    drain: drainOf(node),
     refusing: node.refusal,
     wal: { files: store.wal.stats.files, bytes: store.wal.stats.bytes, sync: store.options.wal.sync },
     signals: Object.fromEntries(signals.map((signal) => {

@@ -20,7 +20,8 @@ import {
   readParameters,
   tenantOf,
 } from "./parameters.ts";
-import type { RouteDoc } from "./route.ts";
+import { nodeRefusals, type RouteDoc } from "./route.ts";
+import { text } from "./schema.ts";
 import { parseSignal } from "./signal.ts";
 
 /** What may wait for a slow reader. */
@@ -43,10 +44,14 @@ const answerShape =
 
 export const tailDocs: readonly RouteDoc[] = [
   {
+    group: "data",
     methods: ["GET"],
     path: "/api/v1/logs/tail",
     summary: "Log records as they become durable, as server-sent events.",
     parameters: filterParameters,
+    ofTenant: true,
+    answers: { "text/event-stream": text },
+    refusals: [...nodeRefusals, "overloaded"],
     answer: answerShape,
     notes:
       `A reader that is slower than the records for longer than ${waitingEventsMax} of them, or 8 MiB, misses ` +
@@ -55,10 +60,14 @@ export const tailDocs: readonly RouteDoc[] = [
     example: "curl -sN 'http://127.0.0.1:6318/api/v1/logs/tail?severity=error'",
   },
   {
+    group: "data",
     methods: ["GET"],
     path: "/api/v1/tail",
     summary: "The same for any signal.",
     parameters: anyTable,
+    ofTenant: true,
+    answers: { "text/event-stream": text },
+    refusals: [...nodeRefusals, "overloaded"],
     answer: answerShape,
     example: "curl -sN 'http://127.0.0.1:6318/api/v1/tail?signal=spans&service=checkout'",
   },

@@ -14,7 +14,8 @@ import {
 import type { QueryHost } from "./host.ts";
 import { type ParameterTable, readParameters, tenantOf, timeParameters } from "./parameters.ts";
 import { formatOf, jsonAnswer, ndjsonAnswer } from "./result.ts";
-import type { RouteDoc } from "./route.ts";
+import { type RouteDoc, statementRefusals } from "./route.ts";
+import { covered, instant, integer, listOf, nullable, number, row, text } from "./schema.ts";
 import { Conversation } from "./statement.ts";
 
 const parameterTable = {
@@ -23,11 +24,30 @@ const parameterTable = {
 } as const satisfies ParameterTable;
 
 export const traceDocs: readonly RouteDoc[] = [{
+  group: "data",
   methods: ["GET"],
   path: "/api/v1/traces/{id}",
+  pathParameters: { id: { doc: "Of the trace.", schema: { type: "string", pattern: "^[0-9A-Fa-f]{32}$" } } },
   summary:
     "A whole trace by its id of 32 hexadecimal digits. 404 when there is none, 400 when that is no id.",
   parameters: parameterTable,
+  ofTenant: true,
+  answers: {
+    "application/json": covered(
+      { trace_id: text, spans: listOf(row), elapsed_ms: number },
+      {
+        start: instant,
+        end: instant,
+        duration_ns: text,
+        services: listOf(nullable(text)),
+        errors: integer,
+        logs: listOf(row),
+      },
+    ),
+    "application/x-ndjson": text,
+  },
+  headers: ["X-OpenWit-Partial", "X-OpenWit-Rows"],
+  refusals: [...statementRefusals, "not_found"],
   answer: '{"trace_id":"…","start":"…","end":"…","duration_ns":"2000000","services":["cart"],"errors":0,' +
     '"spans":[{…,"depth":0,"orphan":false}],"elapsed_ms":8.2,"coverage":{…},"partial":false,"warnings":[]}',
   notes:

@@ -4,7 +4,7 @@ import { dirname, resolve } from "node:path";
 import process from "node:process";
 import { ArchiveReader } from "../../core/archive/reader.ts";
 import { OpenWitError } from "../../core/error.ts";
-import { exportPath } from "../api/archive.ts";
+import { exportPath } from "../api/admin/archive.ts";
 import { parseFlags } from "./flags.ts";
 import { refuseArguments } from "./folder.ts";
 import type { Command } from "./main.ts";

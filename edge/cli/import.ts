@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import process from "node:process";
 import { OpenWitError } from "../../core/error.ts";
-import { importPath } from "../api/archive.ts";
+import { importPath } from "../api/admin/archive.ts";
 import { loadConfig } from "../config/config.ts";
 import { type ParsedFlags, parseFlags } from "./flags.ts";
 import type { Command } from "./main.ts";

@@ -14,7 +14,7 @@ import { Metrics } from "../../core/metrics/metrics.ts";
 import { openStoreReadOnly } from "../../core/store/open.ts";
 import { defaultStoreOptions } from "../../core/store/store.ts";
 import { askRoutes, errorResponse } from "../api/app.ts";
-import { exportRoutes } from "../api/archive.ts";
+import { exportRoutes } from "../api/admin/archive.ts";
 import { NodeDisk } from "../disk/disk.ts";
 import { defaultEngineOptions, duckDBEngine } from "../duckdb/engine.ts";
 import { inProcessEncoder } from "../parquet/in-process.ts";

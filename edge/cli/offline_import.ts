@@ -14,7 +14,7 @@ import { Metrics } from "../../core/metrics/metrics.ts";
 import { openStore } from "../../core/store/open.ts";
 import { defaultStoreOptions } from "../../core/store/store.ts";
 import { errorResponse } from "../api/app.ts";
-import { importRoutes } from "../api/archive.ts";
+import { importRoutes } from "../api/admin/archive.ts";
 import type { Config } from "../config/config.ts";
 import { NodeDisk } from "../disk/disk.ts";
 import { lockDataFolder } from "../disk/lock.ts";

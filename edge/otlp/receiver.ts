@@ -146,7 +146,7 @@ export function tenantOf(scopeOrgId: string | null | undefined, indexId: string 
 }
 
 export function drainingError(): OpenWitError {
-  return new OpenWitError("unavailable", "the server is shutting down", {
+  return new OpenWitError("unavailable", "the server is draining: it takes no records now", {
     hint: "send again in a few seconds",
     retryAfterMs: 2_000,
   });

@@ -44,6 +44,8 @@ export interface NodeFacts {
   readonly phase: Phase;
   /** Why the phase is not ready. */
   readonly reason?: string;
+  /** Why it takes no records although it could: it was drained. */
+  readonly drained?: string;
   readonly wal?: WalFact;
   readonly store?: {
     readonly flushTroubles: readonly {
@@ -87,6 +89,7 @@ export interface NodeFacts {
 export interface NodeParts {
   readonly phase: Phase;
   readonly reason: string | undefined;
+  readonly drained: string | undefined;
   readonly store: Store | undefined;
   readonly budget: DiskBudget | undefined;
   readonly memory: MemoryCeiling;
@@ -105,6 +108,7 @@ export function factsOf(parts: NodeParts): NodeFacts {
   return {
     phase: parts.phase,
     reason: parts.reason,
+    drained: parts.drained,
     ...(store === undefined ? {} : { ...walFact(store), store: storeFact(store) }),
     ...(budget === undefined ? {} : {
       disk: {

@@ -140,3 +140,9 @@ test("since is when the status changed, not when the reason did; each change is 
   expect(at(20)).toBe("1970-01-01T00:00:20.000Z");
   expect(told).toEqual(["10 disk failed", "20 disk ok"]);
 });
+
+test("a node that was drained takes no records, answers queries, and says why", () => {
+  const health = look({ ...well, drained: "this node was drained" });
+  expect(health).toMatchObject({ status: "ok", takes_records: false, answers_queries: true });
+  expect(health.reasons).toEqual(["this node was drained"]);
+});

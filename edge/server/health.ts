@@ -176,12 +176,13 @@ export class HealthBook {
     return {
       status: statuses.includes("failed") ? "failed" : statuses.includes("degraded") ? "degraded" : "ok",
       phase: facts.phase,
-      takes_records: works(taking),
+      takes_records: works(taking) && facts.drained === undefined,
       answers_queries: works(answering),
       reasons: [
         ...(isReady
           ? []
           : [`the node is ${facts.phase}${facts.reason === undefined ? "" : `: ${facts.reason}`}`]),
+        ...(facts.drained === undefined ? [] : [facts.drained]),
         ...names.flatMap((name) =>
           verdicts[name].reason === undefined ? [] : [`${name}: ${verdicts[name].reason}`]
         ),

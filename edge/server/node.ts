@@ -41,6 +41,7 @@ import { type Maintenance, maintenanceOf, sharedMemory } from "./maintenance.ts"
 import { IngestWatch } from "./ingest-watch.ts";
 import { memoryLimit } from "./memory.ts";
 import { recoveryTeller } from "./recovering.ts";
+import { Drain } from "./drain.ts";
 import { publishEndpoints, withdrawEndpoints } from "./discovery.ts";
 import { factsOf, type Phase } from "./facts.ts";
 import { registerGauges } from "./gauges.ts";
@@ -74,6 +75,8 @@ export class Node implements QueryHost {
   /** memory.limit, or less where the system allows less. */
   readonly memoryBytesMax: number;
   readonly memory: MemoryCeiling;
+  /** Told by its operator to take no more records. */
+  readonly drain = new Drain(() => this.store());
   endpoints: Endpoints | undefined;
   readonly #startedMs = systemClock.monotonicMs();
   readonly #stopping = new AbortController();
@@ -123,7 +126,7 @@ export class Node implements QueryHost {
 
   /** Why a record would be refused, when the disk or the memory has no room for it. */
   get refusal(): string | undefined {
-    return this.#budget?.refusal ?? this.memory.refusal;
+    return this.drain.refusal ?? this.#budget?.refusal ?? this.memory.refusal;
   }
 
   /** Aborted when the node begins to stop: streams that would not end by themselves end then. */
@@ -204,6 +207,7 @@ export class Node implements QueryHost {
     const facts = factsOf({
       phase: this.phase,
       reason: this.reason,
+      drained: this.drain.refusal,
       store: this.#store,
       budget: this.#budget,
       memory: this.memory,
@@ -311,7 +315,8 @@ export class Node implements QueryHost {
       this.#importer = importerOf(this.#store, {
         dataDir: this.dataDir,
         roomBytes: () => this.#budget!.spareBytes,
-        exclusively: (work) => this.#maintenance!.exclusively("import", work, describeImport),
+        exclusively: (work) =>
+          this.drain.admit(() => this.#maintenance!.exclusively("import", work, describeImport)),
         scanning: importScanning,
       });
       await publishEndpoints(this.dataDir, this.endpoints!).catch((error) => {
@@ -367,7 +372,7 @@ export class Node implements QueryHost {
       budget: new InflightBudget(Math.floor(this.memoryBytesMax * receiverShare)),
       log: this.log,
       onRequest: (outcome) => this.#count(outcome),
-      isDraining: () => this.phase === "draining",
+      isDraining: () => this.phase === "draining" || this.drain.state !== "off",
       admit: () => {
         this.memory.admit();
         this.#budget?.check();
@@ -377,7 +382,7 @@ export class Node implements QueryHost {
 
   async #ingest(request: IngestRequest): Promise<IngestResult> {
     const started = systemClock.monotonicMs();
-    const result = await this.ingest.around(() => this.store().ingest(request));
+    const result = await this.drain.admit(() => this.ingest.around(() => this.store().ingest(request)));
     this.metrics.observe("openwit_ack_seconds", (systemClock.monotonicMs() - started) / 1_000, {
       signal: request.signal,
     });

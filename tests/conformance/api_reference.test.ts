@@ -1,6 +1,6 @@
 /** docs/api.md is written from the routes' own tables: each route there is served, and each that is served is there. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { routeDocs } from "../../edge/api/reference.ts";
+import { dataDocs } from "../../edge/api/reference.ts";
 import { type ApiFixture, openApi } from "./api_fixture.ts";
 
 let api: ApiFixture;
@@ -9,11 +9,8 @@ beforeAll(async () => {
 });
 afterAll(() => api[Symbol.asyncDispose]());
 
-/** The original's form of a query, which docs/query.md has. */
-const elsewhere = ["POST /api/search"];
-
 test("the reference names every route that answers from data, and no other", () => {
-  const documented = routeDocs.flatMap(({ methods, path }) =>
+  const documented = dataDocs.flatMap(({ methods, path }) =>
     methods.flatMap((method) =>
       path.includes("{signal}")
         ? ["logs", "spans", "metrics"].map((signal) => `${method} ${path.replace("{signal}", signal)}`)
@@ -23,11 +20,11 @@ test("the reference names every route that answers from data, and no other", () 
   const served = api.app.routes.map(({ method, path }) =>
     `${method} ${path.replace(/:(\w+)(\{[^}]*\})?/, "{$1}")}`
   );
-  expect([...documented, ...elsewhere].sort()).toEqual([...new Set(served)].sort());
+  expect(documented.sort()).toEqual([...new Set(served)].sort());
 });
 
 test("a parameter's default is one that the route takes", async () => {
-  for (const { methods, path, parameters } of routeDocs) {
+  for (const { methods, path, parameters } of dataDocs) {
     if (!methods.includes("GET") || path.endsWith("/tail")) continue;
     const filled = Object.entries(parameters).flatMap(([name, { default: value }]) =>
       value === undefined ? [] : [[name, value]]
@@ -39,7 +36,7 @@ test("a parameter's default is one that the route takes", async () => {
 });
 
 test("the examples work", async () => {
-  for (const { example } of routeDocs) {
+  for (const { example } of dataDocs) {
     const [, path] = /127\.0\.0\.1:6318([^' ]*)/.exec(example)!;
     const data = /-d '([^']*)'/.exec(example)?.[1];
     const response = await api.app.request(path, {

@@ -5,19 +5,20 @@
  * /api/v1/admin/import?dry_run=true` takes one as its body, and answers what was done with it when all is done.
  */
 import { type Context, Hono } from "hono";
-import type { ImportReport } from "../../core/archive/import.ts";
-import type { ArchiveFilter } from "../../core/archive/format.ts";
-import { exportArchive } from "../../core/archive/writer.ts";
-import { systemClock } from "../../core/env/clock.ts";
-import { OpenWitError } from "../../core/error.ts";
-import { parseTenant } from "../../core/tenant.ts";
-import type { Scratch } from "../../core/store/open.ts";
-import type { Store } from "../../core/store/store.ts";
-import type { SegmentMeta } from "../../core/manifest/manifest.ts";
-import { parseInstant } from "../config/instant.ts";
-import type { ArchiveImporter } from "../server/importer.ts";
-import { version } from "../version.ts";
-import { parseSignal } from "./signal.ts";
+import type { ImportReport } from "../../../core/archive/import.ts";
+import type { ArchiveFilter } from "../../../core/archive/format.ts";
+import { exportArchive } from "../../../core/archive/writer.ts";
+import { OpenWitError } from "../../../core/error.ts";
+import { parseTenant } from "../../../core/tenant.ts";
+import type { Scratch } from "../../../core/store/open.ts";
+import type { Store } from "../../../core/store/store.ts";
+import type { SegmentMeta } from "../../../core/manifest/manifest.ts";
+import type { ArchiveImporter } from "../../server/importer.ts";
+import { version } from "../../version.ts";
+import { type Parameters, type ParameterTable, readQuery } from "../parameters.ts";
+import { nodeRefusals, type RouteDoc } from "../route.ts";
+import { boolean, integer, listOf, objectOf, shared, text } from "../schema.ts";
+import { parseSignal } from "../signal.ts";
 
 export interface ExportHost {
   /** @throws OpenWitError `unavailable` while it is not ready */
@@ -35,10 +36,84 @@ export interface ImportHost {
 export const exportPath = "/api/v1/admin/export";
 export const importPath = "/api/v1/admin/import";
 
+const filterTable = {
+  tenant: { type: "text", doc: "Only this tenant; all without it." },
+  signal: { type: "text", doc: "Only `logs`, `spans` (or `traces`) or `metrics`; all without it." },
+  since: {
+    type: "time",
+    doc: "Only segments with rows from then on: a time, or a duration back such as `7d`.",
+  },
+  until: { type: "time", doc: "Only segments with rows from before then." },
+} as const satisfies ParameterTable;
+
+const importTable = {
+  dry_run: {
+    type: "boolean",
+    default: "false",
+    doc: "Whether to check everything, say what would be done, and add nothing.",
+  },
+} as const satisfies ParameterTable;
+
+export const archiveDocs: readonly RouteDoc[] = [
+  {
+    group: "admin",
+    methods: ["GET"],
+    path: exportPath,
+    summary:
+      "An [archive](archive.md) of all data, or of some, as it is made: what only the WAL has included.",
+    parameters: filterTable,
+    ofTenant: false,
+    answers: { "application/x-tar": { type: "string", format: "binary" } },
+    headers: ["Content-Disposition", "X-OpenWit-Partial"],
+    refusals: nodeRefusals,
+    answer: "(a tar file)",
+    notes:
+      "Segments are whole, so other rows of their hour are in the archive too. `X-OpenWit-Partial` names " +
+      "damaged segments that are left out.",
+    example: "curl -s 'http://127.0.0.1:6318/api/v1/admin/export?since=7d' -o box.tar",
+  },
+  {
+    group: "admin",
+    methods: ["POST"],
+    path: importPath,
+    summary: "Checks an [archive](archive.md) and adds what is in it: all of it at once, or nothing.",
+    parameters: importTable,
+    takes: "query",
+    body: {
+      type: "application/x-tar",
+      schema: { type: "string", format: "binary" },
+      doc: "The archive; its media type is not looked at.",
+    },
+    ofTenant: false,
+    answers: {
+      "application/json": objectOf({
+        archive: objectOf({
+          node_id: text,
+          created_at: text,
+          created_by: text,
+          segments: integer,
+          rows: integer,
+          bytes: integer,
+        }),
+        dry_run: boolean,
+        added: shared("Totals"),
+        replaced: shared("Totals"),
+        already_here: shared("Totals"),
+        left_out: listOf(objectOf({ path: text, rows: integer, why: text })),
+      }),
+    },
+    refusals: [...nodeRefusals, "malformed", "corrupt", "unsupported", "conflict", "too_large", "overloaded"],
+    answer:
+      '{"archive":{"node_id":"…","segments":3,…},"dry_run":false,"added":{"segments":3,"rows":120,"bytes":9000},…}',
+    notes: "What is here already is not added again, and nothing is evicted to make room.",
+    example: "curl -s 'http://127.0.0.1:6318/api/v1/admin/import?dry_run=true' --data-binary @box.tar",
+  },
+];
+
 export function exportRoutes(host: ExportHost): Hono {
   const app = new Hono();
   app.get(exportPath, async (context) => {
-    const filter = parseFilter(context);
+    const filter = parseFilter(readQuery(context, filterTable));
     withoutTimeout(context);
     const { bytes, damaged, release } = await exportArchive(host.store(), {
       filter,
@@ -61,13 +136,7 @@ export function exportRoutes(host: ExportHost): Hono {
 export function importRoutes(host: ImportHost): Hono {
   const app = new Hono();
   app.post(importPath, async (context) => {
-    const dryRun = context.req.query("dry_run") ?? "false";
-    if (dryRun !== "true" && dryRun !== "false") {
-      throw new OpenWitError(
-        "invalid_argument",
-        `dry_run is ${JSON.stringify(dryRun)}; expected true or false`,
-      );
-    }
+    const isDryRun = readQuery(context, importTable).isOn("dry_run");
     const { body, signal } = context.req.raw;
     if (body === null) {
       throw new OpenWitError("invalid_argument", "the request has no body; expected an archive", {
@@ -76,7 +145,7 @@ export function importRoutes(host: ImportHost): Hono {
     }
     withoutTimeout(context);
     const report = await host.importer().run(body as unknown as AsyncIterable<Uint8Array>, {
-      dryRun: dryRun === "true",
+      dryRun: isDryRun,
       signal: AbortSignal.any([signal, host.stopping]),
     }).catch((thrown) => {
       throw host.stopping.aborted ? stopped(thrown) : signal.aborted ? interrupted(thrown) : thrown;
@@ -98,25 +167,21 @@ function interrupted(cause: unknown): OpenWitError {
 }
 
 /** @throws OpenWitError `invalid_argument` */
-function parseFilter(context: Context): ArchiveFilter {
-  const { tenant, signal, since, until, ...rest } = context.req.query();
-  const [unknown] = Object.keys(rest);
-  if (unknown !== undefined) {
-    throw new OpenWitError("invalid_argument", `export has no parameter ${JSON.stringify(unknown)}`, {
-      hint: "there are tenant, signal, since and until",
-    });
-  }
-  const nowNs = systemClock.nowNs();
+function parseFilter(parameters: Parameters<typeof filterTable>): ArchiveFilter {
+  const tenant = parameters.text("tenant");
+  const signal = parameters.text("signal");
+  const sinceNs = parameters.timeNs("since");
+  const untilNs = parameters.timeNs("until");
   return {
     ...(tenant === undefined ? {} : { tenant: parseTenant(tenant) }),
     ...(signal === undefined ? {} : { signal: parseSignal(signal) }),
-    ...(since === undefined ? {} : { sinceNs: parseInstant(since, "since", nowNs) }),
-    ...(until === undefined ? {} : { untilNs: parseInstant(until, "until", nowNs) }),
+    ...(sinceNs === undefined ? {} : { sinceNs }),
+    ...(untilNs === undefined ? {} : { untilNs }),
   };
 }
 
 /** An archive takes as long as it takes; Bun's time-out counts from the headers on, whatever moves. */
-function withoutTimeout(context: Context): void {
+export function withoutTimeout(context: Context): void {
   const { server } = (context.env ?? {}) as { server?: Bun.Server<undefined> };
   server?.timeout(context.req.raw, 0);
 }

@@ -17,8 +17,11 @@ import { sqlType } from "../core/model/sql.ts";
 import type { ParameterTable } from "../edge/api/parameters.ts";
 import { routeDocs } from "../edge/api/reference.ts";
 import { type RouteDoc, routeGroups } from "../edge/api/route.ts";
-import { environmentName } from "../edge/config/config.ts";
-import { type ConfigKey, configKeys } from "../edge/config/keys.ts";
+import { type ConfigKey, type ConfigKeyName, configKeys } from "../edge/config/keys.ts";
+import { originalKeys } from "../edge/config/original.ts";
+import { formOf } from "../edge/config/render.ts";
+import { keysOf, sectionDocs, sectionNames } from "../edge/config/sections.ts";
+import { environmentName } from "../edge/config/settings.ts";
 
 /** Name of each reference in docs/, with its text. */
 export const references: Readonly<Record<string, () => string>> = {
@@ -70,24 +73,52 @@ function innerIds(type: ColumnType): number[] {
 }
 
 function configurationReference(): string {
-  const rows = Object.entries(configKeys as Record<string, ConfigKey>).map(
-    ([key, { type, default: fallback, flag, doc }]) => {
-      const values = Array.isArray(type) ? type.join(", ") : type;
-      return `| \`${key}\` | ${values} | \`${fallback}\` | ${flag === undefined ? "" : `\`--${flag}\``} | \`${
-        environmentName(key)
-      }\` | ${doc} |`;
-    },
+  const sections = sectionNames.map((section) =>
+    `## ${section}
+
+${sectionDocs[section]}
+
+| key | values | default | flag of \`serve\` | reload | meaning |
+|---|---|---|---|---|---|
+${keysOf(section).map(configRow).join("\n")}
+`
   );
   return `${note}# Configuration
 
-A flag wins over the environment, the environment over the file (\`--config FILE\`, YAML, a section for each word before
-the dot), the file over the default. Unknown keys are refused. Sizes are written as \`512MiB\`, durations as \`15m\`;
-\`\${VAR:-default}\` in the file is replaced from the environment.
+A flag wins over the environment, the environment over the overlay (\`openwit.NAME.yaml\`), the overlay over the file
+(\`--config FILE\`, YAML, a section for each word before the dot), the file over the default. Each key can be set by an
+environment variable: \`storage.budget\` by \`${
+    environmentName("storage.budget")
+  }\`. Unknown keys are refused. Sizes are written
+as \`512MiB\`, durations as \`15m\`; \`\${VAR:-default}\` in a file is replaced from the environment. What \`reload\` says: a
+running server takes the new value of a *live* key when its configuration is reloaded, of the others when it starts again.
 
-| key | type | default | flag of \`serve\` | environment | meaning |
-|---|---|---|---|---|---|
-${rows.join("\n")}
+How to work with it: [config-guide.md](config-guide.md). A file with all of this as comments: \`openwit config sample\`.
+
+${sections.join("\n")}
+## Keys of the original OpenWit
+
+A file of the original is not taken as it is. Each of its keys that is refused names ours.
+
+| the original's | here |
+|---|---|
+${
+    Object.entries(originalKeys).map(([key, { ours, note }]) => {
+      const texts = [...ours === undefined ? [] : [`\`${ours}\``], ...note === undefined ? [] : [note]];
+      return `| \`${key}\` | ${texts.join("; ")} |`;
+    }).join("\n")
+  }
 `;
+}
+
+function configRow(key: ConfigKeyName): string {
+  const { default: fallback, flag, reload, secret, doc } = configKeys[key] as ConfigKey;
+  const values = formOf(key).replaceAll(" | ", ", ");
+  const written = fallback === "" ? "" : `\`${fallback}\``;
+  const meaning = secret ? `${doc} A secret: it is never shown.` : doc;
+  return `| \`${key}\` | ${values} | ${written} | ${
+    flag === undefined ? "" : `\`--${flag}\``
+  } | ${reload} | ${meaning} |`;
 }
 
 function metricsReference(): string {

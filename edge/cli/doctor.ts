@@ -1,8 +1,8 @@
 /** `openwit doctor`: what is wrong with this box, and what to do about it. */
-import { readFile } from "node:fs/promises";
 import process from "node:process";
-import { OpenWitError, toOpenWitError } from "../../core/error.ts";
-import { loadConfig } from "../config/config.ts";
+import { toOpenWitError } from "../../core/error.ts";
+import { fileFlags, readInputs } from "../config/files.ts";
+import { loadConfig } from "../config/settings.ts";
 import { checkEngine, checkMemory, checkOpenFiles, checkPorts, checkProcessor } from "../doctor/box.ts";
 import { type Check, fail } from "../doctor/check.ts";
 import {
@@ -26,7 +26,8 @@ Usage: openwit doctor [options]
 
 Options:
   --data-dir DIR         data folder (default ./data)
-  --config FILE          configuration of the server, for its budget, limits and ports
+  --config FILE          configuration of the server, for its budget, limits and ports (default OPENWIT_CONFIG)
+  --environment NAME     with the overlay for it (default OPENWIT_ENVIRONMENT)
   --json                 one JSON document: data_dir, ok, warn, fail, checks of {check, status, found, hint}
 
 Exit status: 0 nothing failed (there may be warnings), 1 something failed, 2 misuse.
@@ -37,16 +38,11 @@ Example:
   async run(args) {
     const { values, positionals } = parseFlags(args, {
       "data-dir": { type: "string" },
-      config: { type: "string" },
+      ...fileFlags,
       json: { type: "boolean" },
     }, "doctor");
     refuseArguments(positionals, "doctor");
-    const path = (values.config ?? process.env.OPENWIT_CONFIG) as string | undefined;
-    const config = await loadConfig({
-      flags: { "data-dir": values["data-dir"] },
-      environment: process.env,
-      file: path === undefined ? undefined : { path, text: await readText(path) },
-    });
+    const config = await loadConfig(await readInputs(values, process.env));
     const dataDir = dataFolder(config.dataDir);
     const served = isServed(dataDir);
     const groups: Record<string, () => Promise<Check | Check[]>> = {
@@ -106,14 +102,4 @@ function describe(
   return `${
     lines.join("\n")
   }\n\n${dataDir}: ${counts.ok} ok, ${counts.warn} warnings, ${counts.fail} failed\n`;
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    throw new OpenWitError("invalid_argument", `cannot read --config ${path}: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
 }

@@ -1,11 +1,11 @@
 /** `openwit import`: has a running server, or this process on a folder, check an archive and add what is in it. */
 import { createReadStream, existsSync, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import process from "node:process";
 import { OpenWitError } from "../../core/error.ts";
 import { importPath } from "../api/admin/archive.ts";
-import { loadConfig } from "../config/config.ts";
+import { readInputs } from "../config/files.ts";
+import { loadConfig } from "../config/settings.ts";
 import { type ParsedFlags, parseFlags } from "./flags.ts";
 import type { Command } from "./main.ts";
 import { progressBar } from "./progress.ts";
@@ -115,25 +115,12 @@ function streamOf(source: Source, onBytes: (doneBytes: number) => void): Readabl
 
 async function importTarget(values: ParsedFlags["values"]): Promise<Target> {
   const { url, "data-dir": dataDir } = values as Record<string, string | undefined>;
-  const path = (values.config ?? process.env.OPENWIT_CONFIG) as string | undefined;
-  const config = await loadConfig({
-    flags: {},
-    environment: process.env,
-    file: path === undefined ? undefined : { path, text: await readText(path) },
-  });
+  const config = await loadConfig(await readInputs({ config: values.config }, process.env));
   const offline = async (folder: string) =>
     (await import("./offline_import.ts")).openOfflineImport(folder, config);
   const isNew = url === undefined && process.env.OPENWIT_URL === undefined && dataDir !== undefined &&
     !existsSync(dataDir);
   return isNew ? await offline(dataDir) : await findTarget({ url, dataDir }, offline);
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    throw new OpenWitError("invalid_argument", `cannot read ${path}: ${(cause as Error).message}`, { cause });
-  }
 }
 
 interface Totals {

@@ -50,6 +50,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "print what is in a WAL, manifest or segment file",
     load: async () => (await import("./inspect.ts")).inspectCommand,
   },
+  config: {
+    summary: "show, check and compare configurations; write a sample",
+    load: async () => (await import("./config.ts")).configCommand,
+  },
   doctor: {
     summary: "say what is wrong with this box, and what to do",
     load: async () => (await import("./doctor.ts")).doctorCommand,

@@ -1,21 +1,17 @@
 /** `openwit serve`: runs a node until SIGTERM or SIGINT. */
-import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { systemClock } from "../../core/env/clock.ts";
-import { OpenWitError } from "../../core/error.ts";
-import { loadConfig } from "../config/config.ts";
-import { type ConfigKey, configKeys } from "../config/keys.ts";
+import { readInputs } from "../config/files.ts";
+import { loadConfig } from "../config/settings.ts";
 import { NodeLog } from "../log/log.ts";
 import { isLocalOnly, Node } from "../server/node.ts";
 import { ensureThreadPool } from "../server/thread-pool.ts";
 import { type Supervision, supervisionOf } from "../systemd/supervision.ts";
 import { version } from "../version.ts";
 import { parseFlags } from "./flags.ts";
+import { refuseArguments } from "./folder.ts";
 import type { Command } from "./main.ts";
-
-const flagKeys = Object.entries(configKeys as Record<string, ConfigKey>).filter(([, key]) =>
-  key.flag !== undefined
-);
+import { serveFlags, serveFlagsUsage } from "./serve_flags.ts";
 
 export const serveCommand: Command = {
   usage: `openwit serve: run the database: OTLP in, SQL out.
@@ -23,13 +19,7 @@ export const serveCommand: Command = {
 Usage: openwit serve [options]
 
 Options:
-${
-    flagKeys.map(([name, { flag, type, default: fallback, doc }]) => {
-      const value = type === "boolean" ? "" : ` ${Array.isArray(type) ? type.join("|") : type}`;
-      return `  ${`--${flag}${value}`.padEnd(32)}${doc}\n${" ".repeat(34)}(${name}, default ${fallback})`;
-    }).join("\n")
-  }
-  --config FILE                   YAML file with these and other keys
+${serveFlagsUsage}
 
 Each key can also be set by environment: ${"OPENWIT_"} and the key in capitals, "__" between levels.
 
@@ -40,23 +30,10 @@ Example:
 };
 
 async function serve(args: string[]): Promise<number> {
-  const options = Object.fromEntries(
-    flagKeys.map((
-      [, { flag, type }],
-    ) => [flag!, { type: type === "boolean" ? "boolean" as const : "string" as const }]),
-  );
-  const { values, positionals } = parseFlags(args, { ...options, config: { type: "string" } }, "serve");
-  if (positionals.length > 0) {
-    throw new OpenWitError("invalid_argument", `serve takes no argument ${JSON.stringify(positionals[0])}`, {
-      hint: "openwit serve --help",
-    });
-  }
-  const path = (values.config ?? process.env.OPENWIT_CONFIG) as string | undefined;
-  const config = await loadConfig({
-    flags: values,
-    environment: process.env,
-    file: path === undefined ? undefined : { path, text: await readConfigFile(path) },
-  });
+  const { values, positionals } = parseFlags(args, serveFlags, "serve");
+  refuseArguments(positionals, "serve");
+  const inputs = await readInputs(values, process.env);
+  const config = await loadConfig(inputs);
   ensureThreadPool();
   const logging = new NodeLog(config.logging);
   logging.redactor.hide(config.metastore.url);
@@ -89,16 +66,6 @@ async function serve(args: string[]): Promise<number> {
   logging.close();
   // Everything is closed. What keeps the event loop for some seconds more are idle connections of clients.
   process.exit(0);
-}
-
-async function readConfigFile(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    throw new OpenWitError("invalid_argument", `cannot read --config ${path}: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
 }
 
 function superviseNode(node: Node): Supervision {

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadConfig } from "./config.ts";
+import { loadConfig } from "./settings.ts";
 
 const load = (environment: Record<string, string>) => loadConfig({ flags: {}, environment });
 const refusal = (environment: Record<string, string>) =>

@@ -6,7 +6,7 @@ import { expect, test } from "bun:test";
 import { apiApp } from "../../edge/api/app.ts";
 import { openApiDocument } from "../../edge/api/openapi.ts";
 import { routeDocs } from "../../edge/api/reference.ts";
-import { loadConfig } from "../../edge/config/config.ts";
+import { loadConfig } from "../../edge/config/settings.ts";
 import { NodeLog } from "../../edge/log/log.ts";
 import { Node } from "../../edge/server/node.ts";
 import { findPython } from "../e2e/python.ts";

@@ -4,7 +4,7 @@
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { metricTable } from "../core/metrics/names.ts";
+import { type Metric, metricTable } from "../core/metrics/names.ts";
 import {
   type Column,
   columnsOf,
@@ -122,15 +122,21 @@ function configRow(key: ConfigKeyName): string {
 }
 
 function metricsReference(): string {
-  const rows = Object.entries(metricTable).map(([name, { type, help }]) =>
-    `| \`${name}\` | ${type} | ${help} |`
+  const rows = Object.entries(metricTable as Record<string, Metric>).map(
+    ([name, { type, unit, labels, help }]) => {
+      const described = Object.entries(labels).map(([label, values]) =>
+        values.length === 0 ? `\`${label}\`` : `\`${label}\`: ${values.join(", ")}`
+      );
+      return `| \`${name}\` | ${type} | ${unit} | ${described.join("; ")} | ${help} |`;
+    },
   );
   return `${note}# Metrics
 
-What \`GET /metrics\` serves, in the Prometheus text format.
+What \`GET /metrics\` serves, in the Prometheus text format, and what the node stores of itself as tenant \`_system\`;
+what to watch of it: [watch.md](watch.md).
 
-| name | type | meaning |
-|---|---|---|
+| name | type | unit | labels | meaning |
+|---|---|---|---|---|
 ${rows.join("\n")}
 `;
 }

@@ -47,12 +47,15 @@ export interface DiskUsage {
   /** What the volume has left for us, whoever uses the rest. */
   readonly freeBytes: number;
   readonly reserveBytes: number;
+  /** Size of the volume. */
+  readonly volumeBytes: number;
 }
 
 export class DiskBudget implements StoreGuard {
   readonly teller: BudgetTeller;
   #store: Store | undefined;
   #freeBytes = 0;
+  #volumeBytes = 0;
   #budgetBytes = 0;
   /** At the last walk through the folder, and what the WAL and the segments were then. */
   #walked = { bytes: 0, knownBytes: 0, atMs: -Infinity, tookMs: 0 };
@@ -106,6 +109,7 @@ export class DiskBudget implements StoreGuard {
       usedBytes: this.#usedBytes(),
       freeBytes: this.#freeBytes,
       reserveBytes: this.reserve.heldBytes,
+      volumeBytes: this.#volumeBytes,
     };
   }
 
@@ -377,6 +381,7 @@ export class DiskBudget implements StoreGuard {
     const { freeBytes, totalBytes } = await disk.space();
     const { budget } = this.options;
     this.#freeBytes = freeBytes;
+    this.#volumeBytes = totalBytes;
     this.#budgetBytes = "bytes" in budget ? budget.bytes : Math.floor(totalBytes * budget.percent / 100);
     this.#knownBytes = this.#measureKnown();
     const startedMs = clock.monotonicMs();

@@ -299,9 +299,10 @@ export class Compactor {
       if (toOpenWitError(error).code !== "conflict") this.#rejected.add(output.path);
       throw error;
     }
-    this.store.env.metrics.add("openwit_compaction_read_bytes_total", bytesOf(unit.inputs), {
-      signal: output.signal,
-    });
+    const { metrics } = this.store.env;
+    const { signal } = output;
+    metrics.add("openwit_merges_total", 1, { signal });
+    metrics.add("openwit_compaction_read_bytes_total", bytesOf(unit.inputs), { signal });
   }
 
   /** What the output will be, but for its bytes; and its footer. */

@@ -259,6 +259,11 @@ export class Store {
     return [...this.#memtables.values()].filter(isWanted);
   }
 
+  /** Streams that have a memtable, with or without rows. */
+  get streamCount(): number {
+    return this.#memtables.size;
+  }
+
   /** Rows and memory of the memtables, by signal, and how long the oldest row has been there. */
   memtableStats(): { signal: Signal; tenants: number; rows: number; bytes: number; oldestAgeMs: number }[] {
     const nowMs = this.env.clock.monotonicMs();

@@ -11,7 +11,7 @@ import { type Signal, signals } from "../../core/model/columns.ts";
 import type { TimeRange } from "../../core/query/bounds.ts";
 import { type Coverage, coverageOf, joinCoverage, type MissingSegment } from "../../core/query/coverage.ts";
 import { rowsOf, uniqueNames } from "../../core/query/format.ts";
-import { type QueryResult, runQuery } from "../../core/query/query.ts";
+import { type QueryResult, type QueryStats, runQuery } from "../../core/query/query.ts";
 import type { Parameters } from "../../core/query/rewrite.ts";
 import type { QuerySources, TableSource } from "../../core/query/sources.ts";
 import type { BuiltStatement } from "../../core/search/bindings.ts";
@@ -59,9 +59,15 @@ export async function startStatement(
 ): Promise<Statement> {
   const started = systemClock.monotonicMs();
   const store = host.store();
+  let stats: QueryStats | undefined;
   const finish = (outcome: string) => {
-    host.metrics.add("openwit_queries_total", 1, { outcome });
-    host.metrics.observe("openwit_query_seconds", (systemClock.monotonicMs() - started) / 1_000);
+    const { metrics } = host;
+    metrics.add("openwit_queries_total", 1, { outcome });
+    metrics.observe("openwit_query_seconds", (systemClock.monotonicMs() - started) / 1_000, { outcome });
+    if (stats === undefined) return;
+    const { filesConsidered, filesPruned } = stats;
+    metrics.add("openwit_query_files_total", filesConsidered - filesPruned, { how: "read" });
+    metrics.add("openwit_query_files_total", filesPruned, { how: "pruned" });
   };
   const window = request.window ?? {};
   let coverage = coverageOf([], window, []);
@@ -90,6 +96,7 @@ export async function startStatement(
         ),
       signal: request.signal,
     }, { engine: host.engine(), clock: systemClock, indexes: store.indexes });
+    stats = result.stats;
     return { result, coverage, finish };
   } catch (error) {
     finish(error instanceof OpenWitError ? error.code : "internal");

@@ -34,6 +34,7 @@ export interface GrpcListener {
   readonly port: number;
   /** Streams that are open. */
   inFlight(): number;
+  connections(): number;
   /**
    * Sends GOAWAY on every connection, waits for open calls until the deadline, then cuts what is left.
    * @returns whether all were answered.
@@ -88,6 +89,7 @@ export async function serveOtlpGrpc(
     host: options.host,
     port,
     inFlight: () => inFlight,
+    connections: () => sessions.size,
     async stop(deadlineMs) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const session of sessions) session.close(); // GOAWAY; streams that are open go on

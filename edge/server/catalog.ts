@@ -39,8 +39,9 @@ export class NodeCatalog {
   constructor(store: Store, readonly options: CatalogOptions, open = databaseOf) {
     const { config, memoryBytesMax, mayWrite } = options;
     this.#closedFor = reasonToStayClosed(config, memoryBytesMax);
+    store.env.metrics.gauge("openwit_catalog_pending", () => this.#projector?.status().pending ?? 0);
     if (this.#closedFor !== undefined) return;
-    const { clock, log, metrics } = store.env;
+    const { clock, log } = store.env;
     const database = boundedDatabase(lazyDatabase(() => open(options, store)), clock, limitsOf(config));
     const projector = new CatalogProjector(new Catalog(database, store.manifest.state.nodeId), store.env, {
       ...defaultProjectorOptions,
@@ -48,7 +49,6 @@ export class NodeCatalog {
       retention: { ageMs: config.retentionMs, rowsMax: historyRowsMax },
       mayWrite,
     });
-    metrics.gauge("openwit_catalog_pending", () => projector.status().pending);
     log("info", "a catalog is kept", { kind: config.kind });
     store.batches.listener = projector;
     projector.start(() => [...store.manifest.state.segments.values()]);

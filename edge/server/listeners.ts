@@ -28,16 +28,33 @@ export interface Endpoints {
 
 interface Listener {
   readonly port: number;
+  /** Requests that have begun and are not answered. */
+  inFlight(): number;
+  /** Where it is known. */
+  connections?(): number;
   stop(deadlineMs: number): Promise<unknown>;
 }
 
 export class Listeners {
   /** How many there are to be. */
   readonly wanted = 3;
-  readonly #open: Listener[] = [];
+  readonly #open = new Map<string, Listener>();
 
   get open(): number {
-    return this.#open.length;
+    return this.#open.size;
+  }
+
+  /** By listener, as metrics have it. */
+  load(): Readonly<Record<"inFlight" | "connections", { labels: { listener: string }; value: number }[]>> {
+    const of = (measure: (listener: Listener) => number | undefined) =>
+      [...this.#open].flatMap(([flag, each]) => {
+        const value = measure(each);
+        return value === undefined ? [] : [{ labels: { listener: flag.replaceAll("-", "_") }, value }];
+      });
+    return {
+      inFlight: of((each) => each.inFlight()),
+      connections: of((each) => each.connections?.()),
+    };
   }
 
   /** @throws OpenWitError `conflict` for a port that is not to be had; those opened before stay open */
@@ -78,7 +95,9 @@ export class Listeners {
   }
 
   async stop(deadlineMs: number): Promise<void> {
-    await Promise.allSettled(this.#open.splice(0).map((listener) => listener.stop(deadlineMs)));
+    const listeners = [...this.#open.values()];
+    this.#open.clear();
+    await Promise.allSettled(listeners.map((listener) => listener.stop(deadlineMs)));
   }
 
   /** Opens a listener, or says which flag to change. */
@@ -89,7 +108,7 @@ export class Listeners {
   ): Promise<L> {
     try {
       const listener = await serve(listen);
-      this.#open.push(listener);
+      this.#open.set(flag, listener);
       return listener;
     } catch (cause) {
       throw new OpenWitError(

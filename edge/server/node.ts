@@ -46,6 +46,7 @@ import { publishEndpoints, withdrawEndpoints } from "./discovery.ts";
 import { factsOf, type Phase } from "./facts.ts";
 import { registerGauges } from "./gauges.ts";
 import { HealthBook, type NodeHealth } from "./health.ts";
+import { watchEventLoop } from "./process-gauges.ts";
 import { type Endpoints, Listeners, requestTimeoutMs } from "./listeners.ts";
 
 /** Time that requests under way get to finish when the node is told to stop. */
@@ -90,17 +91,19 @@ export class Node implements QueryHost {
   #budget: DiskBudget | undefined;
   #catalog: NodeCatalog | undefined;
   readonly #shared: MemoryShare;
+  readonly #inflight: InflightBudget;
   #memoryWatch: ReturnType<typeof setInterval> | undefined;
   readonly #healthBook = new HealthBook();
   #healthWatch: ReturnType<typeof setInterval> | undefined;
-  /** What a person should know of the configuration: a reload that was refused, a trial that was rolled back. */
-  configTrouble: string | undefined;
+  #unwatchLoop = () => {};
+  #configTrouble: string | undefined;
 
   constructor(readonly config: Config, readonly logging: NodeLog) {
     const { log } = logging;
     this.log = log;
     this.dataDir = resolve(config.dataDir);
     this.memoryBytesMax = memoryLimit(config.memoryBytesMax);
+    this.#inflight = new InflightBudget(Math.floor(this.memoryBytesMax * receiverShare));
     this.#shared = sharedMemory(this.memoryBytesMax, this.#engineBytesMax(), config.searchQueueMax);
     this.memory = new MemoryCeiling({
       clock: systemClock,
@@ -218,11 +221,20 @@ export class Node implements QueryHost {
       encoderFailure: this.#encoder?.failure,
       indexerFailure: this.#indexer?.failure,
       listeners: { open: this.#listeners.open, wanted: this.#listeners.wanted },
-      configTrouble: this.configTrouble,
+      configTrouble: this.#configTrouble,
     });
     return this.#healthBook.look(facts, systemClock.nowNs(), (component, { status, reason }) => {
       this.log(status === "ok" ? "info" : "warn", `${component} is ${status}`, { component, status, reason });
     });
+  }
+
+  /**
+   * A new configuration was tried.
+   * @param trouble what a person should know of it, until the next one is tried
+   */
+  noteReload(outcome: "applied" | "refused" | "rolled_back", trouble?: string): void {
+    this.metrics.add("openwit_config_reloads_total", 1, { outcome });
+    this.#configTrouble = trouble;
   }
 
   /** The last lines of the log, oldest first, without secrets. */
@@ -260,6 +272,7 @@ export class Node implements QueryHost {
         ...this.config.wal,
         fileBytesMax: Math.floor(Math.min(this.config.wal.fileBytesMax, budgetBytes / 16)),
       };
+      this.#unwatchLoop = watchEventLoop(metrics);
       this.#memoryWatch = setInterval(() => this.memory.look(), 250);
       this.#store = await openStore(env, {
         ...defaultStoreOptions,
@@ -283,7 +296,7 @@ export class Node implements QueryHost {
       });
       this.#budget.attach(this.#store);
       this.#store.guards.push(this.memory);
-      registerGauges(this.metrics, this, this.#store, this.#budget);
+      this.#registerGauges(this.#store, this.#budget, this.#encoder);
       this.#store.startMaintenance();
       this.#budget.start();
       const catalog = this.#catalog = new NodeCatalog(this.#store, {
@@ -329,6 +342,7 @@ export class Node implements QueryHost {
       this.#healthWatch = setInterval(() => this.health(), healthEveryMs);
     } catch (error) {
       clearInterval(this.#memoryWatch);
+      this.#unwatchLoop();
       this.phase = "failed";
       this.reason = toOpenWitError(error).message;
       await this.#listeners.stop(0);
@@ -347,6 +361,7 @@ export class Node implements QueryHost {
     clearInterval(this.#healthWatch);
     await this.#listeners.stop(drainMsMax);
     clearInterval(this.#memoryWatch);
+    this.#unwatchLoop();
     await this.#maintenance?.janitor.stop();
     await this.#catalog?.stop();
     this.#indexer?.close();
@@ -360,6 +375,24 @@ export class Node implements QueryHost {
 
   #release: () => void = () => {};
 
+  #registerGauges(store: Store, budget: DiskBudget, encoder: WorkerEncoder): void {
+    registerGauges(this.metrics, {
+      store,
+      budget,
+      encoder,
+      memoryBytesMax: this.memoryBytesMax,
+      memoryRefusal: () => this.memory.refusal,
+      shared: this.#shared,
+      engineLoad: () => this.#engine?.load,
+      engineWaitingMax: this.config.searchQueueMax,
+      inflight: this.#inflight,
+      listeners: this.#listeners,
+      logging: this.logging,
+      health: () => this.health(),
+      uptimeSeconds: () => this.uptimeSeconds(),
+    });
+  }
+
   #receiverDeps(): ReceiverDeps {
     const { config } = this;
     return {
@@ -369,7 +402,7 @@ export class Node implements QueryHost {
         bodyBytesMax: config.decodedBytesMax,
         bodyTimeoutMs: requestTimeoutMs,
       },
-      budget: new InflightBudget(Math.floor(this.memoryBytesMax * receiverShare)),
+      budget: this.#inflight,
       log: this.log,
       onRequest: (outcome) => this.#count(outcome),
       isDraining: () => this.phase === "draining" || this.drain.state !== "off",
@@ -389,7 +422,8 @@ export class Node implements QueryHost {
     return result;
   }
 
-  #count({ protocol, signal, code }: RequestOutcome): void {
+  #count({ protocol, signal, code, wireBytes }: RequestOutcome): void {
+    this.metrics.add("openwit_received_bytes_total", wireBytes, { protocol });
     const of = signal ?? "none"; // a path that is no signal's
     this.metrics.add("openwit_requests_total", 1, { signal: of, protocol, outcome: code });
     if (code !== "ok") this.metrics.add("openwit_rejected_requests_total", 1, { signal: of, reason: code });

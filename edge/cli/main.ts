@@ -86,6 +86,14 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "index segments that lack an index, or all of them anew",
     load: async () => (await import("./index.ts")).indexCommand,
   },
+  install: {
+    summary: "make this executable a service of the box",
+    load: async () => (await import("./install.ts")).installCommand,
+  },
+  uninstall: {
+    summary: "remove the service; data stays unless told",
+    load: async () => (await import("./uninstall.ts")).uninstallCommand,
+  },
   demo: {
     summary: "send believable telemetry of a web shop",
     load: async () => (await import("../demo/command.ts")).demoCommand,

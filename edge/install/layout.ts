@@ -8,7 +8,7 @@
  */
 import { posix } from "node:path";
 import { OpenWitError } from "../../core/error.ts";
-import { packagedUnit, type UnitOptions, unitName } from "../systemd/unit.ts";
+import { packagedUnit, unitName, type UnitOptions } from "../systemd/unit.ts";
 
 const { isAbsolute, join } = posix;
 

@@ -7,7 +7,7 @@ import { type Layout, systemctl, unitOptions } from "./layout.ts";
 import type { Sizes } from "./sizing.ts";
 import type { Found, Step } from "./step.ts";
 
-const { dirname, join } = posix;
+const { basename, dirname, join } = posix;
 
 /** The executable that is installed, and what lies beside it. */
 export interface ReleaseFiles {
@@ -47,6 +47,9 @@ export function planInstall(request: InstallRequest, found: Found): InstallPlan 
     ...planRelease(layout, release, found),
     ...planFolder(dirname(layout.configFile), isSystem ? 0o750 : 0o700, found, group.owner),
     ...planOwnFile(layout.configFile, configText(layout, sizes), isSystem ? 0o640 : 0o600, found, group),
+    ...(dirname(layout.environmentFile) === dirname(layout.configFile)
+      ? []
+      : planFolder(dirname(layout.environmentFile), 0o755, found)),
     ...planOwnFile(layout.environmentFile, environmentText(layout), isSystem ? 0o640 : 0o600, found, group),
     ...planData(layout, found),
     ...planFile(layout.unitFile, systemdUnit(unitOptions(layout)), 0o644, found, {
@@ -82,7 +85,7 @@ function planUser({ root }: InstallRequest, found: Found): Step[] {
     ...planFile(sysusersFile, sysusersText, 0o644, found),
     ...(new RegExp(`^${serviceName}:`, "m").test(found.text("/etc/group") ?? "")
       ? []
-      : [run(["systemd-sysusers", ...at, sysusersFile])]),
+      : [run(["systemd-sysusers", ...at, basename(sysusersFile)])]),
   ];
 }
 
@@ -92,7 +95,8 @@ function planRelease(layout: Layout, release: ReleaseFiles, found: Found): Step[
   const inPlace = found.link(executable);
   if (inPlace !== target && (inPlace !== undefined || found.exists(executable))) {
     throw new OpenWitError("conflict", `${executable} is there, and not from openwit install`, {
-      hint: "was it installed as a package? then the package manager upgrades it, and its unit is there already; " +
+      hint:
+        "was it installed as a package? then the package manager upgrades it, and its unit is there already; " +
         "else remove it, or choose another --prefix",
     });
   }
@@ -210,11 +214,13 @@ export function planUninstall(request: UninstallRequest, found: Found): Step[] {
         ({ kind: "leave", path, why: "kept: --purge removes it" }) as const
       )),
     ...(purgesData ? remove(layout.dataDir, "all data") : found.exists(layout.dataDir)
-      ? [{ kind: "leave", path: layout.dataDir, why: "kept, with all data: --purge-data removes it" } as const]
+      ? [
+        { kind: "leave", path: layout.dataDir, why: "kept, with all data: --purge-data removes it" } as const,
+      ]
       : []),
   ];
 }
 
-function run(command: readonly string[], mayFail?: boolean): Step {
-  return { kind: "run", command, ...(mayFail === undefined ? {} : { mayFail }) };
+function run(command: readonly string[]): Step {
+  return { kind: "run", command };
 }

@@ -42,7 +42,9 @@ export function pickSizes(box: BoxFacts): Sizes {
     budgetPercent,
     searchThreads,
     why: {
-      memory: `a quarter of the ${sizeText(box.memoryBytes)} that this box has, at least 256MiB, at most 4GiB`,
+      memory: `a quarter of the ${
+        sizeText(box.memoryBytes)
+      } that this box has, at least 256MiB, at most 4GiB`,
       budget: box.isSystemVolume
         ? `of the ${sizeText(box.volumeBytes)} of the volume, which the system is on too`
         : `of the ${sizeText(box.volumeBytes)} of the volume, which is for data alone`,

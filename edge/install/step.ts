@@ -15,7 +15,7 @@ export type Step =
   | { readonly kind: "version"; readonly from: readonly string[]; readonly to: string }
   /** A symbolic link, in place of the one that was there. */
   | { readonly kind: "link"; readonly path: string; readonly target: string }
-  | { readonly kind: "run"; readonly command: readonly string[]; readonly mayFail?: boolean }
+  | { readonly kind: "run"; readonly command: readonly string[] }
   | { readonly kind: "remove"; readonly path: string; readonly note?: string }
   /** Nothing is done, and that is worth a line. */
   | { readonly kind: "leave"; readonly path: string; readonly why: string };

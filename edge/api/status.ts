@@ -24,6 +24,7 @@ const statusSchema: JsonSchema = {
     data_dir: text,
     endpoints: mapOf(text),
     resident_bytes: integer,
+    limits: row,
     drain: drainSchema,
     disk: row,
     wal: row,
@@ -67,6 +68,11 @@ export async function statusOf(node: Node): Promise<Record<string, unknown>> {
     data_dir: node.dataDir,
     endpoints: node.endpoints,
     resident_bytes: process.memoryUsage.rss(),
+    limits: {
+      memory_bytes: node.limits.memoryBytes,
+      search_threads: node.limits.searchThreads,
+      notes: node.limits.notes,
+    },
     health: node.health(),
   };
   if (node.phase !== "ready") return base;

@@ -6,6 +6,7 @@ import { loadConfig } from "../config/settings.ts";
 import { NodeLog } from "../log/log.ts";
 import { isLocalOnly, Node } from "../server/node.ts";
 import { ensureThreadPool } from "../server/thread-pool.ts";
+import { bytes } from "./status.ts";
 import { type Supervision, supervisionOf } from "../systemd/supervision.ts";
 import { version } from "../version.ts";
 import { parseFlags } from "./flags.ts";
@@ -60,7 +61,10 @@ async function serve(args: string[]): Promise<number> {
   supervision.ready();
   const isExposed = config.insecure || !isLocalOnly(config);
   if (logging.isForPeople) process.stderr.write(greeting(node, isExposed));
-  else log("info", "ready", { version, data_dir: node.dataDir, ...node.endpoints, without_login: isExposed });
+  else {
+    for (const note of node.limits.notes) log("info", note);
+    log("info", "ready", { version, data_dir: node.dataDir, ...node.endpoints, without_login: isExposed });
+  }
   await stopped;
   log("info", "stopped");
   logging.close();
@@ -73,10 +77,8 @@ function superviseNode(node: Node): Supervision {
     pid: process.pid,
     monotonicMs: () => systemClock.monotonicMs(),
     onHealth: (isHealthy, stuckMs) => {
-      if (isHealthy) node.log("info", "records are taken again: the watchdog is told so");
-      else {node.log("error", "no request has ended for a while: the watchdog is told nothing", {
-          ms: stuckMs,
-        });}
+      if (isHealthy) return node.log("info", "requests end again: the watchdog is told so");
+      node.log("error", "no request has ended for a while: the watchdog is told nothing", { ms: stuckMs });
     },
   });
 }
@@ -87,7 +89,10 @@ function greeting(node: Node, exposed: boolean): string {
   OTLP/gRPC  ${otlp_grpc}
   OTLP/HTTP  ${otlp_http}
   API        ${http}
-${exposed ? "  open to other machines, without any login (--insecure)\n" : ""}
+  Limits     ${bytes(node.limits.memoryBytes)} of memory, ${node.limits.searchThreads} search threads
+${node.limits.notes.map((note) => `             ${note}\n`).join("")}${
+    exposed ? "  open to other machines, without any login (--insecure)\n" : ""
+  }
 Try, in another terminal:
   openwit demo --duration 30s${defaultPortNote(otlp_grpc)}
   openwit query "SELECT service_name, count(*) AS records FROM logs GROUP BY ALL ORDER BY ALL"

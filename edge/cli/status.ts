@@ -41,6 +41,11 @@ function describe(status: any): string {
     } free`,
     `process   pid ${status.pid}, up ${status.uptime_seconds} s, ${bytes(status.resident_bytes)} resident`,
   ];
+  if (status.limits) {
+    const { memory_bytes: memory, search_threads: threads, notes } = status.limits;
+    lines.push(`limits    ${bytes(memory)} of memory, ${threads} search threads`);
+    lines.push(...notes.map((note: string) => `          ${note}`));
+  }
   if (status.wal) {
     lines.push(`WAL       ${status.wal.files} files, ${bytes(status.wal.bytes)}, sync ${status.wal.sync}`);
   }

@@ -39,7 +39,7 @@ import { type ArchiveImporter, describeImport, importerOf } from "./importer.ts"
 import { NodeCatalog } from "./catalog.ts";
 import { type Maintenance, maintenanceOf, sharedMemory } from "./maintenance.ts";
 import { IngestWatch } from "./ingest-watch.ts";
-import { memoryLimit } from "./memory.ts";
+import { type Limits, limitsOf } from "./limits.ts";
 import { recoveryTeller } from "./recovering.ts";
 import { Drain } from "./drain.ts";
 import { publishEndpoints, withdrawEndpoints } from "./discovery.ts";
@@ -75,6 +75,7 @@ export class Node implements QueryHost {
   readonly dataDir: string;
   /** memory.limit, or less where the system allows less. */
   readonly memoryBytesMax: number;
+  readonly limits: Limits;
   readonly memory: MemoryCeiling;
   /** Told by its operator to take no more records. */
   readonly drain = new Drain(() => this.store());
@@ -102,7 +103,8 @@ export class Node implements QueryHost {
     const { log } = logging;
     this.log = log;
     this.dataDir = resolve(config.dataDir);
-    this.memoryBytesMax = memoryLimit(config.memoryBytesMax);
+    this.limits = limitsOf(config);
+    this.memoryBytesMax = this.limits.memoryBytes;
     this.#inflight = new InflightBudget(Math.floor(this.memoryBytesMax * receiverShare));
     this.#shared = sharedMemory(this.memoryBytesMax, this.#engineBytesMax(), config.searchQueueMax);
     this.memory = new MemoryCeiling({
@@ -286,7 +288,7 @@ export class Node implements QueryHost {
         shared: this.#shared,
         ...defaultEngineOptions,
         dataDir: this.dataDir,
-        threads: this.config.searchThreads,
+        threads: this.limits.searchThreads,
         memoryBytes: this.#engineBytesMax(),
         spillBytes: this.config.spillBytesMax,
         concurrency: Math.min(this.config.searchConcurrency, defaultEngineOptions.concurrency),

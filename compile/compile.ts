@@ -5,7 +5,6 @@
  * against package-lock.json (packages.ts). What is different in an executable stands in plugin.ts.
  */
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -13,7 +12,7 @@ import { errorMappings, OpenWitError, toOpenWitError } from "../core/error.ts";
 import { bunPath } from "./bun.mjs";
 import { libraryName } from "./native/load.ts";
 import { packageFile } from "./packages.ts";
-import { executablePlugin } from "./plugin.ts";
+import { executablePlugin, type NativePlace } from "./plugin.ts";
 import { releaseKey } from "./release-key.ts";
 import { mainEntry, type Target, targets, workerEntries } from "./targets.ts";
 
@@ -42,6 +41,8 @@ export interface BuildRequest {
   readonly outfile: string;
   /** The public key that "openwit upgrade" believes, in its short form. */
   readonly publicKey?: string;
+  /** Default: embedded. */
+  readonly native?: NativePlace;
 }
 
 /**
@@ -49,12 +50,11 @@ export interface BuildRequest {
  * @throws OpenWitError `invalid_argument` when the sources do not bundle
  */
 export async function buildExecutable(request: BuildRequest): Promise<void> {
-  const { target, root, outfile, publicKey } = request;
+  const { target, root, outfile, publicKey, native = "embedded" } = request;
   const runtime = target.arch === process.arch
     ? bunPath()
     : packageFile(root, target.runtimePackage, "bin/bun");
   const library = packageFile(root, target.duckdbPackage, libraryName);
-  const work = mkdtempSync(join(tmpdir(), "openwit-compile-"));
   mkdirSync(dirname(outfile), { recursive: true });
   // A folder beside it and not another name: the bundle knows the name that it is given here.
   const unfinished = mkdtempSync(join(dirname(outfile), ".unfinished-"));
@@ -70,9 +70,8 @@ export async function buildExecutable(request: BuildRequest): Promise<void> {
       splitting: true,
       bytecode: true,
       minify: { syntax: true, whitespace: true, identifiers: false }, // names stay readable in stack traces
-      loader: { ".zst": "file" },
       define: publicKey === undefined ? {} : { OPENWIT_RELEASE_PUBLIC_KEY: JSON.stringify(publicKey) },
-      plugins: [executablePlugin({ root, workerEntries, duckdbFolder: dirname(library), work })],
+      plugins: [executablePlugin({ root, workerEntries, duckdbFolder: dirname(library), native })],
       compile: {
         target: target.bunTarget,
         executablePath: runtime,
@@ -90,7 +89,7 @@ export async function buildExecutable(request: BuildRequest): Promise<void> {
     }
     throw error;
   } finally {
-    for (const folder of [work, unfinished]) rmSync(folder, { recursive: true, force: true });
+    rmSync(unfinished, { recursive: true, force: true });
   }
 }
 

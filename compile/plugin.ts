@@ -1,16 +1,17 @@
 /**
  * What the bundler does differently for an executable, where no node_modules exist at run time:
- * - `@duckdb/node-bindings` becomes native/load.ts with DuckDB's two native parts embedded, zstd-compressed;
+ * - `@duckdb/node-bindings` becomes native/load.ts with DuckDB's two native parts embedded, zstd-compressed, or with what
+ *   is to be known of them where a package ships them beside the executable;
  * - edge/catalog/assets.ts becomes the assets themselves, zstd-compressed;
  * - `new URL("./worker.ts", import.meta.url)` becomes the worker's path inside the executable, where all modules
  *   are one file and a path relative to the source means nothing.
  */
 import type { BunPlugin } from "bun";
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { OpenWitError } from "../core/error.ts";
-import { assetsModule, embeddedAssets } from "./catalog.ts";
+import { type Assets, assetsModule, embeddedAssets } from "./catalog.ts";
 import { checksumOf, inPieces } from "./native/folder.ts";
 import { addonName, libraryName } from "./native/load.ts";
 
@@ -26,29 +27,36 @@ export interface ExecutablePluginOptions {
   readonly workerEntries: readonly string[];
   /** Where the target's DuckDB package was unpacked. */
   readonly duckdbFolder: string;
-  /** Takes the compressed files. */
-  readonly work: string;
+  /** `embedded`: the executable carries DuckDB's parts. `beside`: a package puts them beside it. */
+  readonly native: NativePlace;
 }
 
+export type NativePlace = "embedded" | "beside";
+
 export function executablePlugin(
-  { root, workerEntries, duckdbFolder, work }: ExecutablePluginOptions,
+  { root, workerEntries, duckdbFolder, native }: ExecutablePluginOptions,
 ): BunPlugin {
-  // One folder each: the bundler lists a folder once, and does not see what is written into it afterwards.
-  const [native, catalog] = ["native", "catalog"].map((name) => join(work, name));
-  for (const folder of [native, catalog]) mkdirSync(folder, { recursive: true });
   const ours = new RegExp(`^${RegExp.escape(root)}/(cmd|edge)/.*\\.ts$`);
+  const assets: Assets = new Map();
   return {
     name: "openwit-executable",
     setup(build) {
       build.onResolve({ filter: /^@duckdb\/node-bindings$/ }, () => ({ path: "bindings", namespace }));
       build.onLoad({ filter: /.*/, namespace }, () => ({
         loader: "js",
-        contents: bindingsModule(duckdbFolder, native),
+        contents: bindingsModule(duckdbFolder, native, assets),
+      }));
+      // From memory, under names of our own: the bundle takes up the paths of files, and one in a temporary folder would
+      // make every build another one.
+      build.onResolve({ filter: assetName }, ({ path }) => ({ path, namespace: assetNamespace }));
+      build.onLoad({ filter: /.*/, namespace: assetNamespace }, ({ path }) => ({
+        loader: "file",
+        contents: assets.get(path)!,
       }));
       build.onLoad({ filter: ours }, async ({ path }) => ({
         loader: "ts",
         contents: path === join(root, assetsModule)
-          ? await embeddedAssets(root, catalog)
+          ? await embeddedAssets(root, assets)
           : withWorkerPaths(path, root, workerEntries),
       }));
     },
@@ -56,19 +64,22 @@ export function executablePlugin(
 }
 
 const namespace = "openwit-native";
+const assetNamespace = "openwit-asset";
+const assetName = /^openwit-asset:/;
 
-function bindingsModule(duckdbFolder: string, work: string): string {
+function bindingsModule(duckdbFolder: string, native: NativePlace, assets: Assets): string {
   const parts = [libraryName, addonName].map((name) => {
     const content = readFileSync(join(duckdbFolder, name));
-    const compressed = join(work, `${name}.zst`);
-    writeFileSync(compressed, Bun.zstdCompressSync(content, { level: compressionLevel }));
-    const facts = {
+    const facts = JSON.stringify({
       name,
       bytes: content.length,
       sha256: createHash("sha256").update(content).digest("hex"),
       checksum: checksumOf(inPieces(content)),
-    };
-    return `embedded(${JSON.stringify(facts)}, require(${JSON.stringify(compressed)}))`;
+    });
+    if (native === "beside") return facts;
+    const asset = `openwit-asset:${name}.zst`;
+    assets.set(asset, Bun.zstdCompressSync(content, { level: compressionLevel }));
+    return `embedded(${facts}, require(${JSON.stringify(asset)}))`;
   });
   const load = JSON.stringify(join(import.meta.dirname, "native/load.ts"));
   const embedded = JSON.stringify(join(import.meta.dirname, "native/embedded.ts"));

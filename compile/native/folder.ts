@@ -1,7 +1,7 @@
 /**
  * Where the native parts of DuckDB may lie on this machine, and how they get there.
  *
- * The executable carries them compressed; the dynamic linker wants files. `nativeFolders` lists the places in
+ * The executable carries them compressed, or a package ships them beside it; the dynamic linker wants files. `nativeFolders` lists the places in
  * the order in which they are tried, `prepareFolder` makes one of them ready. See load.ts for the loading.
  *
  * Invariants: (1) Nobody but this user (or root) can write to a folder that is returned, nor rename any folder
@@ -39,8 +39,8 @@ export interface NativePart {
   readonly sha256: string;
   /** `checksumOf` the unpacked file: finds damage, not malice. */
   readonly checksum: string;
-  /** Unpacked content. @throws when the executable is damaged */
-  unpack(): Uint8Array;
+  /** Unpacked content; absent in the executable of a package. @throws when the executable is damaged */
+  unpack?(): Uint8Array;
 }
 
 export interface NativeFolder {
@@ -74,10 +74,19 @@ export function nativeFolders(parts: readonly NativePart[], around: NativeSurrou
     base !== undefined && isAbsolute(base) ? [{ label, base, below, mode: "fill" }] : [];
 
   const chosen = env["OPENWIT_NATIVE_DIR"];
+  const beside: NativeFolder = {
+    label: "beside the executable",
+    base: dirname(around.executable),
+    below: [],
+    mode: "use",
+  };
+  if (isPackaged(parts)) {
+    return [chosen ? { label: "OPENWIT_NATIVE_DIR", base: chosen, below: [], mode: "use" } : beside];
+  }
   if (chosen) return [{ label: "OPENWIT_NATIVE_DIR", base: chosen, below: [own], mode: "fill" }];
   const cache = env["XDG_CACHE_HOME"];
   return [
-    { label: "beside the executable", base: dirname(around.executable), below: [], mode: "use" },
+    beside,
     // systemd gives a service these two; a private /tmp would be empty, and so written anew, at every start.
     ...fill("CacheDirectory of the service", env["CACHE_DIRECTORY"]?.split(":")[0], [own]),
     ...fill("StateDirectory of the service", env["STATE_DIRECTORY"]?.split(":")[0], ["run", own]),
@@ -87,6 +96,11 @@ export function nativeFolders(parts: readonly NativePart[], around: NativeSurrou
       : fill("cache of the user", around.home, [".cache", "openwit", own])),
     ...fill("temporary folder", around.temporary, [`openwit-${around.uid}`, own]),
   ];
+}
+
+/** Whether a package ships the parts: the executable has none to unpack, and nothing is ever written. */
+export function isPackaged(parts: readonly NativePart[]): boolean {
+  return parts.some(({ unpack }) => unpack === undefined);
 }
 
 /**
@@ -237,7 +251,7 @@ function makePrivate(path: string): void {
 }
 
 function writeWhole(folder: string, part: NativePart): void {
-  const content = part.unpack();
+  const content = part.unpack!();
   const path = join(folder, part.name);
   const unique = crypto.getRandomValues(new Uint32Array(2)).join("-");
   const temporary = path + temporaryMark + unique;

@@ -11,7 +11,13 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { OpenWitError } from "../../core/error.ts";
-import { nativeFolders, type NativePart, type NativeSurroundings, prepareFolder } from "./folder.ts";
+import {
+  isPackaged,
+  nativeFolders,
+  type NativePart,
+  type NativeSurroundings,
+  prepareFolder,
+} from "./folder.ts";
 import { memoryFile } from "./memory.ts";
 
 export const libraryName = "libduckdb.so";
@@ -40,13 +46,15 @@ export function loadBindings(parts: readonly NativePart[]): unknown {
     if (bindings !== undefined) return bindings;
   }
   // Who names a folder wants that one, and not 70 MB of memory taken in its place.
-  if (!around.env["OPENWIT_NATIVE_DIR"]) {
+  if (!around.env["OPENWIT_NATIVE_DIR"] && !isPackaged(parts)) {
     const bindings = attempt("memory", () => memoryFile);
     if (bindings !== undefined) return bindings;
   }
   throw new OpenWitError("unavailable", `cannot load the SQL engine: ${refusals.join(" · ")}`, {
-    hint: "set OPENWIT_NATIVE_DIR to a folder of this user's own on a file system that allows execution, " +
-      "with 80 MB free",
+    hint: isPackaged(parts)
+      ? `${libraryName} and ${addonName} belong beside the executable: install the package again`
+      : "set OPENWIT_NATIVE_DIR to a folder of this user's own on a file system that allows execution, " +
+        "with 80 MB free",
     retryable: false,
   });
 }

@@ -18,7 +18,7 @@ export function memoryFile(part: NativePart): string {
   const libc = dlopen("libc.so.6", { memfd_create: { args: ["cstring", "u32"], returns: "i32" } });
   const fd = libc.symbols.memfd_create(new TextEncoder().encode(`${part.name}\0`), closeOnExec);
   if (fd < 0) throw new Error("memfd_create was refused");
-  const content = part.unpack();
+  const content = part.unpack!();
   for (let at = 0; at < content.length;) at += writeSync(fd, content, at);
   const path = `/proc/self/fd/${fd}`;
   paths.set(part.sha256, path);

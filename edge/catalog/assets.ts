@@ -45,4 +45,4 @@ export async function templateFile(distribution: string): Promise<string> {
 }
 
 /** Counts changes of initdb.ts. */
-const templateVersion = 1;
+const templateVersion = 2;

@@ -16,12 +16,12 @@ export interface Command {
   run(args: string[]): Promise<number>;
 }
 
-interface CommandEntry {
+export interface CommandEntry {
   readonly summary: string;
   load(): Promise<Command>;
 }
 
-const commands: Readonly<Record<string, CommandEntry>> = {
+export const commands: Readonly<Record<string, CommandEntry>> = {
   serve: {
     summary: "run the database: OTLP in, SQL out",
     load: async () => (await import("./serve.ts")).serveCommand,
@@ -93,6 +93,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   uninstall: {
     summary: "remove the service; data stays unless told",
     load: async () => (await import("./uninstall.ts")).uninstallCommand,
+  },
+  completions: {
+    summary: "print completions for bash, zsh or fish",
+    load: async () => (await import("./completions.ts")).completionsCommand,
   },
   demo: {
     summary: "send believable telemetry of a web shop",

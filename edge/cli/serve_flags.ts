@@ -19,7 +19,10 @@ export const serveFlags: Readonly<Record<string, { readonly type: "string" | "bo
 export const serveFlagsUsage = `${
   flagKeys.map(([name, { flag, type, default: fallback, doc }]) => {
     const value = type === "boolean" ? "" : ` ${Array.isArray(type) ? type.join("|") : type}`;
-    return `  ${`--${flag}${value}`.padEnd(32)}${doc}\n${" ".repeat(34)}(${name}, default ${fallback})`;
+    // A flag that leaves no room has its meaning on the next line.
+    const head = `--${flag}${value}`;
+    const gap = head.length > 30 ? `\n${" ".repeat(34)}` : " ".repeat(32 - head.length);
+    return `  ${head}${gap}${doc}\n${" ".repeat(34)}(${name}, default ${fallback})`;
   }).join("\n")
 }
 ${fileUsage}`;

@@ -28,6 +28,11 @@ export class Asking {
     return await this.#send(path, { method: "POST", headers, body: JSON.stringify(body) });
   }
 
+  /** A POST that says all in its path. @throws OpenWitError what the node refused, or `cancelled` */
+  async order(path: string): Promise<Response> {
+    return await this.#send(path, { method: "POST", headers: this.headers });
+  }
+
   async #send(path: string, init: RequestInit): Promise<Response> {
     this.spinner.start();
     try {

@@ -70,6 +70,26 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "write the manifest anew from the segments",
     load: async () => (await import("./manifest.ts")).manifestCommand,
   },
+  flush: {
+    summary: "have the running server write all that is in memory into segments",
+    load: async () => (await import("./flush.ts")).flushCommand,
+  },
+  drain: {
+    summary: "have the running server take no more records, and put all there are into segments",
+    load: async () => (await import("./drain.ts")).drainCommand,
+  },
+  retention: {
+    summary: "say how long records are kept, and what would be removed now",
+    load: async () => (await import("./retention.ts")).retentionCommand,
+  },
+  batches: {
+    summary: "say how far the batches of rows have come",
+    load: async () => (await import("./batches.ts")).batchesCommand,
+  },
+  tasks: {
+    summary: "list the server's maintenance, or run some of it now",
+    load: async () => (await import("./tasks.ts")).tasksCommand,
+  },
   compact: {
     summary: "have the running server merge its segments now",
     load: async () => (await import("./compact.ts")).compactCommand,

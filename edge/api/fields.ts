@@ -76,7 +76,9 @@ export const fieldsDocs: readonly RouteDoc[] = [
     group: "data",
     methods: ["GET", "POST"],
     path: "/api/v1/fields/{name}/values",
-    pathParameters: { name: { doc: "A column or an attribute, as a filter takes it.", schema: text } },
+    pathParameters: {
+      name: { doc: "A column or an attribute, as a filter takes it.", schema: text, example: "service" },
+    },
     summary: "Values of a field, the most frequent first, with how many records have each.",
     parameters: valuesTable,
     ofTenant: true,

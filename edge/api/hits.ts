@@ -28,7 +28,11 @@ const parameterTable = {
   ...filterParameters,
   since: { ...timeParameters.since, default: "1h" },
   until: { ...timeParameters.until, default: "now" },
-  step: { type: "duration", doc: "Width of a bucket; without it one that people can read is chosen." },
+  step: {
+    type: "duration",
+    example: "5m",
+    doc: "Width of a bucket; without it one that people can read is chosen.",
+  },
   buckets: {
     type: "number",
     default: "60",

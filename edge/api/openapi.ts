@@ -8,9 +8,18 @@ import { Hono } from "hono";
 import { type ErrorCode, errorMappings } from "../../core/error.ts";
 import { tenantPatternText } from "../../core/tenant.ts";
 import { version } from "../version.ts";
-import { bodySchemaOf, querySchemaOf, readQuery } from "./parameters.ts";
+import { bodySchemaOf, type ParameterSpec, querySchemaOf, readQuery } from "./parameters.ts";
 import { answerHeaders, everyRefusal, type Method, type RouteDoc, routeGroups } from "./route.ts";
-import { anything, type JsonSchema, mapOf, objectOf, shared, sharedSchemas, text } from "./schema.ts";
+import {
+  anything,
+  type JsonSchema,
+  mapOf,
+  objectOf,
+  type SchemaValue,
+  shared,
+  sharedSchemas,
+  text,
+} from "./schema.ts";
 
 const path = "/api/v1/openapi.json";
 
@@ -73,12 +82,13 @@ function operationOf(doc: RouteDoc, method: Method): JsonSchema {
   const inQuery = method === "GET" || doc.takes === "query";
   const query = inQuery ? Object.entries(doc.parameters) : [];
   const parameters = [
-    ...Object.entries(doc.pathParameters ?? {}).map(([name, { doc, schema }]) => ({
+    ...Object.entries(doc.pathParameters ?? {}).map(([name, { doc, schema, example }]) => ({
       name,
       in: "path",
       required: true,
       description: doc,
       schema,
+      example,
     })),
     ...query.map(([name, spec]) => ({
       name,
@@ -86,6 +96,7 @@ function operationOf(doc: RouteDoc, method: Method): JsonSchema {
       required: spec.isRequired ?? false,
       description: spec.doc,
       schema: querySchemaOf(spec),
+      ...exampleOf(spec),
     })),
     ...(doc.ofTenant ? [tenantHeader] : []),
   ];
@@ -93,6 +104,12 @@ function operationOf(doc: RouteDoc, method: Method): JsonSchema {
     type: "application/json",
     schema: bodySchemaOf(doc.parameters),
     doc: "The parameters, by name.",
+    example: Object.fromEntries(
+      Object.entries(doc.parameters).flatMap(([name, spec]) => {
+        const { example } = exampleOf(spec);
+        return example === undefined ? [] : [[name, example]];
+      }),
+    ),
   };
   return {
     operationId: operationId(method, doc.path),
@@ -104,7 +121,12 @@ function operationOf(doc: RouteDoc, method: Method): JsonSchema {
       requestBody: {
         required: true,
         description: body.doc,
-        content: { [body.type]: { schema: body.schema } },
+        content: {
+          [body.type]: {
+            schema: body.schema,
+            ...(body.example === undefined ? {} : { example: body.example }),
+          },
+        },
       },
     }),
     responses: responsesOf(doc, method, body !== undefined),
@@ -116,8 +138,15 @@ const tenantHeader: JsonSchema = {
   in: "header",
   required: false,
   description: "The tenant; `default` without one.",
-  schema: { type: "string", pattern: tenantPatternText },
+  schema: { type: "string", pattern: `${tenantPatternText}|^$` },
 };
+
+/** A value that a request can be tried with. */
+function exampleOf({ example, default: fallback, type }: ParameterSpec): { readonly example?: SchemaValue } {
+  if (example !== undefined) return { example };
+  if (fallback === undefined) return type === "time" ? { example: "6h" } : {};
+  return { example: type === "number" ? Number(fallback) : fallback };
+}
 
 /** `GET /api/v1/traces/{id}` is `get_traces_id`. */
 function operationId(method: Method, path: string): string {

@@ -18,6 +18,8 @@ export interface ParameterSpec {
   readonly type: "text" | "number" | "time" | "duration" | "boolean" | "list" | readonly string[];
   readonly doc: string;
   readonly default?: string;
+  /** A value to try it with, where it has no default. */
+  readonly example?: string | readonly string[];
   /** Bounds of a number, where there are some. */
   readonly least?: number;
   readonly most?: number;
@@ -31,6 +33,7 @@ export type ParameterTable = Readonly<Record<string, ParameterSpec>>;
 export const filterParameters = {
   query: {
     type: "text",
+    example: "time*",
     doc:
       'Text to look for, in the language of `match`: `connection refused`, `"a phrase"`, `time*`, `OR`, `-not`, `service:checkout`.',
   },
@@ -38,17 +41,22 @@ export const filterParameters = {
     type: "text",
     doc: "Text that the body (of a span or point the name) contains exactly as it is, inside of words too.",
   },
-  service: { type: "list", doc: "Only these services." },
+  service: { type: "list", example: ["cart"], doc: "Only these services." },
   severity: {
     type: "text",
+    example: "info",
     doc: "Logs of at least this level (`warn`) or number (`13`); `=warn` for exactly it.",
   },
-  field: { type: "list", doc: "`KEY=VALUE`: a column or an attribute has this value; all of them must." },
+  field: {
+    type: "list",
+    example: ["service.name=cart"],
+    doc: "`KEY=VALUE`: a column or an attribute has this value; all of them must.",
+  },
 } as const satisfies ParameterTable;
 
 export const timeParameters = {
   since: { type: "time", doc: "Only records at or after: a time, or a duration back such as `15m`." },
-  until: { type: "time", doc: "Only records before." },
+  until: { type: "time", example: "now", doc: "Only records before." },
 } as const satisfies ParameterTable;
 
 /** The values of a request, by a table. */
@@ -119,6 +127,7 @@ export async function readParameters<Table extends ParameterTable>(
   if (context.req.method === "POST") {
     for (const [name, value] of Object.entries(asRecord(await jsonOf(context)))) {
       if (values.has(name)) throw wrong(name, String(value), "given once");
+      if (!Object.hasOwn(table, name)) throw unknownName("parameter", name, Object.keys(table));
       if (value !== null && value !== undefined) values.set(name, textsOf(name, value));
     }
   }

@@ -102,6 +102,12 @@ export const queryDocs: readonly RouteDoc[] = [{
       explain: boolean,
     }),
     doc: "The statement, and how it is to be answered.",
+    example: {
+      sql: "SELECT service_name, count(*) AS n FROM logs GROUP BY ALL",
+      since: "6h",
+      limit: 10,
+      explain: true,
+    },
   },
   ofTenant: true,
   answers: {
@@ -129,6 +135,7 @@ export const queryDocs: readonly RouteDoc[] = [{
     type: "application/json",
     schema: objectOf({ query: text }, { limit: countFromOne, client_id: text }),
     doc: "The statement.",
+    example: { query: "SELECT name, duration_ns FROM spans LIMIT 5", client_id: "default" },
   },
   ofTenant: true,
   answers: { "application/json": rowsAnswer },

@@ -4,7 +4,7 @@
  */
 import type { ErrorCode } from "../../core/error.ts";
 import type { ParameterTable } from "./parameters.ts";
-import type { JsonSchema } from "./schema.ts";
+import type { JsonSchema, SchemaValue } from "./schema.ts";
 
 export type Method = "GET" | "POST";
 
@@ -40,12 +40,14 @@ export interface RouteDoc {
 export interface PathParameter {
   readonly doc: string;
   readonly schema: JsonSchema;
+  readonly example: string;
 }
 
 export interface BodyDoc {
   readonly type: string;
   readonly schema: JsonSchema;
   readonly doc: string;
+  readonly example?: SchemaValue;
 }
 
 /** Chapters of the reference, in their order. */

@@ -64,7 +64,7 @@ export const searchDocs: readonly RouteDoc[] = [{
   group: "data",
   methods: ["GET", "POST"],
   path: "/api/v1/{signal}/search",
-  pathParameters: { signal: { doc: "Which records.", schema: oneOfWords(signals) } },
+  pathParameters: { signal: { doc: "Which records.", schema: oneOfWords(signals), example: "logs" } },
   summary:
     "Records of `logs`, `spans` or `metrics` that match, a page at a time. Nothing is lost or repeated " +
     "between pages, even where records share a nanosecond.",

@@ -27,7 +27,13 @@ export const traceDocs: readonly RouteDoc[] = [{
   group: "data",
   methods: ["GET"],
   path: "/api/v1/traces/{id}",
-  pathParameters: { id: { doc: "Of the trace.", schema: { type: "string", pattern: "^[0-9A-Fa-f]{32}$" } } },
+  pathParameters: {
+    id: {
+      doc: "Of the trace.",
+      schema: { type: "string", pattern: "^[0-9A-Fa-f]{32}$" },
+      example: "4bf92f3577b34da6a3ce929d0e0e4736",
+    },
+  },
   summary:
     "A whole trace by its id of 32 hexadecimal digits. 404 when there is none, 400 when that is no id.",
   parameters: parameterTable,

@@ -1,10 +1,10 @@
 /** The ports of a node: opened together, each behind its guard, and closed together. */
-import { Hono } from "hono";
-import { OpenWitError, toOpenWitError } from "../../core/error.ts";
+import type { Hono } from "hono";
+import { OpenWitError } from "../../core/error.ts";
 import { errorResponse } from "../api/app.ts";
 import type { Config } from "../config/config.ts";
 import type { Listen } from "../config/parse.ts";
-import { httpGuard, newGuard } from "../http/guard.ts";
+import { newGuard } from "../http/guard.ts";
 import { serveHttp } from "../http/serve.ts";
 import { serveOtlpGrpc } from "../otlp/grpc.ts";
 import { otlpHttp } from "../otlp/http.ts";
@@ -61,11 +61,13 @@ export class Listeners {
   async bindAll(config: Config, deps: ReceiverDeps, api: Hono): Promise<Endpoints> {
     const timeouts = { idleTimeoutMs: 120_000, requestTimeoutMs };
     const http = await this.#bind(config.http, "http", (listen) => {
-      const app = new Hono();
-      app.onError((error) => errorResponse(toOpenWitError(error)));
-      app.use(httpGuard(newGuard({ bindHost: listen.host })));
-      app.route("/", api);
-      return serveHttp(app, {
+      const guard = newGuard({ bindHost: listen.host });
+      // Not by routes of a Hono around it: that would answer in its own words what the app has no route for.
+      const fetch: Hono["fetch"] = (request, env) => {
+        const refusal = guard(request.headers.get("Host"), request.headers.get("Origin"));
+        return refusal === undefined ? api.fetch(request, env) : errorResponse(refusal);
+      };
+      return serveHttp({ fetch }, {
         ...listen,
         ...timeouts,
         requestTimeoutMs: queryTimeoutMs,

@@ -80,7 +80,7 @@ export const archiveDocs: readonly RouteDoc[] = [
     parameters: importTable,
     takes: "query",
     body: {
-      type: "application/x-tar",
+      type: "application/octet-stream",
       schema: { type: "string", format: "binary" },
       doc: "The archive; its media type is not looked at.",
     },
@@ -102,7 +102,7 @@ export const archiveDocs: readonly RouteDoc[] = [
         left_out: listOf(objectOf({ path: text, rows: integer, why: text })),
       }),
     },
-    refusals: [...nodeRefusals, "malformed", "corrupt", "unsupported", "conflict", "too_large", "overloaded"],
+    refusals: [...nodeRefusals, "malformed", "unsupported", "conflict", "too_large", "overloaded"],
     answer:
       '{"archive":{"node_id":"…","segments":3,…},"dry_run":false,"added":{"segments":3,"rows":120,"bytes":9000},…}',
     notes: "What is here already is not added again, and nothing is evicted to make room.",
@@ -148,7 +148,11 @@ export function importRoutes(host: ImportHost): Hono {
       dryRun: isDryRun,
       signal: AbortSignal.any([signal, host.stopping]),
     }).catch((thrown) => {
-      throw host.stopping.aborted ? stopped(thrown) : signal.aborted ? interrupted(thrown) : thrown;
+      throw host.stopping.aborted
+        ? stopped(thrown)
+        : signal.aborted
+        ? interrupted(thrown)
+        : ofTheArchive(thrown);
     });
     return context.json(asDocument(report));
   });
@@ -160,6 +164,12 @@ function stopped(cause: unknown): OpenWitError {
     hint: "import again when it runs",
     cause,
   });
+}
+
+/** What is damaged came with the request: nothing of ours is. */
+function ofTheArchive(thrown: unknown): unknown {
+  if (!(thrown instanceof OpenWitError) || thrown.code !== "corrupt") return thrown;
+  return new OpenWitError("malformed", thrown.message, { hint: thrown.hint, cause: thrown });
 }
 
 function interrupted(cause: unknown): OpenWitError {

@@ -58,7 +58,9 @@ export const listingDocs: readonly RouteDoc[] = [
     group: "admin",
     methods: ["GET"],
     path: "/api/v1/admin/batches/{id}",
-    pathParameters: { id: { doc: "Of the batch, as the list has it.", schema: text } },
+    pathParameters: {
+      id: { doc: "Of the batch, as the list has it.", schema: text, example: "default.logs.1-40" },
+    },
     summary: "One batch: when it reached which stage, and the segments that hold its requests now.",
     parameters: {},
     ofTenant: false,

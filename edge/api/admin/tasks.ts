@@ -63,7 +63,7 @@ export const taskDocs: readonly RouteDoc[] = [
     group: "admin",
     methods: ["POST"],
     path: "/api/v1/admin/tasks/{task}",
-    pathParameters: { task: { doc: "Name of the task.", schema: text } },
+    pathParameters: { task: { doc: "Name of the task.", schema: text, example: "sweep" } },
     summary: "Runs a task now, as soon as no other runs, and answers when it is done.",
     parameters: {},
     takes: "query",

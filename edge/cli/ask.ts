@@ -46,12 +46,12 @@ export class Asking {
 /**
  * Finds the node, runs, and lets go of it.
  * @param values with the flags of target.ts
- * @param offline whether a folder at rest can answer
+ * @param offline whether a folder at rest can answer, or what answers in its place
  * @returns what `run` does, or `interruptedStatus` after Ctrl-C
  */
 export async function withNode(
   values: ParsedFlags["values"],
-  offline: boolean,
+  offline: boolean | ((dataDir: string) => Promise<Target>),
   run: (asking: Asking) => Promise<number>,
 ): Promise<number> {
   const interrupted = new AbortController();
@@ -64,7 +64,11 @@ export async function withNode(
   try {
     target = await findTarget(
       { url: values.url as string | undefined, dataDir: values["data-dir"] as string | undefined },
-      offline ? async (dataDir) => (await import("./offline.ts")).openOffline(dataDir) : undefined,
+      typeof offline === "function"
+        ? offline
+        : offline
+        ? async (dataDir) => (await import("./offline.ts")).openOffline(dataDir)
+        : undefined,
     );
     const headers: Record<string, string> = values.tenant === undefined
       ? {}

@@ -1,22 +1,11 @@
 /** `openwit doctor`: what is wrong with this box, and what to do about it. */
 import process from "node:process";
-import { toOpenWitError } from "../../core/error.ts";
 import { fileFlags, readInputs } from "../config/files.ts";
 import { loadConfig } from "../config/settings.ts";
-import { checkEngine, checkMemory, checkOpenFiles, checkPorts, checkProcessor } from "../doctor/box.ts";
-import { type Check, fail } from "../doctor/check.ts";
-import {
-  checkClock,
-  checkFiles,
-  checkOwner,
-  checkQuarantine,
-  checkSpace,
-  checkSync,
-  checkWalSize,
-} from "../doctor/folder.ts";
-import { checkServer } from "../doctor/server.ts";
+import type { Check } from "../doctor/check.ts";
+import { checkBox } from "../doctor/doctor.ts";
 import { parseFlags } from "./flags.ts";
-import { dataFolder, isServed, refuseArguments } from "./folder.ts";
+import { dataFolder, refuseArguments } from "./folder.ts";
 import type { Command } from "./main.ts";
 
 export const doctorCommand: Command = {
@@ -44,24 +33,7 @@ Example:
     refuseArguments(positionals, "doctor");
     const config = await loadConfig(await readInputs(values, process.env));
     const dataDir = dataFolder(config.dataDir);
-    const served = isServed(dataDir);
-    const groups: Record<string, () => Promise<Check | Check[]>> = {
-      processor: checkProcessor,
-      memory: () => checkMemory(config),
-      "open files": checkOpenFiles,
-      "SQL engine": checkEngine,
-      permissions: () => checkOwner(dataDir),
-      "disk space": () => checkSpace(dataDir, config),
-      fsync: () => checkSync(dataDir),
-      clock: () => checkClock(dataDir),
-      server: () => checkServer(dataDir, served, config),
-      WAL: () => checkWalSize(dataDir, config),
-      files: () => checkFiles(dataDir, () => isServed(dataDir)),
-      quarantine: () => checkQuarantine(dataDir),
-      ...(served ? {} : { ports: () => checkPorts(config) }),
-    };
-    const checks: Check[] = [];
-    for (const [name, run] of Object.entries(groups)) checks.push(...await attempt(name, run));
+    const checks = await checkBox({ dataDir, config });
     const counts = { ok: 0, warn: 0, fail: 0 };
     for (const { status } of checks) counts[status]++;
     process.stdout.write(
@@ -72,18 +44,6 @@ Example:
     return counts.fail === 0 ? 0 : 1;
   },
 };
-
-/** A check that cannot be made is a finding like others. */
-async function attempt(name: string, run: () => Promise<Check | Check[]>): Promise<Check[]> {
-  try {
-    return [await run()].flat();
-  } catch (thrown) {
-    const error = toOpenWitError(thrown);
-    return [
-      fail(name, `cannot be looked at: ${error.message}`, error.hint ?? "run as the user of the server"),
-    ];
-  }
-}
 
 function describe(
   dataDir: string,

@@ -94,6 +94,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "have the running server merge its segments now",
     load: async () => (await import("./compact.ts")).compactCommand,
   },
+  "support-bundle": {
+    summary: "gather what somebody who is to help needs to see, without any record",
+    load: async () => (await import("./support_bundle.ts")).supportBundleCommand,
+  },
   export: {
     summary: "write all data, or some of it, into a portable archive",
     load: async () => (await import("./export.ts")).exportCommand,

@@ -8,12 +8,13 @@ import type { Listen } from "../config/parse.ts";
 import { bytes } from "../cli/status.ts";
 import { loadDuckDB } from "../duckdb/load.ts";
 import { controlGroupBytes } from "../server/memory.ts";
+import { pageBytes } from "../support/machine.ts";
 import { type Check, fail, ok, warn } from "./check.ts";
 
 export async function checkProcessor(): Promise<Check> {
   const cores = availableParallelism();
-  const pageBytes = await pageSize();
-  const pages = pageBytes === undefined ? "" : `, pages of ${bytes(pageBytes)}`;
+  const page = await pageBytes();
+  const pages = page === undefined ? "" : `, pages of ${bytes(page)}`;
   const flags = /^(?:flags|Features)\s*:(.*)$/m.exec(await read("/proc/cpuinfo"))?.[1].split(" ") ?? [];
   const vectors = ["avx512f", "avx2", "asimd", "neon"].find((flag) => flags.includes(flag));
   const found = `${process.platform} ${process.arch}, ${cores} cores${pages}, ${
@@ -90,17 +91,6 @@ function bindError({ host, port }: Listen): Promise<string | undefined> {
     server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
   });
-}
-
-/** AT_PAGESZ of the auxiliary vector (getauxval(3)): pairs of 64-bit words. */
-async function pageSize(): Promise<number | undefined> {
-  try {
-    const auxv = await readFile("/proc/self/auxv");
-    for (let at = 0; at + 16 <= auxv.length; at += 16) {
-      if (auxv.readBigUInt64LE(at) === 6n) return Number(auxv.readBigUInt64LE(at + 8));
-    }
-  } catch { /* no procfs here */ }
-  return undefined;
 }
 
 /** A file of procfs; empty where there is none. */

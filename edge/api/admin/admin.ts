@@ -7,6 +7,7 @@ import { drainDocs, drainRoutes } from "./drain.ts";
 import { flushDocs, flushRoutes } from "./flush.ts";
 import { listingDocs, listingRoutes } from "./listing.ts";
 import { retentionDocs, retentionRoutes } from "./retention.ts";
+import { supportDocs, supportRoutes } from "./support.ts";
 import { taskDocs, taskRoutes } from "./tasks.ts";
 
 export const adminDocs: readonly RouteDoc[] = [
@@ -16,6 +17,7 @@ export const adminDocs: readonly RouteDoc[] = [
   ...listingDocs,
   ...drainDocs,
   ...archiveDocs,
+  ...supportDocs,
 ];
 
 export function adminRoutes(node: Node): Hono {
@@ -29,6 +31,7 @@ export function adminRoutes(node: Node): Hono {
       drainRoutes,
       exportRoutes,
       importRoutes,
+      supportRoutes,
     ]
   ) app.route("/", routes(node));
   return app;

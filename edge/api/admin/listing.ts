@@ -159,6 +159,13 @@ export function tenantsOf(store: Store): string[] {
   return [...names].sort();
 }
 
+/** The newest batches of all tenants. @throws OpenWitError `unavailable` while the node is not ready */
+export function recentBatches(node: Node, most: number) {
+  const rows = tenantsOf(node.store()).flatMap((tenant) => batchesOf(node, tenant));
+  rows.sort((a, b) => Number(receivedNs(b) - receivedNs(a)));
+  return { total: rows.length, batches: rows.slice(0, most).map(batchJson) };
+}
+
 function batchesOf(node: Node, tenant: string): readonly SystemRow[] {
   return systemTable("batches", { store: node.store(), taskRuns: [] }, tenant).rows;
 }

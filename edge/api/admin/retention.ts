@@ -96,7 +96,8 @@ export function retentionRoutes(node: Node): Hono {
   return app;
 }
 
-async function retentionOf(node: Node) {
+/** @throws OpenWitError `unavailable` while the node is not ready */
+export async function retentionOf(node: Node) {
   const store = node.store();
   const budget = node.budget!;
   const { retentionMs, retentionMsOf, streamBytesMax, whenFull } = budget.options;

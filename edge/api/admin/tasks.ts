@@ -80,23 +80,28 @@ export function taskRoutes(node: Node): Hono {
   const app = new Hono();
   app.get("/api/v1/admin/tasks", (context) => {
     const limit = readQuery(context, listTable).count("limit", 0, 1_000);
-    const { janitor } = node.maintenance();
-    return context.json({
-      tasks: janitor.tasks().map(({ name, everyMs, dueInMs, isRunning, last }) => ({
-        task: name,
-        every_seconds: everyMs / 1_000,
-        due_in_seconds: Math.round(dueInMs) / 1_000,
-        running: isRunning,
-        last: last === undefined ? null : runJson(last),
-      })),
-      runs: janitor.runs().toReversed().slice(0, limit).map(runJson),
-    });
+    return context.json(tasksDocument(node, limit));
   });
   app.post("/api/v1/admin/tasks/:task", async (context) => {
     readQuery(context, {});
     return context.json(runJson(await node.maintenance().janitor.runNow(context.req.param("task"))));
   });
   return app;
+}
+
+/** @param runsMax the newest. @throws OpenWitError `unavailable` while the node is not ready */
+export function tasksDocument(node: Node, runsMax: number) {
+  const { janitor } = node.maintenance();
+  return {
+    tasks: janitor.tasks().map(({ name, everyMs, dueInMs, isRunning, last }) => ({
+      task: name,
+      every_seconds: everyMs / 1_000,
+      due_in_seconds: Math.round(dueInMs) / 1_000,
+      running: isRunning,
+      last: last === undefined ? null : runJson(last),
+    })),
+    runs: janitor.runs().toReversed().slice(0, runsMax).map(runJson),
+  };
 }
 
 export function runJson({ task, startedNs, durationMs, outcome, did, error }: TaskRun) {

@@ -78,10 +78,21 @@ export class DiskBudget implements StoreGuard {
 
   private constructor(
     readonly env: BudgetEnv,
-    readonly options: BudgetOptions,
+    private current: BudgetOptions,
     readonly reserve: Reserve,
   ) {
     this.teller = new BudgetTeller(env);
+  }
+
+  get options(): BudgetOptions {
+    return this.current;
+  }
+
+  /** Other bounds, from the next round on, which comes at once and looks at retention too. */
+  configure(options: BudgetOptions): void {
+    this.current = options;
+    this.#policyDueMs = -Infinity;
+    this.#wake?.();
   }
 
   /**

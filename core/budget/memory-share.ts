@@ -22,7 +22,7 @@ export class MemoryShare {
   #heldBytes = 0;
 
   /** @param waitingMax how many may wait: beyond it one is refused */
-  constructor(readonly capacityBytes: number, readonly waitingMax = Infinity) {}
+  constructor(readonly capacityBytes: number, public waitingMax = Infinity) {}
 
   get stats(): MemoryShareStats {
     return { heldBytes: this.#heldBytes, waiting: this.#waiters.length };

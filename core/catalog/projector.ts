@@ -81,8 +81,15 @@ export class CatalogProjector implements BatchListener {
   constructor(
     readonly catalog: Pick<Catalog, "database" | "write" | "reconcile" | "prune" | "read">,
     readonly env: ProjectorEnv,
-    readonly options: ProjectorOptions,
+    private options: ProjectorOptions,
   ) {}
+
+  /** Takes other times from now on, and writes at once. */
+  configure(changes: Pick<ProjectorOptions, "writeEveryMs" | "retention">): void {
+    this.options = { ...this.options, ...changes };
+    this.#pruneDueMs = 0;
+    this.#wake?.();
+  }
 
   batch(record: BatchRecord): void {
     const { tenant, signal, lsnTo } = record;

@@ -119,3 +119,15 @@ test("runs that did nothing are not kept, and no more than the ring holds", asyn
   for (let run = 0; run < runsMax + 5; run++) await made.janitor.runNow("sweep");
   expect(made.janitor.runs().length).toBe(runsMax);
 });
+
+test("a task that is to come more often need not wait for its old time", async () => {
+  let runs = 0;
+  const made = janitor({ name: "sweep", everyMs: 3_600_000, run: () => Promise.resolve(`${++runs}`) });
+  made.janitor.start();
+  await pass(made.clock, 10_000);
+  made.janitor.reschedule("sweep", 5_000);
+  await pass(made.clock, 30_000);
+  await made.janitor.stop();
+  expect(runs).toBeGreaterThanOrEqual(4);
+  expect(runs).toBeLessThanOrEqual(7);
+});

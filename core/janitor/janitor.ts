@@ -51,6 +51,7 @@ export interface JanitorEnv {
 
 interface Entry {
   readonly task: MaintenanceTask;
+  everyMs: number;
   dueMs: number;
   last: TaskRun | undefined;
 }
@@ -62,6 +63,8 @@ export class Janitor {
   readonly #entries: Entry[];
   readonly #runs: TaskRun[] = [];
   readonly #stopping = new AbortController();
+  /** Ends the wait for the task that is due next. */
+  #wake: (() => void) | undefined;
   #running: Entry | undefined;
   #runningSinceMs = 0;
   /** Tasks run one after another, whoever asks for them. */
@@ -72,6 +75,7 @@ export class Janitor {
     const now = env.clock.monotonicMs();
     this.#entries = tasks.map((task) => ({
       task,
+      everyMs: task.everyMs,
       dueMs: now + this.#jittered(task.everyMs),
       last: undefined,
     }));
@@ -106,9 +110,23 @@ export class Janitor {
     return done;
   }
 
+  /** Has a task come at another interval; it is due within that from now. */
+  reschedule(name: string, everyMs: number): void {
+    const entry = this.#entries.find(({ task }) => task.name === name);
+    if (entry === undefined || entry.everyMs === everyMs) return;
+    entry.everyMs = everyMs;
+    entry.dueMs = this.env.clock.monotonicMs() + this.#jittered(everyMs);
+    this.#wake?.();
+  }
+
   /** Runs work that is on no schedule as soon as nothing else runs. @throws what it throws */
   async runOnce(name: string, run: MaintenanceTask["run"]): Promise<void> {
-    const done = await this.#enqueue({ task: { name, everyMs: 0, run }, dueMs: 0, last: undefined }, run);
+    const done = await this.#enqueue({
+      task: { name, everyMs: 0, run },
+      everyMs: 0,
+      dueMs: 0,
+      last: undefined,
+    }, run);
     if (done.error !== undefined) throw done.error;
   }
 
@@ -121,7 +139,7 @@ export class Janitor {
     const now = this.env.clock.monotonicMs();
     return this.#entries.map((entry) => ({
       name: entry.task.name,
-      everyMs: entry.task.everyMs,
+      everyMs: entry.everyMs,
       isRunning: this.#running === entry,
       runningMs: this.#running === entry ? now - this.#runningSinceMs : 0,
       dueInMs: Math.max(0, entry.dueMs - now),
@@ -135,9 +153,17 @@ export class Janitor {
     while (!signal.aborted && this.#entries.length > 0) {
       const next = this.#entries.reduce((first, each) => each.dueMs < first.dueMs ? each : first);
       const waitMs = next.dueMs - clock.monotonicMs();
-      if (waitMs > 0) await clock.sleep(waitMs, signal).catch(() => {}); // an abort ends the loop at its head
+      if (waitMs > 0) await this.#sleep(waitMs, signal);
       else await this.#enqueue(next, (signal) => next.task.run(signal));
     }
+  }
+
+  async #sleep(ms: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    // An abort ends the loop at its head; who wakes it has changed what is due next.
+    await this.env.clock.sleep(ms, AbortSignal.any([signal, woken.signal])).catch(() => {});
+    this.#wake = undefined;
   }
 
   #enqueue(entry: Entry, run: MaintenanceTask["run"]): Promise<TaskRun> {
@@ -150,7 +176,7 @@ export class Janitor {
   async #run(entry: Entry, run: MaintenanceTask["run"]): Promise<TaskRun> {
     const { clock, log, metrics } = this.env;
     const { signal } = this.#stopping;
-    const { name: task, everyMs } = entry.task;
+    const { name: task } = entry.task;
     const startedNs = clock.nowNs();
     const startedMs = clock.monotonicMs();
     this.#running = entry;
@@ -167,7 +193,7 @@ export class Janitor {
     }
     this.#running = undefined;
     const now = clock.monotonicMs();
-    entry.dueMs = now + this.#jittered(everyMs);
+    entry.dueMs = now + this.#jittered(entry.everyMs);
     const durationMs = now - startedMs;
     const done = { task, startedNs, durationMs, outcome, did, ...(error === undefined ? {} : { error }) };
     entry.last = done;

@@ -63,11 +63,16 @@ export class Manifest {
   private constructor(
     readonly env: ManifestEnv,
     readonly report: ManifestReport,
-    readonly options: ManifestOptions,
+    private options: ManifestOptions,
     live: LiveState,
   ) {
     this.#live = live;
     this.#n = report.n;
+  }
+
+  /** Compacts at another size from now on. */
+  compactAt(compactBytesMin: number): void {
+    this.options = { ...this.options, compactBytesMin };
   }
 
   /**

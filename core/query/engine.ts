@@ -33,8 +33,18 @@ export interface SqlEngine {
   run(request: EngineRequest): Promise<EngineResult>;
   /** Interrupts what runs, waits for it, and lets go of all memory. The engine opens again when next used. */
   close(): Promise<void>;
+  /** Other limits of how many statements run and wait, from now on. */
+  resize?(limits: EngineLimits): void;
   /** Statements that run and wait now, and refusals since start. */
   readonly load?: EngineLoad;
+}
+
+export interface EngineLimits {
+  /** Statements that run at once; others wait. */
+  readonly concurrency: number;
+  /** Statements that may wait before one is refused as `overloaded`, of all tenants and of one. */
+  readonly waitingMax: number;
+  readonly tenantWaitingMax: number;
 }
 
 export interface EngineLoad {

@@ -57,6 +57,9 @@ export interface StoreOptions {
   readonly manifestBytesMax: number;
 }
 
+/** What may be another one while a store is open. */
+export type ChangeableOptions = Pick<StoreOptions, "wal" | "flushAgeMs" | "flushBytes" | "manifestBytesMax">;
+
 export const defaultStoreOptions: StoreOptions = {
   wal: { sync: "always", intervalMs: 100, fileBytesMax: 64 * 1024 * 1024, fileAgeMsMax: 5 * 60_000 },
   flushAgeMs: 5 * 60_000,
@@ -115,12 +118,12 @@ export class Store {
   /** Made by open.ts, which recovers what the disk holds. With a scratch folder the data folder is only read. */
   constructor(
     readonly env: StoreEnv,
-    readonly options: StoreOptions,
+    private current: StoreOptions,
     readonly manifest: Manifest,
     readonly damaged: ReadonlyMap<string, string>,
     scratch?: Scratch,
   ) {
-    this.#spares = new SpareChunks(options.memoryBytesMax / 2);
+    this.#spares = new SpareChunks(current.memoryBytesMax / 2);
     this.indexes = env.indexes ?? new SidecarIndexes(env.disk, env.log);
     this.retired = new RetiredSegments(
       env.disk,
@@ -130,7 +133,7 @@ export class Store {
       (id) => this.indexes.forget(id),
     );
     this.#flusher = new Flusher(env, manifest.state.nodeId, scratch, this.#commit, this.batches);
-    this.replayer = new Replayer(env, options, manifest, {
+    this.replayer = new Replayer(env, current, manifest, {
       memtables: this.#memtables,
       memtable: (tenant, signal) => this.#memtable(tenant, signal),
       bytes: () => this.#memtableBytes,
@@ -145,6 +148,18 @@ export class Store {
     this.spilled.push(...edit.add ?? []);
     onVisible();
   };
+
+  get options(): StoreOptions {
+    return this.current;
+  }
+
+  /** Takes other options while it works: each request, flush and file that begins from now on goes by them. */
+  configure(changes: ChangeableOptions): void {
+    this.current = { ...this.current, ...changes };
+    this.wal.options = changes.wal;
+    this.manifest.compactAt(changes.manifestBytesMax);
+    this.#flusher.hurry(); // what is due now may not have been a moment ago
+  }
 
   /** Ends recovery: requests can be taken from now on. */
   openWal(wal: Wal): void {

@@ -105,7 +105,7 @@ export class Wal {
 
   private constructor(
     readonly env: WalEnv,
-    readonly options: WalOptions,
+    public options: WalOptions,
     private nextLsn: number,
     existing: Pick<WalReport, "files" | "seen">,
   ) {

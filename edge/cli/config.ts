@@ -13,6 +13,7 @@ const actions: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
   show: async (args) => await (await import("./config_show.ts")).showConfig(args),
   check: async (args) => await (await import("./config_check.ts")).checkConfig(args),
   diff: async (args) => await (await import("./config_diff.ts")).diffConfig(args),
+  reload: async (args) => await (await import("./config_reload.ts")).reloadConfig(args),
   sample: (args) => print(args, "sample", () => sampleYaml()),
   schema: (args) => print(args, "schema", () => `${JSON.stringify(configSchema(), null, 2)}\n`),
 };
@@ -22,13 +23,18 @@ export const configCommand: Command = {
 
 Usage: openwit config show [options]     every key with its value and where that came from
        openwit config check [FILE]       everything that can be checked before a start
-       openwit config diff A B           what differs between two files, and which keys need a restart
+       openwit config diff A [B]         from A to B, or from the running server to A: what differs, what needs a restart
+       openwit config reload [--dry-run] have the running server read its configuration anew
        openwit config sample             a file with every key, its meaning and its default
        openwit config schema             the file as a JSON Schema, for editors
 
 Options:
   --config FILE          the file (default OPENWIT_CONFIG; an installed openwit looks for /etc/openwit/openwit.yaml)
   --environment NAME     with the overlay for it: openwit.NAME.yaml (default OPENWIT_ENVIRONMENT)
+  --running              show: what is in force in the running server
+  --url URL              diff, reload, show: ask this server (default OPENWIT_URL, or the one that runs here)
+  --data-dir DIR         the same: the one that runs on this folder (default ./data)
+  --dry-run              reload: say only what would change
   --json                 one JSON document
   show also takes the flags of serve, as in openwit config show --budget 20GB
 

@@ -1,23 +1,37 @@
-/** `openwit config diff A B`: what differs between two configuration files, by value, and which keys need a restart. */
+/**
+ * `openwit config diff`: what differs between two configuration files, or between a file and the running server, by value,
+ * and which keys need a restart.
+ */
 import process from "node:process";
 import { OpenWitError } from "../../core/error.ts";
-import { type Change, describeChanges, diffSettings } from "../config/diff.ts";
+import { type Change, describeChanges, diffSettings, maskedText, shown } from "../config/diff.ts";
 import { readInputs } from "../config/files.ts";
-import { loadConfiguration, type Settings } from "../config/settings.ts";
+import { configKeyNames } from "../config/keys.ts";
+import { loadConfiguration, type Setting, settingOf, type Settings } from "../config/settings.ts";
+import { runningConfig } from "./config_show.ts";
 import { parseFlags } from "./flags.ts";
 
 export async function diffConfig(args: string[]): Promise<number> {
   const { values, positionals } = parseFlags(args, {
     environment: { type: "string" },
+    url: { type: "string" },
+    "data-dir": { type: "string" },
     json: { type: "boolean" },
   }, "config diff");
-  if (positionals.length !== 2) {
-    throw new OpenWitError("invalid_argument", `config diff takes two files, and got ${positionals.length}`, {
-      hint: "openwit config diff openwit.yaml new.yaml",
-    });
+  const [from, to, ...more] = positionals;
+  if (from === undefined || more.length > 0) {
+    throw new OpenWitError(
+      "invalid_argument",
+      `config diff takes one or two files, and got ${positionals.length}`,
+      {
+        hint:
+          "openwit config diff openwit.yaml new.yaml; with one file the running server is what it is compared to",
+      },
+    );
   }
-  const [from, to] = await Promise.all(positionals.map((file) => settingsOf(file, values)));
-  const changes = diffSettings(from, to);
+  const changes = to === undefined
+    ? await fromRunning(from, values)
+    : diffSettings(await settingsOf(from, values), await settingsOf(to, values));
   process.stdout.write(values.json ? JSON.stringify({ changes }) + "\n" : describe(changes));
   return 0;
 }
@@ -31,6 +45,26 @@ async function settingsOf(file: string, flags: Record<string, unknown>): Promise
   return (await loadConfiguration(
     await readInputs({ config: file, environment: overlay }, environment),
   )).settings;
+}
+
+/** What the server's own flags and variables set, a file would not change; a secret that is not shown is not compared. */
+async function fromRunning(
+  file: string,
+  flags: Record<string, string | boolean | undefined>,
+): Promise<Change[]> {
+  const { settings: running } = await runningConfig(flags);
+  const wanted = await settingsOf(file, flags);
+  const before: Record<string, Setting> = { ...wanted };
+  for (const key of configKeyNames) {
+    const now = running.find((each) => each.key === key);
+    if (now === undefined || ["flag", "environment"].includes(now.source.kind)) continue;
+    const isHidden = now.value === maskedText && shown(key, wanted[key]) === maskedText;
+    if (isHidden || now.value === shown(key, wanted[key])) continue;
+    before[key] = now.value === maskedText
+      ? { text: now.value, source: now.source, value: now.value }
+      : settingOf(key, now.value, now.source);
+  }
+  return diffSettings(before as Settings, wanted);
 }
 
 function describe(changes: readonly Change[]): string {

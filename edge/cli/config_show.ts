@@ -1,73 +1,64 @@
-/** `openwit config show`: every key with its value and where that came from, as a start here and now would have it. */
+/**
+ * `openwit config show`: every key with its value and where that came from, as a start here and now would have it, or as
+ * the running server has it.
+ */
 import process from "node:process";
-import { shown } from "../config/diff.ts";
 import { readInputs } from "../config/files.ts";
-import { type ConfigKey, configKeyNames, configKeys } from "../config/keys.ts";
-import { loadConfiguration, type Settings, type Source } from "../config/settings.ts";
+import { loadConfiguration } from "../config/settings.ts";
+import { describeSource, type ShownSetting, shownSettings } from "../config/shown.ts";
 import { parseFlags } from "./flags.ts";
 import { refuseArguments } from "./folder.ts";
 import { serveFlags } from "./serve_flags.ts";
 import { renderTable } from "./table.ts";
+import { expectOk, findTarget } from "./target.ts";
 
-/** A key as people and tools are told of it. */
-export interface ShownSetting {
-  readonly key: string;
-  readonly value: string;
-  readonly source: Source;
-  readonly reload: "live" | "restart";
+/** As GET /api/v1/admin/config answers it. */
+export interface ShownConfig {
+  readonly file?: string;
+  readonly overlay?: string;
+  readonly settings: readonly ShownSetting[];
+  readonly restart_needed?: readonly string[];
 }
 
 export async function showConfig(args: string[]): Promise<number> {
   const { values, positionals } = parseFlags(
     args,
-    { ...serveFlags, json: { type: "boolean" } },
+    { ...serveFlags, running: { type: "boolean" }, url: { type: "string" }, json: { type: "boolean" } },
     "config show",
   );
   refuseArguments(positionals, "config show");
-  const inputs = await readInputs(values, process.env);
-  const { settings } = await loadConfiguration(inputs);
-  const document = {
-    file: inputs.file?.path,
-    overlay: inputs.overlay?.path,
-    settings: shownSettings(settings),
-  };
+  const document = values.running || values.url !== undefined
+    ? await runningConfig(values)
+    : await configHere(values);
   process.stdout.write(values.json ? JSON.stringify(document) + "\n" : describe(document));
   return 0;
 }
 
-export function shownSettings(settings: Settings): ShownSetting[] {
-  return configKeyNames.map((key) => ({
-    key,
-    value: shown(key, settings[key]),
-    source: settings[key].source,
-    reload: (configKeys[key] as ConfigKey).reload,
-  }));
+async function configHere(values: Record<string, string | boolean | undefined>): Promise<ShownConfig> {
+  const inputs = await readInputs(values, process.env);
+  const { settings } = await loadConfiguration(inputs);
+  return {
+    file: inputs.file?.path,
+    overlay: inputs.overlay?.path,
+    settings: shownSettings(settings),
+  };
 }
 
-interface ShownConfig {
-  readonly file?: string;
-  readonly overlay?: string;
-  readonly settings: readonly ShownSetting[];
+/** @throws OpenWitError `not_found` when there is no server */
+export async function runningConfig(
+  values: Record<string, string | boolean | undefined>,
+): Promise<ShownConfig> {
+  const target = await findTarget({
+    url: values.url as string | undefined,
+    dataDir: values["data-dir"] as string | undefined,
+  });
+  return await (await expectOk(await target.fetch("/api/v1/admin/config"))).json();
 }
 
-function describe({ file, overlay, settings }: ShownConfig): string {
+function describe({ file, overlay, settings, restart_needed: waiting = [] }: ShownConfig): string {
   const columns = ["key", "value", "from"].map((name) => ({ name, type: "VARCHAR" }));
   const rows = settings.map(({ key, value, source }) => [key, value, describeSource(source)]);
   const files = [file ?? "no file", ...overlay === undefined ? [] : [overlay]].join(", ");
-  return `${renderTable(columns, rows, process.stdout.columns ?? 160)}\n${files}\n`;
-}
-
-function describeSource(source: Source): string {
-  switch (source.kind) {
-    case "flag":
-    case "environment":
-      return source.name;
-    case "file":
-    case "overlay":
-      return `${source.path}:${source.line}`;
-    case "last_good":
-      return `the last good configuration, ${source.path}`;
-    case "default":
-      return "default";
-  }
+  const notes = waiting.length === 0 ? "" : `a restart would change ${waiting.join(", ")}\n`;
+  return `${renderTable(columns, rows, process.stdout.columns ?? 160)}\n${files}\n${notes}`;
 }

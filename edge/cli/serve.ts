@@ -1,10 +1,12 @@
 /** `openwit serve`: runs a node until SIGTERM or SIGINT. */
 import process from "node:process";
 import { systemClock } from "../../core/env/clock.ts";
-import { readInputs } from "../config/files.ts";
-import { loadConfig } from "../config/settings.ts";
+import { type FileFlags, pathsOf, readInputs } from "../config/files.ts";
+import { loadConfiguration } from "../config/settings.ts";
+import { watchFiles } from "../config/watch.ts";
 import { NodeLog } from "../log/log.ts";
 import { isLocalOnly, Node } from "../server/node.ts";
+import { type ReloadCause, Reloader } from "../server/reload.ts";
 import { ensureThreadPool } from "../server/thread-pool.ts";
 import { bytes } from "./status.ts";
 import { type Supervision, supervisionOf } from "../systemd/supervision.ts";
@@ -33,8 +35,10 @@ Example:
 async function serve(args: string[]): Promise<number> {
   const { values, positionals } = parseFlags(args, serveFlags, "serve");
   refuseArguments(positionals, "serve");
-  const inputs = await readInputs(values, process.env);
-  const config = await loadConfig(inputs);
+  const paths = pathsOf(values as FileFlags, process.env);
+  const load = async () => await loadConfiguration(await readInputs(values, process.env, paths));
+  const configuration = await load();
+  const { config } = configuration;
   ensureThreadPool();
   const logging = new NodeLog(config.logging);
   logging.redactor.hide(config.metastore.url);
@@ -58,6 +62,22 @@ async function serve(args: string[]): Promise<number> {
   });
   supervision.start();
   await node.start();
+  const reloader = node.reloader = new Reloader({
+    paths,
+    load,
+    apply: (config) => {
+      logging.redactor.hide(config.metastore.url);
+      node.configure(config);
+    },
+    log,
+    onOutcome: (outcome, trouble) => node.noteReload(outcome, trouble),
+  }, configuration);
+  reloader.listeners.add((phase) => phase === "begin" ? supervision.reloading() : supervision.ready());
+  // Whoever asks this way hears of a refusal in the log.
+  const reload = (cause: ReloadCause) => void reloader.reload(cause).catch(() => {});
+  process.on("SIGHUP", () => reload("signal"));
+  const watched = Object.values(paths);
+  if (watched.length > 0) watchFiles(watched, { onChange: () => reload("file") });
   supervision.ready();
   const isExposed = config.insecure || !isLocalOnly(config);
   if (logging.isForPeople) process.stderr.write(greeting(node, isExposed));

@@ -32,7 +32,7 @@ export function sampleYaml(texts: Texts = {}, heading = sampleHeading): string {
 const sampleHeading = [
   "Configuration of OpenWit. Every key is here with its default: take the # away to set another value.",
   "A flag wins over the environment, the environment over openwit.NAME.yaml, that over this file.",
-  "Check it with: openwit config check FILE. See it in force with: openwit config show.",
+  "Check it with: openwit config check FILE. See it in force with: openwit config show --running.",
 ];
 
 /** Settings as they are, without a word. */

@@ -118,6 +118,15 @@ describe("precedence", () => {
   });
 });
 
+test("a value that another layer wins over must be right all the same", async () => {
+  const environment = { OPENWIT_SEARCH__ROWS_MAX: "7" };
+  expect(await problemsOf("search: {rows_max: many}\n", { environment })).toEqual([
+    'openwit.yaml:1: search.rows_max is "many"; expected a whole number',
+  ]);
+  const secret = { OPENWIT_METASTORE__URL: "postgres://u@db/x", OPENWIT_METASTORE__KIND: "postgres" };
+  expect(await problemsOf("metastore: {url: 'file:///nowhere'}\n", { environment: secret })).toEqual([]);
+});
+
 describe("what is wrong is told with its place", () => {
   test("all of it, each with file, line and key", async () => {
     const yaml =

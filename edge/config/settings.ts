@@ -54,13 +54,24 @@ export async function readConfiguration(inputs: ConfigInputs): Promise<Reading> 
   const wrong = new Set<ConfigKeyName>();
   for (const key of configKeyNames) {
     const { flag } = configKeys[key] as ConfigKey;
-    const written = ofFlag(flag, flags) ?? ofVariable(key, environment) ?? overlay.settings.get(key) ??
-      file.settings.get(key) ?? { text: configKeys[key].default, source: { kind: "default" } as const };
-    try {
-      settings[key] = settingOf(key, written.text, written.source);
-    } catch (error) {
-      wrong.add(key);
-      problems.push(error as OpenWitError);
+    const written = [
+      ofFlag(flag, flags),
+      ofVariable(key, environment),
+      overlay.settings.get(key),
+      file.settings.get(key),
+      { text: configKeys[key].default, source: { kind: "default" } as const },
+    ].filter((each) => each !== undefined);
+    for (const [index, { text, source }] of written.entries()) {
+      // What another layer wins over must be right too, or it is found wrong on the day that nothing does. Only the
+      // file of a secret need not be there where the secret comes from elsewhere.
+      if (index > 0 && "secret" in configKeys[key]) break;
+      try {
+        const setting = settingOf(key, text, source);
+        settings[key] ??= setting;
+      } catch (error) {
+        wrong.add(key);
+        problems.push(error as OpenWitError);
+      }
     }
   }
   if (wrong.size > 0) return { problems };

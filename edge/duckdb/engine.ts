@@ -13,7 +13,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { DuckDBConnection, DuckDBResult, DuckDBType } from "@duckdb/node-api";
 import type { MemoryShare } from "../../core/budget/memory-share.ts";
 import { OpenWitError } from "../../core/error.ts";
-import type { EngineRequest, EngineResult, SqlEngine } from "../../core/query/engine.ts";
+import type { EngineLimits, EngineRequest, EngineResult, SqlEngine } from "../../core/query/engine.ts";
 import type { ResultBatch } from "../../core/query/result.ts";
 import {
   readTree,
@@ -34,7 +34,7 @@ import { allocatorTrim } from "./trim.ts";
 import { MemoryWatch, type WatchEnv } from "./watch.ts";
 import { selectOf, withTables } from "./view.ts";
 
-export interface DuckDBEngineOptions {
+export interface DuckDBEngineOptions extends EngineLimits {
   /** Absolute path of the data folder. */
   readonly dataDir: string;
   /** Folder that statements may read, absolute or below the data folder. */
@@ -46,11 +46,6 @@ export interface DuckDBEngineOptions {
   readonly memoryBytes: number;
   readonly spillBytes: number;
   readonly threads: number;
-  /** Statements that run at once; others wait. See `statementsAtOnce`. */
-  readonly concurrency: number;
-  /** Statements that may wait before one is refused as `overloaded`, of all tenants and of one. */
-  readonly waitingMax: number;
-  readonly tenantWaitingMax: number;
   /** Resident memory of the process over which statements are ended. */
   readonly residentBytesMax: number;
   /** What heavy statements and merges share; none are heavy without it. */
@@ -79,6 +74,11 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
   let closing = new AbortController();
 
   return {
+    resize({ concurrency, ...waiting }) {
+      slots.resize({ ...waiting, count: concurrency });
+      preparing.resize({ ...waiting, count: preparingMax });
+    },
+
     get load() {
       const { running, waiting, refused } = slots.stats;
       const { refused: before } = preparing.stats; // who waits to be parsed is not counted: it takes milliseconds

@@ -117,3 +117,19 @@ test.each(
 )("a pool of %p on %p processors leaves half its threads to files: %p", (size, processors, expected) => {
   expect(statementsAtOnce(size, processors)).toBe(expected);
 });
+
+test("with fewer slots those that run go on, and with more those that wait begin at once", async () => {
+  const slots = openSlots({ count: 3, waitingMax: 9, tenantWaitingMax: 9 });
+  const release = await Promise.all(["a", "b", "c"].map((tenant) => slots.take(tenant, forever)));
+  slots.resize({ count: 1, waitingMax: 1, tenantWaitingMax: 1 });
+  let began = 0;
+  const waiting = slots.take("d", forever).then(() => began++);
+  await expect(slots.take("e", forever)).rejects.toMatchObject({ code: "overloaded" });
+  release[0]();
+  release[1]();
+  await Bun.sleep(1);
+  expect([began, slots.stats.running]).toEqual([0, 1]);
+  slots.resize({ count: 2, waitingMax: 1, tenantWaitingMax: 1 });
+  await waiting;
+  expect([began, slots.stats.running]).toEqual([1, 2]);
+});

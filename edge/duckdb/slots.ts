@@ -18,6 +18,8 @@ export interface Slots {
    * @throws OpenWitError `overloaded` when too many wait; the signal's reason when it aborts.
    */
   take(tenant: string, signal: AbortSignal, isContinuing?: boolean): Promise<() => void>;
+  /** Other limits: those that run go on, and those that wait keep their places. */
+  resize(limits: SlotLimits): void;
   readonly stats: SlotStats;
 }
 
@@ -42,11 +44,12 @@ interface Waiter {
   readonly isContinuing: boolean;
 }
 
-export function openSlots({ count, waitingMax, tenantWaitingMax }: SlotLimits): Slots {
+export function openSlots(limits: SlotLimits): Slots {
+  let { count, waitingMax, tenantWaitingMax } = limits;
   /** Tenants with waiters, in the order of their turns. */
   const queues = new Map<string, Waiter[]>();
   const held = new Map<string, number>();
-  const heldMax = Math.max(1, count - 1);
+  const heldMax = () => Math.max(1, count - 1);
   const refused = { tenant: 0, all: 0 };
   let free = count;
   /** Waiters that have not begun; only they count against the bounds. */
@@ -75,7 +78,7 @@ export function openSlots({ count, waitingMax, tenantWaitingMax }: SlotLimits): 
   /** Gives free slots away, a turn a tenant. */
   const serve = () => {
     while (free > 0) {
-      const next = [...queues].find(([tenant]) => heldBy(tenant) < heldMax);
+      const next = [...queues].find(([tenant]) => heldBy(tenant) < heldMax());
       if (next === undefined) return;
       const [tenant, queue] = next;
       const waiter = queue[0];
@@ -96,7 +99,9 @@ export function openSlots({ count, waitingMax, tenantWaitingMax }: SlotLimits): 
     take(tenant, signal, isContinuing = false) {
       if (signal.aborted) return Promise.reject(signal.reason);
       const queue = queues.get(tenant) ?? [];
-      if (free > 0 && heldBy(tenant) < heldMax && queue.length === 0) return Promise.resolve(occupy(tenant));
+      if (free > 0 && heldBy(tenant) < heldMax() && queue.length === 0) {
+        return Promise.resolve(occupy(tenant));
+      }
       if (!isContinuing) {
         const own = queue.filter((each) => !each.isContinuing).length;
         if (own >= tenantWaitingMax) {
@@ -128,6 +133,11 @@ export function openSlots({ count, waitingMax, tenantWaitingMax }: SlotLimits): 
         queues.set(tenant, queue);
         if (!isContinuing) starting++;
       });
+    },
+    resize(limits) {
+      free += limits.count - count; // below 0 until enough of those that run have ended
+      ({ count, waitingMax, tenantWaitingMax } = limits);
+      serve();
     },
     get stats() {
       let waiting = 0;

@@ -55,6 +55,11 @@ export class NodeCatalog {
     this.#projector = projector;
   }
 
+  /** Takes the times of another configuration of the same database. */
+  configure({ writeEveryMs, retentionMs }: MetastoreConfig): void {
+    this.#projector?.configure({ writeEveryMs, retention: { ageMs: retentionMs, rowsMax: historyRowsMax } });
+  }
+
   ran(run: TaskRun): void {
     this.#projector?.ran(run);
   }

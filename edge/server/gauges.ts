@@ -26,7 +26,7 @@ export interface Gauged {
   readonly memoryRefusal: () => string | undefined;
   readonly shared: MemoryShare;
   readonly engineLoad: () => EngineLoad | undefined;
-  readonly engineWaitingMax: number;
+  readonly engineWaitingMax: () => number;
   readonly inflight: InflightBudget;
   readonly listeners: Listeners;
   readonly encoder: WorkerEncoder;
@@ -128,7 +128,7 @@ function registerStore(metrics: Metrics, store: Store): void {
 function registerQueries(metrics: Metrics, node: Gauged): void {
   metrics.gauge("openwit_queries_running", () => node.engineLoad()?.running ?? 0);
   metrics.gauge("openwit_queries_waiting", () => node.engineLoad()?.waiting ?? 0);
-  metrics.gauge("openwit_queries_waiting_limit", () => node.engineWaitingMax);
+  metrics.gauge("openwit_queries_waiting_limit", () => node.engineWaitingMax());
   metrics.counter(
     "openwit_queries_refused_total",
     () =>

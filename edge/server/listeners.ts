@@ -3,7 +3,8 @@ import type { Hono } from "hono";
 import { OpenWitError } from "../../core/error.ts";
 import { errorResponse } from "../api/app.ts";
 import type { Config } from "../config/config.ts";
-import type { Listen } from "../config/parse.ts";
+import { configKeys } from "../config/keys.ts";
+import { type Listen, parseSize } from "../config/parse.ts";
 import { newGuard } from "../http/guard.ts";
 import { serveHttp } from "../http/serve.ts";
 import { serveOtlpGrpc } from "../otlp/grpc.ts";
@@ -15,6 +16,9 @@ export const requestTimeoutMs = 30_000;
 
 /** Time for one API request, a long query and its rows included: the most that Bun.serve allows. */
 const queryTimeoutMs = 255_000;
+
+/** Of a request to OTLP/HTTP, whatever `ingestion.body_max` becomes while it runs: the app bounds what it takes. */
+const otlpBodyBytesMost = parseSize(configKeys["ingestion.body_max"].most, "ingestion.body_max");
 
 /** The app bounds what it takes; an archive has no bound but the disk's. */
 const apiBytesMax = Number.MAX_SAFE_INTEGER;
@@ -81,7 +85,7 @@ export class Listeners {
         serveHttp(otlpHttp(deps, newGuard({ bindHost: listen.host })), {
           ...listen,
           ...timeouts,
-          requestBytesMax: config.bodyBytesMax * 2,
+          requestBytesMax: 2 * otlpBodyBytesMost,
         }),
     );
     const otlpGrpc = await this.#bind(

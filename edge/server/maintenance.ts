@@ -5,7 +5,7 @@
 import process from "node:process";
 import { MemoryShare } from "../../core/budget/memory-share.ts";
 import { type CompactionReport, Compactor, defaultDutyCycle } from "../../core/compact/compact.ts";
-import { type CompactionPolicy, defaultCompactionPolicy } from "../../core/compact/plan.ts";
+import { defaultCompactionPolicy } from "../../core/compact/plan.ts";
 import { type SeverityClass, severityClasses } from "../../core/compact/shed.ts";
 import type { SegmentIndexer } from "../../core/index/indexer.ts";
 import { type IndexingReport, IndexUpkeep } from "../../core/index/upkeep.ts";
@@ -23,25 +23,29 @@ export interface MaintenanceOptions {
   /** What merges take their memory from, as heavy statements do. */
   readonly shared: MemoryShare;
   readonly spillBytes: number;
-  readonly compactionEveryMs: number;
-  /** Longest that a row waits for its flush: an hour is not closed before. */
-  readonly flushAgeMs: number;
+  readonly settings: MaintenanceSettings;
   /** Bytes that may still be written, by budget and volume. */
   readonly roomBytes: () => number;
-  /** What goes before whole hours do; `undefined` when nothing does. */
-  readonly shedding?: {
-    readonly severityClass: SeverityClass;
-    /** Whether room is so short that something should go, measured anew. */
-    readonly isShort: () => Promise<boolean>;
-  };
+  /** Whether room is so short that something should go, measured anew. */
+  readonly isShort: () => Promise<boolean>;
   /** Told of each run that did something or failed. */
   readonly onRun?: (run: TaskRun) => void;
   /** More tasks of the janitor. */
   readonly tasks?: readonly MaintenanceTask[];
 }
 
+/** What may be another one while a node runs. */
+export interface MaintenanceSettings {
+  readonly compactionEveryMs: number;
+  /** Longest that a row waits for its flush: an hour is not closed before. */
+  readonly flushAgeMs: number;
+  /** Log records that go before whole hours do. */
+  readonly evictFirst: SeverityClass | "none";
+}
+
 export interface Maintenance {
   readonly janitor: Janitor;
+  configure(settings: MaintenanceSettings): void;
   /** Merges what is due, and what need not wait, as soon as nothing else runs. @throws OpenWitError */
   compact(): Promise<CompactionReport>;
   /** Indexes merged segments that lack an index, or every one anew. @throws OpenWitError */
@@ -87,7 +91,8 @@ const sweepEveryMs = 15_000;
 const shedEveryMs = 5_000;
 
 export function maintenanceOf(store: Store, options: MaintenanceOptions): Maintenance {
-  const { dataDir, memoryBytesMax, spillBytes, flushAgeMs, roomBytes } = options;
+  const { dataDir, memoryBytesMax, spillBytes, roomBytes, isShort } = options;
+  let { settings } = options;
   const memoryBytes = mergeBytes(memoryBytesMax);
   const trim = allocatorTrim();
   let waitedMs = 0;
@@ -117,12 +122,10 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
     waitedMs = 0;
     return [did, waited].filter((text) => text !== "").join("; ");
   };
-  const policy: CompactionPolicy = {
-    ...defaultCompactionPolicy,
-    closeAfterMs: flushAgeMs + closeGraceMs,
-  };
   const compactor = new Compactor(store, duckDBMerger({ dataDir, memoryBytes, spillBytes, takeMemory }), {
-    policy,
+    get policy() {
+      return { ...defaultCompactionPolicy, closeAfterMs: settings.flushAgeMs + closeGraceMs };
+    },
     dutyCycle: defaultDutyCycle,
     indexer: options.indexer,
     roomBytes,
@@ -130,21 +133,21 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
   const upkeep = new IndexUpkeep(store, options.indexer);
   const compaction = {
     name: "compaction",
-    everyMs: options.compactionEveryMs,
+    everyMs: settings.compactionEveryMs,
     run: async (signal: AbortSignal) => told(await compactor.run(signal)),
   };
-  const { shedding } = options;
-  const shed: MaintenanceTask[] = shedding === undefined ? [] : [{
+  const shed: MaintenanceTask = {
     name: "shed",
     everyMs: shedEveryMs,
     async run(signal) {
-      const { severityClass, isShort } = shedding;
+      const severityClass = settings.evictFirst;
+      if (severityClass === "none") return "";
       const { segments, rows, bytes } = await compactor.shed(signal, severityClasses[severityClass], isShort);
       return segments === 0
         ? ""
         : `${rows} log records up to ${severityClass} evicted from ${segments} segments, ${bytes} bytes less`;
     },
-  }];
+  };
   const indexing = {
     name: "indexing",
     everyMs: indexEveryMs,
@@ -160,13 +163,17 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
   };
   const janitor = new Janitor({ ...store.env, onRun: options.onRun }, [
     compaction,
-    ...shed,
+    shed,
     indexing,
     sweep,
     ...options.tasks ?? [],
   ]);
   return {
     janitor,
+    configure(changed) {
+      settings = changed;
+      janitor.reschedule(compaction.name, changed.compactionEveryMs);
+    },
     async compact() {
       let report: CompactionReport | undefined;
       await janitor.runNow(compaction.name, async (signal) => {

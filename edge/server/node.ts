@@ -40,20 +40,20 @@ import { NodeCatalog } from "./catalog.ts";
 import { type Maintenance, maintenanceOf, sharedMemory } from "./maintenance.ts";
 import { IngestWatch } from "./ingest-watch.ts";
 import { type Limits, limitsOf } from "./limits.ts";
+import type { Reloader } from "./reload.ts";
 import { recoveryTeller } from "./recovering.ts";
 import { Drain } from "./drain.ts";
 import { publishEndpoints, withdrawEndpoints } from "./discovery.ts";
 import { factsOf, type Phase } from "./facts.ts";
 import { registerGauges } from "./gauges.ts";
 import { HealthBook, type NodeHealth } from "./health.ts";
+import { type Endpoints, Listeners } from "./listeners.ts";
+import { engineLimitsOf, maintenanceSettingsOf, receiverLimitsOf, storeOptionsOf } from "./options.ts";
 import { watchEventLoop } from "./process-gauges.ts";
-import { type Endpoints, Listeners, requestTimeoutMs } from "./listeners.ts";
 
 /** Time that requests under way get to finish when the node is told to stop. */
 const drainMsMax = 10_000;
 
-/** Share of the memory limit that memtables and requests may take; the rest is the encoder's and the engine's. */
-const memtableShare = 0.35;
 /** A request takes several times its bytes on its way: as it came, decompressed, and as the WAL writes it. */
 const receiverShare = 0.07;
 
@@ -98,9 +98,14 @@ export class Node implements QueryHost {
   #healthWatch: ReturnType<typeof setInterval> | undefined;
   #unwatchLoop = () => {};
   #configTrouble: string | undefined;
+  /** Reads the configuration anew; set by whoever has read it. */
+  reloader: Reloader | undefined;
 
-  constructor(readonly config: Config, readonly logging: NodeLog) {
+  #config: Config;
+
+  constructor(config: Config, readonly logging: NodeLog) {
     const { log } = logging;
+    this.#config = config;
     this.log = log;
     this.dataDir = resolve(config.dataDir);
     this.limits = limitsOf(config);
@@ -118,6 +123,26 @@ export class Node implements QueryHost {
         Bun.gc(how === "at-once");
       },
     }, this.memoryBytesMax);
+  }
+
+  get config(): Config {
+    return this.#config;
+  }
+
+  /**
+   * Takes the values of another configuration that may change while it runs (`reload: "live"` in keys.ts); the others are
+   * those that it was started with. @throws OpenWitError `unavailable` while the node is not ready
+   */
+  configure(config: Config): void {
+    const store = this.store();
+    this.#config = config;
+    this.logging.level = config.logging.level;
+    this.#budget!.configure(config.budget);
+    store.configure(storeOptionsOf(config, this.memoryBytesMax, this.#budget!.usage.budgetBytes));
+    this.#engine!.resize!(engineLimitsOf(config));
+    this.#shared.waitingMax = config.searchQueueMax;
+    this.#maintenance!.configure(maintenanceSettingsOf(config));
+    this.#catalog!.configure(config.metastore);
   }
 
   /** What the data folder takes of its budget; `undefined` before it was measured. */
@@ -268,21 +293,11 @@ export class Node implements QueryHost {
         metrics,
       };
       this.#budget = await DiskBudget.open(env, this.config.budget);
-      // On a small volume the WAL and the unflushed rows must leave room for segments.
-      const { budgetBytes } = this.#budget.usage;
-      const wal = {
-        ...this.config.wal,
-        fileBytesMax: Math.floor(Math.min(this.config.wal.fileBytesMax, budgetBytes / 16)),
-      };
       this.#unwatchLoop = watchEventLoop(metrics);
       this.#memoryWatch = setInterval(() => this.memory.look(), 250);
       this.#store = await openStore(env, {
         ...defaultStoreOptions,
-        wal,
-        flushAgeMs: this.config.flushAgeMs,
-        flushBytes: Math.min(this.config.flushBytes, this.memoryBytesMax * memtableShare / 3),
-        memoryBytesMax: this.memoryBytesMax * memtableShare,
-        manifestBytesMax: this.config.manifestBytesMax,
+        ...storeOptionsOf(this.config, this.memoryBytesMax, this.#budget.usage.budgetBytes),
       }, recoveryTeller(this.log, (reason) => this.reason = reason));
       this.#engine = duckDBEngine({
         shared: this.#shared,
@@ -291,10 +306,8 @@ export class Node implements QueryHost {
         threads: this.limits.searchThreads,
         memoryBytes: this.#engineBytesMax(),
         spillBytes: this.config.spillBytesMax,
-        concurrency: Math.min(this.config.searchConcurrency, defaultEngineOptions.concurrency),
+        ...engineLimitsOf(this.config),
         residentBytesMax: this.memoryBytesMax,
-        waitingMax: this.config.searchQueueMax,
-        tenantWaitingMax: this.config.searchTenantQueueMax,
       });
       this.#budget.attach(this.#store);
       this.#store.guards.push(this.memory);
@@ -315,15 +328,9 @@ export class Node implements QueryHost {
         shared: this.#shared,
         memoryBytesMax: this.memoryBytesMax,
         spillBytes: this.config.spillBytesMax,
-        compactionEveryMs: this.config.compactionEveryMs,
-        flushAgeMs: this.config.flushAgeMs,
+        settings: maintenanceSettingsOf(this.config),
         roomBytes: () => roomOf(this.#budget!),
-        ...this.config.evictFirst === "none" ? {} : {
-          shedding: {
-            severityClass: this.config.evictFirst,
-            isShort: () => this.#budget!.isGettingShort(),
-          },
-        },
+        isShort: () => this.#budget!.isGettingShort(),
         tasks: [{ name: "retention", everyMs: retentionEveryMs, run: () => this.#budget!.run() }],
       });
       this.#maintenance.janitor.start();
@@ -386,7 +393,7 @@ export class Node implements QueryHost {
       memoryRefusal: () => this.memory.refusal,
       shared: this.#shared,
       engineLoad: () => this.#engine?.load,
-      engineWaitingMax: this.config.searchQueueMax,
+      engineWaitingMax: () => this.config.searchQueueMax,
       inflight: this.#inflight,
       listeners: this.#listeners,
       logging: this.logging,
@@ -396,13 +403,11 @@ export class Node implements QueryHost {
   }
 
   #receiverDeps(): ReceiverDeps {
-    const { config } = this;
+    const limits = () => receiverLimitsOf(this.config);
     return {
       ingest: (request) => this.#ingest(request),
-      limits: {
-        wireBytesMax: config.bodyBytesMax,
-        bodyBytesMax: config.decodedBytesMax,
-        bodyTimeoutMs: requestTimeoutMs,
+      get limits() {
+        return limits();
       },
       budget: this.#inflight,
       log: this.log,

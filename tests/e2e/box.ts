@@ -90,6 +90,14 @@ export class Box implements AsyncDisposable {
     return answer.rows;
   }
 
+  async get<Answer>(path: string): Promise<Answer> {
+    return await (await fetch(this.endpoints.http + path)).json();
+  }
+
+  async post(path: string): Promise<Response> {
+    return await fetch(this.endpoints.http + path, { method: "POST" });
+  }
+
   /** Runs `openwit` with arguments in the box's folder. */
   async run(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
     return await runOpenwit(args, this.folder);

@@ -3,9 +3,11 @@ import { Hono } from "hono";
 import type { Node } from "../../server/node.ts";
 import type { RouteDoc } from "../route.ts";
 import { archiveDocs, exportRoutes, importRoutes } from "./archive.ts";
+import { configDocs, configRoutes } from "./config.ts";
 import { drainDocs, drainRoutes } from "./drain.ts";
 import { flushDocs, flushRoutes } from "./flush.ts";
 import { listingDocs, listingRoutes } from "./listing.ts";
+import { reloadDocs, reloadRoutes } from "./reload.ts";
 import { retentionDocs, retentionRoutes } from "./retention.ts";
 import { supportDocs, supportRoutes } from "./support.ts";
 import { taskDocs, taskRoutes } from "./tasks.ts";
@@ -16,6 +18,8 @@ export const adminDocs: readonly RouteDoc[] = [
   ...taskDocs,
   ...listingDocs,
   ...drainDocs,
+  ...configDocs,
+  ...reloadDocs,
   ...archiveDocs,
   ...supportDocs,
 ];
@@ -29,6 +33,8 @@ export function adminRoutes(node: Node): Hono {
       taskRoutes,
       listingRoutes,
       drainRoutes,
+      configRoutes,
+      reloadRoutes,
       exportRoutes,
       importRoutes,
       supportRoutes,

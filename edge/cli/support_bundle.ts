@@ -9,7 +9,7 @@ import { fileFlags, readInputs } from "../config/files.ts";
 import { loadConfiguration } from "../config/settings.ts";
 import { bundleName, bundleStream } from "../support/bundle.ts";
 import { withNode } from "./ask.ts";
-import { shownSettings } from "./config_show.ts";
+import { shownSettings } from "../config/shown.ts";
 import { type ParsedFlags, parseFlags } from "./flags.ts";
 import { dataFolder, refuseArguments } from "./folder.ts";
 import type { Command } from "./main.ts";

@@ -3,7 +3,7 @@ import { silentLog } from "../../core/env/log.ts";
 import { readManifest } from "../../core/manifest/reader.ts";
 import { again } from "../../core/verify/again.ts";
 import type { Config } from "../config/config.ts";
-import type { ShownSetting } from "../cli/config_show.ts";
+import type { ShownSetting } from "../config/shown.ts";
 import { NodeDisk } from "../disk/disk.ts";
 import { checkBox } from "../doctor/doctor.ts";
 import { Redactor } from "../log/redact.ts";

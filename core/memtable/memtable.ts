@@ -122,6 +122,15 @@ export class Memtable {
     return [...this.chunks];
   }
 
+  /** Takes in what a recovery brought back: requests of lower LSNs than all that are here. */
+  putBefore(earlier: Memtable): void {
+    assert(earlier.chunks.every((each) => each.pending === 0), "what the WAL gave back is durable");
+    this.chunks = [...earlier.chunks, ...this.chunks];
+    this.oldestMs = Math.min(earlier.oldestMs ?? Infinity, this.oldestMs ?? Infinity);
+    if (this.oldestMs === Infinity) this.oldestMs = undefined;
+    earlier.chunks = [];
+  }
+
   /** Forgets chunks that segments hold now. */
   drop(flushed: readonly MemtableChunk[], nowMs: number): void {
     this.chunks = this.chunks.filter((each) => !flushed.includes(each));
@@ -156,5 +165,12 @@ export class Memtable {
 
   #wake(): void {
     for (const resolve of this.#settled.splice(0)) resolve();
+  }
+}
+
+/** Lets go of memtables without a row. */
+export function forgetIdleStreams(memtables: Map<string, Memtable>): void {
+  for (const [key, memtable] of memtables) {
+    if (memtable.chunks.every((each) => each.chunk.rows === 0)) memtables.delete(key);
   }
 }

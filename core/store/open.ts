@@ -2,7 +2,8 @@
  * Opens a data folder: finds out what exists, brings the memtables back from the WAL, and puts aside what cannot
  * be read. Nothing found here stops a start, but a format of a newer version.
  *
- *   manifest ─▶ (rebuilt from footers when lost) ─▶ sweep temporaries and orphans ─▶ replay the WAL
+ *   manifest ─▶ (rebuilt from footers when lost) ─▶ sweep temporaries and orphans ─▶ read the WAL ─▶ take requests
+ *                                                                                              └▶ replay the WAL
  *
  * Read-only opening writes nothing into the data folder: a torn tail stays, and a WAL larger than memory is
  * spilled as segments into the caller's scratch folder.
@@ -16,15 +17,26 @@ import { readWal } from "../wal/recovery.ts";
 import { Wal } from "../wal/wal.ts";
 import { findDamaged, sweepOrphans } from "./orphans.ts";
 import { rebuildManifest } from "./rebuild.ts";
-import { type ReplayProgress, replayWal } from "./replay.ts";
+import { findRecords, judgeRecords, type ReplayProgress, replayWal } from "./replay.ts";
 import { Store, type StoreEnv, type StoreOptions } from "./store.ts";
 
 /**
- * Opens a folder to serve it.
- * @param onProgress told now and then how far the WAL has been read
+ * Opens a folder to serve it, all of it: what the WAL holds is back.
  * @throws OpenWitError `unsupported` for a format of a newer version, `io`, `disk_full`
  */
-export async function openStore(
+export async function openStore(env: StoreEnv, options: StoreOptions): Promise<Store> {
+  const store = await startStore(env, options);
+  await store.recovered;
+  return store;
+}
+
+/**
+ * Opens a folder and takes requests as soon as it is known what the WAL holds, which is brought back meanwhile: see
+ * `Store.recovered`.
+ * @param onProgress told now and then how far the WAL has been replayed
+ * @throws OpenWitError as `openStore`
+ */
+export async function startStore(
   env: StoreEnv,
   options: StoreOptions,
   onProgress: (progress: ReplayProgress) => void = () => {},
@@ -50,20 +62,29 @@ export async function openStore(
       error,
     });
   };
-  const rows = await replayWal(store, reading, putAside, onProgress);
-  await store.endReplay();
+  const judge = await findRecords(manifest, store.dedup, reading);
   const { report } = reading;
   metrics.add("openwit_quarantined_total", report.gaps.length, { kind: "wal_gap" });
   const watermark = Math.max(0, ...manifest.state.watermarks.values());
+  const files = [...report.files];
   store.openWal(await Wal.open(env, options.wal, Math.max(report.maxLsn, watermark) + 1, report));
-  log("info", "recovered", {
-    segments: manifest.state.segments.size,
-    wal_records: report.records,
-    rows_in_memory: rows,
-    torn_bytes: report.tornBytes,
-    gaps: report.gaps.length,
-    orphans: swept,
-    ms: Math.round(clock.monotonicMs() - startedMs),
+  const foundMs = clock.monotonicMs();
+  store.recover(async (signal) => {
+    // What is wrong with a file has been told, and mended as far as it can be.
+    const again = readWal(disk, () => {}, { quarantine: false, files });
+    const rows = judge === undefined
+      ? 0
+      : await replayWal(store, again, { judge, putAside, onProgress, signal });
+    log("info", "recovered", {
+      segments: manifest.state.segments.size,
+      wal_records: report.records,
+      rows_replayed: rows,
+      torn_bytes: report.tornBytes,
+      gaps: report.gaps.length,
+      orphans: swept,
+      ms_to_requests: Math.round(foundMs - startedMs),
+      ms: Math.round(clock.monotonicMs() - startedMs),
+    });
   });
   return store;
 }
@@ -85,11 +106,13 @@ export async function openStoreReadOnly(
   const manifest = await Manifest.open(env, { readOnly: true });
   const reading = readWal(env.disk, env.log, { quarantine: false });
   const store = new Store(env, options, manifest, await findDamaged(env, manifest), scratch);
-  await replayWal(store, reading, (record, error) => {
+  const judge = judgeRecords(manifest, store.dedup, reading);
+  const putAside = (record: WalRecord, error: OpenWitError) => {
     env.log("error", "a request in the WAL no longer decodes; it is left out", { lsn: record.lsn, error });
     return Promise.resolve();
-  });
-  await store.endReplay();
+  };
+  store.recover(async (signal) => void await replayWal(store, reading, { judge, putAside, signal }));
+  await store.recovered;
   return store;
 }
 

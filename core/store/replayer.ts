@@ -13,11 +13,11 @@ import type { Signal } from "../model/columns.ts";
 import { decodeRequest } from "../otlp/decode.ts";
 import { type StoreEnv, type StoreOptions, streamKey } from "./store.ts";
 
-/** The memtables, as their store lets a recovery use them. */
+/** The memtables of what is replayed, as their store lets a recovery use them. */
 export interface ReplayTarget {
   readonly memtables: ReadonlyMap<string, Memtable>;
   memtable(tenant: string, signal: Signal): Memtable;
-  /** Memory of all of them. */
+  /** Memory of all memtables, those of new requests included. */
   bytes(): number;
   grow(bytes: number): void;
   flush(memtable: Memtable): Promise<void>;
@@ -28,6 +28,7 @@ export class Replayer {
   #passed: Record<string, number> = {};
   /** Whether a flush found no room: the rows stay in memory then, where they had been before. */
   #isFull = false;
+  #isHurried = false;
   /** The flush that was begun last; resolves with what it threw. */
   #flush: Promise<unknown> | undefined;
 
@@ -37,6 +38,11 @@ export class Replayer {
     readonly manifest: Manifest,
     readonly target: ReplayTarget,
   ) {}
+
+  /** Asks for a flush with the next request, for the memory's sake. */
+  hurry(): void {
+    this.#isHurried = true;
+  }
 
   /** Applies a request. @returns its rows */
   async apply(
@@ -55,7 +61,9 @@ export class Replayer {
     memtable.settle(memtable.begin(at, fromRow), lsn, this.env.clock.monotonicMs());
     target.grow(at.chunk.bytes - before);
     if (memtable.openBytes >= options.flushBytes) await this.#beginFlush([memtable]);
-    else if (this.#isHalfFullOfOpenRows()) await this.#beginFlush(target.memtables.values());
+    else if (this.#isHurried || this.#isHalfFullOfOpenRows()) {
+      await this.#beginFlush(target.memtables.values());
+    }
     return report.rows;
   }
 
@@ -72,14 +80,14 @@ export class Replayer {
   async end(): Promise<void> {
     await this.#flushed();
     if (this.manifest.readOnly) return;
-    const watermarks: [string, number][] = [];
     for (const [stream, lsn] of Object.entries(this.#passed)) {
       const last = this.target.memtables.get(stream)?.chunks.findLast((each) => each.rows > 0);
-      if (last === undefined) watermarks.push([stream, lsn]);
-      else last.lastLsn = Math.max(last.lastLsn, lsn); // a flush that found no room left them
+      if (last === undefined) continue;
+      last.lastLsn = Math.max(last.lastLsn, lsn); // a flush that found no room left them
+      delete this.#passed[stream];
     }
     try {
-      if (watermarks.length > 0) await this.manifest.commit({ watermarks: Object.fromEntries(watermarks) });
+      if (Object.keys(this.#passed).length > 0) await this.manifest.commit({ watermarks: this.#passed });
       this.#passed = {};
     } catch (thrown) {
       if (!isDiskFull(thrown)) throw thrown;
@@ -90,6 +98,7 @@ export class Replayer {
   /** A full disk does not stop a start: what the WAL holds beyond its watermarks has been in memory before. */
   async #beginFlush(memtables: Iterable<Memtable>): Promise<void> {
     await this.#flushed();
+    this.#isHurried = false;
     if (this.#isFull) return;
     const flush = async () => {
       for (const memtable of memtables) await this.target.flush(memtable);

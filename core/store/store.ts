@@ -7,6 +7,7 @@
  * Invariants: (1) `ingest` resolves only when the request is durable under the sync mode, and its rows are
  * visible to the next `pin`. (2) A pin sees each durable row exactly once: chunks and segments are swapped by a
  * flush in one synchronous turn. (3) The memtables and requests under way stay below `memoryBytesMax`.
+ * (4) While a recovery brings back what the WAL holds, requests are taken, and readers wait for its end.
  */
 import type { Clock } from "../env/clock.ts";
 import type { Disk } from "../env/disk.ts";
@@ -17,10 +18,11 @@ import type { IngestRequest, IngestResult } from "../ingest/request.ts";
 import type { StoreIndexes } from "../index/indexes.ts";
 import { SidecarIndexes } from "../index/sidecars.ts";
 import type { Manifest, ManifestEdit, SegmentMeta } from "../manifest/manifest.ts";
-import { Memtable, type MemtableChunk } from "../memtable/memtable.ts";
+import { forgetIdleStreams, Memtable } from "../memtable/memtable.ts";
 import { SpareChunks } from "../memtable/spares.ts";
+import { type MemtableStats, memtableStats } from "../memtable/stats.ts";
 import type { Metrics } from "../metrics/metrics.ts";
-import { type Signal, signals } from "../model/columns.ts";
+import type { Signal } from "../model/columns.ts";
 import { decodeRequest } from "../otlp/decode.ts";
 import { jsonToProtobuf } from "../otlp/json.ts";
 import type { SegmentEncoder } from "../segment/encoder.ts";
@@ -28,7 +30,9 @@ import { contentHash, DedupWindow } from "../wal/dedup.ts";
 import type { Wal, WalCondition, WalOptions } from "../wal/wal.ts";
 import { BatchHistory } from "../system/batches.ts";
 import { Flusher } from "./flush.ts";
+import { Followers, type RowsListener } from "./followers.ts";
 import { isDiskFull, Replayer } from "./replayer.ts";
+import { type PinnedStream, pinStream } from "./pin.ts";
 import { RetiredSegments } from "./retired.ts";
 import type { Scratch } from "./open.ts";
 
@@ -69,14 +73,6 @@ export const defaultStoreOptions: StoreOptions = {
   manifestBytesMax: 4 * 1024 * 1024, // some thousand flushes
 };
 
-/** What one query sees of one stream, unchanged while it is held. */
-export interface PinnedStream {
-  readonly segments: readonly SegmentMeta[];
-  readonly chunks: readonly { readonly chunk: MemtableChunk["chunk"]; readonly rows: number }[];
-  /** To be called once: until then the files of the segments stay. */
-  release(): void;
-}
-
 /** Asked before anything of a request is stored; `core/budget` has the disk's and the memory's. */
 export interface StoreGuard {
   /** @throws OpenWitError `disk_full`, `overloaded` to refuse it */
@@ -85,14 +81,15 @@ export interface StoreGuard {
   diskFull?(what: "request" | "maintenance"): void;
 }
 
-/** Rows [fromRow, endRow) of a chunk that just became visible. */
-export type RowsListener = (chunk: MemtableChunk["chunk"], fromRow: number, endRow: number) => void;
-
 export class Store {
   readonly dedup = new DedupWindow();
   readonly guards: StoreGuard[] = [];
   readonly #memtables = new Map<string, Memtable>();
-  readonly #listeners = new Map<string, Set<RowsListener>>();
+  /** Of what the WAL gives back, until all of it is there: its flushes come before those of new requests. */
+  readonly #replayed = new Map<string, Memtable>();
+  #recovery: AbortController | undefined;
+  #recovered: Promise<void> = Promise.resolve();
+  readonly #followers = new Followers();
   readonly #inFlight = new Map<string, Promise<unknown>>();
   /** Takes segments out of the data, and removes their files when nobody reads them. */
   readonly retired: RetiredSegments;
@@ -134,8 +131,8 @@ export class Store {
     );
     this.#flusher = new Flusher(env, manifest.state.nodeId, scratch, this.#commit, this.batches);
     this.replayer = new Replayer(env, current, manifest, {
-      memtables: this.#memtables,
-      memtable: (tenant, signal) => this.#memtable(tenant, signal),
+      memtables: this.#replayed,
+      memtable: (tenant, signal) => this.#memtable(tenant, signal, this.#replayed),
       bytes: () => this.#memtableBytes,
       grow: (bytes) => this.#memtableBytes += bytes,
       flush: (memtable) => this.#flushStream(memtable),
@@ -161,9 +158,26 @@ export class Store {
     this.#flusher.hurry(); // what is due now may not have been a moment ago
   }
 
-  /** Ends recovery: requests can be taken from now on. */
+  /** Requests can be taken from now on. */
   openWal(wal: Wal): void {
     this.#wal = wal;
+  }
+
+  /** Begins to bring back what the WAL holds. Until that is done nothing else is flushed, and no WAL file freed. */
+  recover(replay: (signal: AbortSignal) => Promise<void>): void {
+    const recovery = this.#recovery = new AbortController();
+    this.#recovered = replay(recovery.signal).then(() => this.#endRecovery());
+    this.#recovered.catch(() => {}); // whoever waits for it is told
+  }
+
+  /** Resolves when all that is durable is visible. Rejects with the error that ended the recovery: rows are missing. */
+  get recovered(): Promise<void> {
+    return this.#recovered;
+  }
+
+  /** Whether rows that are durable are not visible yet. */
+  get isRecovering(): boolean {
+    return this.#recovery !== undefined;
   }
 
   /** @throws OpenWitError `unavailable` for a store that was opened to read */
@@ -198,32 +212,24 @@ export class Store {
 
   /** What a query of a tenant's signal sees now; one synchronous turn. */
   pin(tenant: string, signal: Signal): PinnedStream {
-    const memtable = this.#memtables.get(streamKey(tenant, signal));
-    const chunks = (memtable?.chunks ?? []).filter((each) => each.rows > 0);
-    for (const each of chunks) each.pins++;
+    const key = streamKey(tenant, signal);
+    const memtables = [this.#replayed.get(key), this.#memtables.get(key)];
     const segments = [
       ...this.manifest.segmentsOf(tenant, signal).filter((segment) => !this.damaged.has(segment.id)),
       ...this.spilled.filter((segment) => segment.tenant === tenant && segment.signal === signal),
     ];
-    return {
-      segments,
-      release: this.#releaseOf(chunks, this.retired.pin(segments)),
-      chunks: chunks.map(({ chunk, rows }) => ({ chunk, rows })),
-    };
+    return pinStream(memtables.flatMap((each) => each?.chunks ?? []), segments, this.retired);
   }
 
   /** Calls `listener` for every request that becomes visible, until the returned function is called. */
   subscribe(tenant: string, signal: Signal, listener: RowsListener): () => void {
-    const key = streamKey(tenant, signal);
-    const listeners = this.#listeners.get(key) ?? new Set();
-    listeners.add(listener);
-    this.#listeners.set(key, listeners);
-    return () => listeners.delete(listener);
+    return this.#followers.add(streamKey(tenant, signal), listener);
   }
 
   /** Flushes every stream that has durable rows, into the scratch folder of a store that only reads, and frees the WAL. */
   async flush(): Promise<void> {
-    await this.endReplay();
+    await this.#recovered;
+    await this.replayer.end(); // what it found no room for
     for (const memtable of this.#memtables.values()) await this.#flushStream(memtable);
     if (this.manifest.readOnly) return;
     await this.wal.seal();
@@ -237,13 +243,14 @@ export class Store {
 
   /** Memory of rows that are not flushed and of requests under way. */
   heldBytes(): number {
-    return [...this.#memtables.values()].reduce((sum, { usedBytes }) => sum + usedBytes, this.#underWayBytes);
+    return this.#allMemtables().reduce((sum, { usedBytes }) => sum + usedBytes, this.#underWayBytes);
   }
 
   /** Asks for a flush soon, for its memory's sake; not of little, which would make many small segments. */
   hurryFlush(): void {
     if (this.#memtableBytes < this.options.memoryBytesMax / 8) return;
     this.#isHurried = true;
+    this.replayer.hurry();
     this.#flusher.hurry();
   }
 
@@ -259,6 +266,8 @@ export class Store {
    */
   async close(options: { flush: boolean } = { flush: false }): Promise<void> {
     this.#closed = true;
+    if (!options.flush) this.#recovery?.abort();
+    await this.#recovered.catch(() => {}); // told to who waits for it; the WAL keeps what is not flushed
     this.#maintenance?.abort();
     await this.#maintenanceDone;
     await Promise.allSettled(this.#inFlight.values());
@@ -271,7 +280,7 @@ export class Store {
   /** The memtables of a tenant, or of all, that hold rows. */
   memtablesOf(tenant?: string): readonly Memtable[] {
     const isWanted = (each: Memtable) => each.rows > 0 && (tenant ?? each.tenant) === each.tenant;
-    return [...this.#memtables.values()].filter(isWanted);
+    return this.#allMemtables().filter(isWanted);
   }
 
   /** Streams that have a memtable, with or without rows. */
@@ -279,41 +288,32 @@ export class Store {
     return this.#memtables.size;
   }
 
-  /** Rows and memory of the memtables, by signal, and how long the oldest row has been there. */
-  memtableStats(): { signal: Signal; tenants: number; rows: number; bytes: number; oldestAgeMs: number }[] {
-    const nowMs = this.env.clock.monotonicMs();
-    return signals.map((signal) => {
-      const of = [...this.#memtables.values()].filter((memtable) =>
-        memtable.signal === signal && memtable.rows > 0
-      );
-      return {
-        signal,
-        tenants: of.length,
-        rows: of.reduce((sum, memtable) => sum + memtable.rows, 0),
-        bytes: of.reduce((sum, memtable) => sum + memtable.bytes, 0),
-        oldestAgeMs: Math.max(0, ...of.map(({ oldestMs }) => nowMs - (oldestMs ?? nowMs))),
-      };
-    });
+  /** The memtables by signal. */
+  memtableStats(): MemtableStats[] {
+    return memtableStats(this.#allMemtables(), this.env.clock.monotonicMs());
   }
 
-  /** Ends recovery, as far as there is room. @throws OpenWitError `io` */
-  async endReplay(): Promise<void> {
+  /** In the turn in which it ends, new requests' rows come behind those that were brought back. */
+  async #endRecovery(): Promise<void> {
     await this.replayer.end();
+    for (const [key, replayed] of this.#replayed) {
+      const memtable = this.#memtables.get(key);
+      if (memtable === undefined) this.#memtables.set(key, replayed);
+      else memtable.putBefore(replayed);
+    }
+    this.#replayed.clear();
+    this.#recovery = undefined;
     this.#spares.bound(this.options.memoryBytesMax / 4);
+    this.#countMemory();
   }
 
-  #releaseOf(chunks: readonly MemtableChunk[], releaseSegments: () => void): () => void {
-    let isHeld = true;
-    return () => {
-      if (!isHeld) return;
-      isHeld = false;
-      for (const each of chunks) each.pins--;
-      releaseSegments();
-    };
+  #allMemtables(): Memtable[] {
+    return [...this.#replayed.values(), ...this.#memtables.values()];
   }
 
   #admit(request: IngestRequest): void {
     for (const guard of this.guards) guard.admit(request);
+    if (this.isRecovering) this.#admitBeside(request);
     const wanted = this.#memtableBytes + this.#underWayBytes + request.body.length;
     if (wanted + this.#spares.bytes <= this.options.memoryBytesMax) return;
     this.#spares.release();
@@ -323,6 +323,18 @@ export class Store {
       "overloaded",
       `memory for unflushed records is used up (${wanted} of ${this.options.memoryBytesMax} bytes)`,
       { hint: "send it again: a flush is making room", retryAfterMs: 1_000 },
+    );
+  }
+
+  /** What comes during a recovery stays in memory until its end, so it may have a part of it. */
+  #admitBeside(request: IngestRequest): void {
+    let bytes = this.#underWayBytes + request.body.length;
+    for (const memtable of this.#memtables.values()) bytes += memtable.bytes;
+    if (bytes <= this.options.memoryBytesMax * besideRecoveryShare) return;
+    throw new OpenWitError(
+      "overloaded",
+      `memory for new records is used up (${bytes} bytes) while those of the last run are brought back`,
+      { hint: "send it again: the recovery is making room", retryAfterMs: 1_000 },
     );
   }
 
@@ -395,34 +407,24 @@ export class Store {
     this.dedup.add(hash, receivedAtNs, appended.lsn);
     metrics.add("openwit_acknowledged_records_total", report.rows, { signal });
     metrics.add("openwit_acknowledged_bytes_total", request.body.length, { signal });
-    for (const listener of this.#listeners.get(streamKey(tenant, signal)) ?? []) {
-      listener(at.chunk, rows.fromRow, rows.endRow);
-    }
+    this.#followers.tell(streamKey(tenant, signal), at.chunk, rows.fromRow, rows.endRow);
     if (memtable.usedBytes >= this.options.flushBytes) this.#flusher.hurry();
     return result;
   }
 
-  #memtable(tenant: string, signal: Signal): Memtable {
+  #memtable(tenant: string, signal: Signal, among = this.#memtables): Memtable {
     const key = streamKey(tenant, signal);
-    let memtable = this.#memtables.get(key);
+    let memtable = among.get(key);
     if (memtable === undefined) {
-      if (this.#memtables.size >= this.options.streamsMax) this.#forgetIdleStreams();
-      if (this.#memtables.size >= this.options.streamsMax) {
-        throw new OpenWitError(
-          "overloaded",
-          `${this.#memtables.size} tenant streams are open, which is the most`,
-          { hint: "send under fewer tenant names" },
-        );
+      if (among.size >= this.options.streamsMax) forgetIdleStreams(among);
+      if (among.size >= this.options.streamsMax) {
+        throw new OpenWitError("overloaded", `${among.size} tenant streams are open, which is the most`, {
+          hint: "send under fewer tenant names",
+        });
       }
-      this.#memtables.set(key, memtable = new Memtable(tenant, signal, this.#spares));
+      among.set(key, memtable = new Memtable(tenant, signal, this.#spares));
     }
     return memtable;
-  }
-
-  #forgetIdleStreams(): void {
-    for (const [key, memtable] of this.#memtables) {
-      if (memtable.chunks.every((each) => each.chunk.rows === 0)) this.#memtables.delete(key);
-    }
   }
 
   async #maintain(signal: AbortSignal): Promise<void> {
@@ -430,6 +432,7 @@ export class Store {
     while (!signal.aborted) {
       await this.#flusher.wait(1_000, signal);
       if (signal.aborted) return;
+      if (this.isRecovering) continue; // whose flushes come first, and which reads the WAL
       try {
         const now = clock.monotonicMs();
         this.#spares.tick();
@@ -460,7 +463,7 @@ export class Store {
 
   #countMemory(): void {
     this.#memtableBytes = 0;
-    for (const memtable of this.#memtables.values()) this.#memtableBytes += memtable.bytes;
+    for (const memtable of this.#allMemtables()) this.#memtableBytes += memtable.bytes;
   }
 
   #tellDiskFull(what: "request" | "maintenance"): void {
@@ -473,6 +476,9 @@ export class Store {
     );
   }
 }
+
+/** Share of the memtables' memory that new requests may have during a recovery. */
+const besideRecoveryShare = 0.25;
 
 /** Name of a stream in the manifest's watermarks. */
 export function streamKey(tenant: string, signal: Signal): string {

@@ -69,8 +69,15 @@ export interface WalReading extends AsyncIterable<WalRecord> {
   readonly report: WalReport;
 }
 
-/** With `quarantine: false` nothing is written: no cut, no sync, no quarantine. */
-export function readWal(disk: Disk, log: Log, options: { quarantine: boolean }): WalReading {
+/**
+ * With `quarantine: false` nothing is written: no cut, no sync, no quarantine.
+ * @param options.files these alone, oldest first, as an earlier report has them; hashes of freed files are left out
+ */
+export function readWal(
+  disk: Disk,
+  log: Log,
+  options: { quarantine: boolean; files?: readonly WalFile[] },
+): WalReading {
   const report: WalReport = {
     files: [],
     records: 0,
@@ -82,7 +89,8 @@ export function readWal(disk: Disk, log: Log, options: { quarantine: boolean }):
     seen: new Map(),
   };
   const reader: Reader = { disk, log, readOnly: !options.quarantine, report };
-  return { report, [Symbol.asyncIterator]: () => readFiles(reader) };
+  const names = options.files?.map(({ name }) => name);
+  return { report, [Symbol.asyncIterator]: () => readFiles(reader, names) };
 }
 
 interface Reader {
@@ -92,8 +100,22 @@ interface Reader {
   readonly report: WalReport;
 }
 
-async function* readFiles(reader: Reader): AsyncGenerator<WalRecord> {
-  const { disk, log, report } = reader;
+async function* readFiles(
+  reader: Reader,
+  wanted: readonly WalName[] | undefined,
+): AsyncGenerator<WalRecord> {
+  const { disk, report } = reader;
+  const names = wanted ?? await findFiles(reader);
+  for (const name of names) report.bytes += (await disk.stat(walPath(name)))?.bytes ?? 0;
+  for (const [index, name] of names.entries()) {
+    report.maxLsn = Math.max(report.maxLsn, name.firstLsn - 1);
+    yield* readOne(reader, name, names[index + 1]?.firstLsn);
+  }
+  if (!reader.readOnly && names.length > 0) await disk.syncDir(walFolder);
+}
+
+/** Names of all files, oldest first; the report gets the hashes of those that were freed lately. */
+async function findFiles({ disk, log, report }: Reader): Promise<WalName[]> {
   const names: WalName[] = [];
   for (const name of await disk.list(walFolder)) {
     const walName = parseWalName(name);
@@ -109,13 +131,7 @@ async function* readFiles(reader: Reader): AsyncGenerator<WalRecord> {
         { path },
       );}
   }
-  names.sort(compareWalNames);
-  for (const name of names) report.bytes += (await disk.stat(walPath(name)))?.bytes ?? 0;
-  for (const [index, name] of names.entries()) {
-    report.maxLsn = Math.max(report.maxLsn, name.firstLsn - 1);
-    yield* readOne(reader, name, names[index + 1]?.firstLsn);
-  }
-  if (!reader.readOnly && names.length > 0) await disk.syncDir(walFolder);
+  return names.sort(compareWalNames);
 }
 
 /** Records of one file below `lsnEnd`, where the next file begins; `undefined` for the newest. */

@@ -16,6 +16,8 @@ export interface QueryHost {
   /** @throws OpenWitError `unavailable` while it is not ready */
   store(): Store;
   engine(): SqlEngine;
+  /** How far it has brought back the rows of its last run; absent when all are there. */
+  readonly recovery?: string;
   /** Runs of maintenance, oldest first; absent where nothing is maintained. */
   taskRuns?(): readonly TaskRun[];
   /** What the catalog has; absent where there can be none. @throws OpenWitError also when it is off */

@@ -19,6 +19,7 @@ import type { JsonRow } from "../../core/search/page.ts";
 import type { Store } from "../../core/store/store.ts";
 import { type SystemTable, systemTable } from "../../core/system/tables.ts";
 import type { QueryHost } from "./host.ts";
+import { waitForRecovery } from "./recovering.ts";
 
 /** Bytes of values of an answer whose rows are gathered before it is given. */
 const gatheredBytesMax = 64 * 1024 * 1024;
@@ -73,11 +74,13 @@ export async function startStatement(
   let coverage = coverageOf([], window, []);
   try {
     checkLength(request.sql, host.sqlBytesMax);
+    const wantedMs = Math.min(request.timeoutMs ?? host.searchTimeoutMs, host.searchTimeoutMs);
+    const timeoutMs = await waitForRecovery(host, wantedMs, request.signal);
     const result = await runQuery({
       sql: request.sql,
       tenant,
       params: request.params,
-      timeoutMs: Math.min(request.timeoutMs ?? host.searchTimeoutMs, host.searchTimeoutMs),
+      timeoutMs,
       limit: Math.min(request.limit, host.searchRowsMax),
       bytesMax: Math.min(request.bytesMax ?? host.searchBytesMax, host.searchBytesMax),
       window,

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { Chunk } from "../../core/model/chunk.ts";
 import { columnIndex } from "../../core/model/columns.ts";
 import { Utf8Vector } from "../../core/model/vector.ts";
-import type { RowsListener } from "../../core/store/store.ts";
+import type { RowsListener } from "../../core/store/followers.ts";
 import { eventStream } from "./tail.ts";
 
 /** A chunk of rows whose bodies are `width` letters. */

@@ -9,7 +9,7 @@ import { type Context, Hono } from "hono";
 import { OpenWitError } from "../../core/error.ts";
 import type { Signal } from "../../core/model/columns.ts";
 import { rowOf } from "../../core/model/row.ts";
-import type { RowsListener } from "../../core/store/store.ts";
+import type { RowsListener } from "../../core/store/followers.ts";
 import { type RowTest, rowTest } from "../../core/search/live.ts";
 import type { TailHost } from "./host.ts";
 import {

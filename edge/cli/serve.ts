@@ -13,7 +13,7 @@ import { type Supervision, supervisionOf } from "../systemd/supervision.ts";
 import { version } from "../version.ts";
 import { parseFlags } from "./flags.ts";
 import { refuseArguments } from "./folder.ts";
-import type { Command } from "./main.ts";
+import { type Command, report } from "./main.ts";
 import { serveFlags, serveFlagsUsage } from "./serve_flags.ts";
 
 export const serveCommand: Command = {
@@ -85,7 +85,11 @@ async function serve(args: string[]): Promise<number> {
     for (const note of node.limits.notes) log("info", note);
     log("info", "ready", { version, data_dir: node.dataDir, ...node.endpoints, without_login: isExposed });
   }
-  await stopped;
+  await Promise.race([stopped, node.failed]).catch(async (error) => {
+    await node.stop();
+    report(error);
+    process.exit(1);
+  });
   log("info", "stopped");
   logging.close();
   // Everything is closed. What keeps the event loop for some seconds more are idle connections of clients.

@@ -46,6 +46,7 @@ function describe(status: any): string {
     lines.push(`limits    ${bytes(memory)} of memory, ${threads} search threads`);
     lines.push(...notes.map((note: string) => `          ${note}`));
   }
+  if (status.recovery) lines.push(`recovery  ${status.recovery}; queries wait for it`);
   if (status.wal) {
     lines.push(`WAL       ${status.wal.files} files, ${bytes(status.wal.bytes)}, sync ${status.wal.sync}`);
   }

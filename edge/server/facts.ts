@@ -53,6 +53,8 @@ export interface NodeFacts {
       readonly failures: number;
       readonly message: string;
     }[];
+    /** How far it has brought back the rows of its last run, when they are not all back. */
+    readonly recovery?: string;
     readonly damagedSegments: number;
     readonly oldestUnflushedMs: number;
     readonly flushAgeMs: number;
@@ -90,6 +92,7 @@ export interface NodeParts {
   readonly phase: Phase;
   readonly reason: string | undefined;
   readonly drained: string | undefined;
+  readonly recovery: string | undefined;
   readonly store: Store | undefined;
   readonly budget: DiskBudget | undefined;
   readonly memory: MemoryCeiling;
@@ -109,7 +112,7 @@ export function factsOf(parts: NodeParts): NodeFacts {
     phase: parts.phase,
     reason: parts.reason,
     drained: parts.drained,
-    ...(store === undefined ? {} : { ...walFact(store), store: storeFact(store) }),
+    ...(store === undefined ? {} : { ...walFact(store), store: storeFact(store, parts.recovery) }),
     ...(budget === undefined ? {} : {
       disk: {
         refusal: budget.refusal,
@@ -145,8 +148,9 @@ function walFact(store: Store): { wal?: WalFact } {
   return condition === undefined ? {} : { wal: condition };
 }
 
-function storeFact(store: Store): NonNullable<NodeFacts["store"]> {
+function storeFact(store: Store, recovery: string | undefined): NonNullable<NodeFacts["store"]> {
   return {
+    recovery,
     flushTroubles: store.batches.troubles().map(({ tenant, signal, failures, error }) => ({
       stream: `${tenant}/${signal}`,
       failures,

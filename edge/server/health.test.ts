@@ -51,6 +51,14 @@ const troubles: [string, Partial<NodeFacts>, string, string, boolean, boolean][]
     true,
     true,
   ],
+  [
+    "rows of the last run are not all back",
+    { store: { ...well.store!, recovery: "half of the WAL is replayed" } },
+    "store",
+    "degraded",
+    true,
+    true,
+  ],
   ["rows wait", { store: { ...well.store!, oldestUnflushedMs: 601_000 } }, "store", "degraded", true, true],
   [
     "segments are damaged",
@@ -121,6 +129,11 @@ test("a node that starts, stops or failed neither takes nor answers, and says wh
     expect([health.takes_records, health.answers_queries]).toEqual([false, false]);
     expect(health.reasons[0]).toBe(`the node is ${phase}: half of the WAL is read`);
   }
+});
+
+test("a node that starts takes records as soon as its store is open", () => {
+  const health = look({ ...well, phase: "starting", reason: "half of the WAL is replayed" });
+  expect([health.takes_records, health.answers_queries]).toEqual([true, false]);
 });
 
 test("since is when the status changed, not when the reason did; each change is told once", () => {

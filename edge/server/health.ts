@@ -96,7 +96,8 @@ function judgeWal({ trouble, writingMs, syncMs }: WalFact): Verdict {
 function judgeStore({ phase, reason, store }: NodeFacts): Verdict {
   if (phase === "failed") return failed(reason ?? "the start failed");
   if (store === undefined) return degraded(reason ?? "starting");
-  const { flushTroubles, damagedSegments, oldestUnflushedMs, flushAgeMs } = store;
+  const { recovery, flushTroubles, damagedSegments, oldestUnflushedMs, flushAgeMs } = store;
+  if (recovery !== undefined) return degraded(`${recovery}; queries wait for it`);
   const [first] = flushTroubles;
   if (first !== undefined) {
     const others = flushTroubles.length === 1 ? "" : `, and of ${flushTroubles.length - 1} more streams`;
@@ -170,14 +171,16 @@ export class HealthBook {
       if (before !== undefined && !isSame) onChange(name, verdict);
     }
     const isReady = facts.phase === "ready";
+    // A store that is open takes records, also while it brings back those of its last run.
+    const isTaking = isReady || facts.phase === "starting" && facts.store !== undefined;
     const works = (needed: readonly ComponentName[]) =>
-      isReady && needed.every((name) => verdicts[name].status !== "failed");
+      needed.every((name) => verdicts[name].status !== "failed");
     const statuses = names.map((name) => verdicts[name].status);
     return {
       status: statuses.includes("failed") ? "failed" : statuses.includes("degraded") ? "degraded" : "ok",
       phase: facts.phase,
-      takes_records: works(taking) && facts.drained === undefined,
-      answers_queries: works(answering),
+      takes_records: isTaking && works(taking) && facts.drained === undefined,
+      answers_queries: isReady && works(answering),
       reasons: [
         ...(isReady
           ? []

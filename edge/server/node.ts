@@ -17,7 +17,7 @@ import { OpenWitError, toOpenWitError } from "../../core/error.ts";
 import type { IngestRequest, IngestResult } from "../../core/ingest/request.ts";
 import type { TaskRun } from "../../core/janitor/janitor.ts";
 import { Metrics } from "../../core/metrics/metrics.ts";
-import { openStore } from "../../core/store/open.ts";
+import { startStore } from "../../core/store/open.ts";
 import { defaultStoreOptions, type Store } from "../../core/store/store.ts";
 import { apiApp } from "../api/app.ts";
 import type { QueryHost } from "../api/host.ts";
@@ -61,6 +61,8 @@ const retentionEveryMs = 60_000;
 
 /** Also when nobody asks: the log tells of what changed. */
 const healthEveryMs = 5_000;
+/** A node that has more to bring back than it can in this time takes requests meanwhile, and its readers wait. */
+const recoveryMsMax = 5_000;
 
 /** Of the engine that checks an archive, beside that of the queries and that of the merges. */
 const importScanning = { threads: 1, memoryBytes: 128 * 1024 * 1024 };
@@ -80,9 +82,14 @@ export class Node implements QueryHost {
   /** Told by its operator to take no more records. */
   readonly drain = new Drain(() => this.store());
   endpoints: Endpoints | undefined;
+  /** How far the rows of the last run are back; `undefined` when they are. */
+  recovery: string | undefined;
+  readonly #failed = Promise.withResolvers<never>();
   readonly #startedMs = systemClock.monotonicMs();
   readonly #stopping = new AbortController();
   #store: Store | undefined;
+  /** Takes requests already; the node is not ready for the rest. */
+  #recoveringStore: Store | undefined;
   #engine: SqlEngine | undefined;
   #maintenance: Maintenance | undefined;
   #importer: ArchiveImporter | undefined;
@@ -157,6 +164,11 @@ export class Node implements QueryHost {
   /** Why a record would be refused, when the disk or the memory has no room for it. */
   get refusal(): string | undefined {
     return this.drain.refusal ?? this.#budget?.refusal ?? this.memory.refusal;
+  }
+
+  /** Rejects when the node cannot go on after it was ready. */
+  get failed(): Promise<never> {
+    return this.#failed.promise;
   }
 
   /** Aborted when the node begins to stop: streams that would not end by themselves end then. */
@@ -238,6 +250,7 @@ export class Node implements QueryHost {
       phase: this.phase,
       reason: this.reason,
       drained: this.drain.refusal,
+      recovery: this.recovery,
       store: this.#store,
       budget: this.#budget,
       memory: this.memory,
@@ -295,10 +308,10 @@ export class Node implements QueryHost {
       this.#budget = await DiskBudget.open(env, this.config.budget);
       this.#unwatchLoop = watchEventLoop(metrics);
       this.#memoryWatch = setInterval(() => this.memory.look(), 250);
-      this.#store = await openStore(env, {
+      const store = this.#store = await startStore(env, {
         ...defaultStoreOptions,
         ...storeOptionsOf(this.config, this.memoryBytesMax, this.#budget.usage.budgetBytes),
-      }, recoveryTeller(this.log, (reason) => this.reason = reason));
+      }, recoveryTeller(this.log, (text) => this.#tellRecovery(text)));
       this.#engine = duckDBEngine({
         shared: this.#shared,
         ...defaultEngineOptions,
@@ -311,8 +324,9 @@ export class Node implements QueryHost {
       });
       this.#budget.attach(this.#store);
       this.#store.guards.push(this.memory);
-      this.#registerGauges(this.#store, this.#budget, this.#encoder);
-      this.#store.startMaintenance();
+      this.#registerGauges(store, this.#budget, this.#encoder);
+      this.#recoveringStore = store;
+      store.startMaintenance();
       this.#budget.start();
       const catalog = this.#catalog = new NodeCatalog(this.#store, {
         config: this.config.metastore,
@@ -333,7 +347,7 @@ export class Node implements QueryHost {
         isShort: () => this.#budget!.isGettingShort(),
         tasks: [{ name: "retention", everyMs: retentionEveryMs, run: () => this.#budget!.run() }],
       });
-      this.#maintenance.janitor.start();
+      store.recovered.then(() => this.#endRecovery(), (error) => this.#fail(error));
       this.#importer = importerOf(this.#store, {
         dataDir: this.dataDir,
         roomBytes: () => this.#budget!.spareBytes,
@@ -345,6 +359,7 @@ export class Node implements QueryHost {
         // A full disk must not stop a start: commands then have to be told where the server listens.
         this.log("error", "the server's endpoints could not be published", { error });
       });
+      await Promise.race([store.recovered, systemClock.sleep(recoveryMsMax)]);
       this.phase = "ready";
       this.reason = undefined;
       this.health();
@@ -402,6 +417,26 @@ export class Node implements QueryHost {
     });
   }
 
+  #tellRecovery(text: string): void {
+    this.recovery = text;
+    if (this.phase === "starting") this.reason = text;
+  }
+
+  /** Maintenance begins here: merges would take from a recovery what time and memory it has. */
+  #endRecovery(): void {
+    this.recovery = undefined;
+    if (this.phase !== "draining") this.#maintenance!.janitor.start();
+  }
+
+  /** Rows that were acknowledged cannot be brought back: answers without them would be wrong, so there are none. */
+  #fail(error: unknown): void {
+    if (this.phase === "draining") return;
+    this.phase = "failed";
+    this.reason = toOpenWitError(error).message;
+    this.#failed.reject(error);
+    this.#failed.promise.catch(() => {}); // whoever waits for it is told
+  }
+
   #receiverDeps(): ReceiverDeps {
     const limits = () => receiverLimitsOf(this.config);
     return {
@@ -422,7 +457,9 @@ export class Node implements QueryHost {
 
   async #ingest(request: IngestRequest): Promise<IngestResult> {
     const started = systemClock.monotonicMs();
-    const result = await this.drain.admit(() => this.ingest.around(() => this.store().ingest(request)));
+    const open = this.phase === "starting" ? this.#recoveringStore : undefined;
+    const store = open ?? this.store();
+    const result = await this.drain.admit(() => this.ingest.around(() => store.ingest(request)));
     this.metrics.observe("openwit_ack_seconds", (systemClock.monotonicMs() - started) / 1_000, {
       signal: request.signal,
     });

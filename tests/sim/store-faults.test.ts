@@ -40,7 +40,7 @@ async function runLife(fault: Fault, at: number): Promise<{ operations: number; 
   disk.restart();
   const process = disk.process();
   const again = await open(process, clock, random, new Metrics());
-  expect(again).toBeDefined();
+  await again!.recovered;
   await check(again!, process, requests, disk);
   return { operations, acknowledged: requests.filter(({ state }) => state === "acknowledged").length };
 }

@@ -13,8 +13,9 @@ import { OpenWitError } from "../../core/error.ts";
 import { Metrics } from "../../core/metrics/metrics.ts";
 import { columnIndex } from "../../core/model/columns.ts";
 import type { Utf8Vector } from "../../core/model/vector.ts";
-import { openStore } from "../../core/store/open.ts";
-import { defaultStoreOptions, type PinnedStream, type Store } from "../../core/store/store.ts";
+import { startStore } from "../../core/store/open.ts";
+import type { PinnedStream } from "../../core/store/pin.ts";
+import { defaultStoreOptions, type Store } from "../../core/store/store.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
 import { loadParquetWasm } from "./parquet-wasm.ts";
 import { SimClock } from "./clock.ts";
@@ -28,6 +29,8 @@ export interface StoreScenario extends SimDiskOptions {
   readonly losesManifest?: boolean;
   /** Whether segments are merged, the merged ones' files go, and readers read meanwhile. */
   readonly compacts?: boolean;
+  /** Whether requests come while a recovery is under way. */
+  readonly hurries?: boolean;
   /** Bytes of a stream's rows at which it is flushed: a few requests' worth makes a recovery flush as it goes. */
   readonly flushBytes?: number;
 }
@@ -38,6 +41,8 @@ export interface StoreScenarioResult {
   readonly duplicates: number;
   readonly flushes: number;
   readonly flushesInReplay: number;
+  /** Acknowledged before the recovery of their life had ended. */
+  readonly besideReplay: number;
   readonly mergedRows: number;
   readonly rows: number;
   readonly operations: number;
@@ -71,6 +76,7 @@ export async function runStoreScenario(
     duplicates: 0,
     flushes: 0,
     flushesInReplay: 0,
+    besideReplay: 0,
     mergedRows: 0,
     rows: 0,
     operations: 0,
@@ -84,7 +90,11 @@ export async function runStoreScenario(
     const process = disk.process();
     const metrics = new Metrics();
     const store = await open(process, clock, random, metrics, scenario.flushBytes);
-    if (store === undefined) {
+    if (scenario.hurries && store !== undefined && !isQuiet) {
+      await hurry(store, clock, random, requests, result);
+    }
+    const isBack = await store?.recovered.then(() => true, expected);
+    if (store === undefined || !isBack) {
       if (isQuiet) throw new Error("a sound disk did not open");
       disk.cut();
       continue;
@@ -115,7 +125,7 @@ export async function open(
   flushBytes = 400_000,
 ): Promise<Store | undefined> {
   try {
-    return await openStore({ disk, clock, random, log: silentLog, encoder: inProcessEncoder(), metrics }, {
+    return await startStore({ disk, clock, random, log: silentLog, encoder: inProcessEncoder(), metrics }, {
       ...defaultStoreOptions,
       wal: { sync: "always", intervalMs: 100, fileBytesMax: 4_000, fileAgeMsMax: 60_000 },
       flushBytes,
@@ -124,6 +134,31 @@ export async function open(
     if (error instanceof OpenWitError && ["io", "disk_full"].includes(error.code)) return undefined;
     throw error;
   }
+}
+
+/** Requests, new ones and again, from the first turn of a life on, while it brings back the rows of the last one. */
+async function hurry(
+  store: Store,
+  clock: SimClock,
+  random: Random,
+  requests: Request[],
+  result: { refused: number; duplicates: number; besideReplay: number },
+): Promise<void> {
+  const underWay: Promise<unknown>[] = [];
+  for (let sent = randomBelow(random, 8); sent > 0; sent--) {
+    const last = requests.at(-1 - randomBelow(random, Math.max(1, Math.min(6, requests.length))));
+    const isAgain = last !== undefined && randomBelow(random, 3) === 0 &&
+      clock.monotonicMs() - (last.firstSentMs ?? 0) < 500_000;
+    const request = isAgain ? last : newRequest(requests, clock, random);
+    underWay.push(
+      send(store, clock, request, result).then(() => {
+        if (store.isRecovering && request.state === "acknowledged") result.besideReplay++;
+      }),
+    );
+    if (randomBelow(random, 6) === 0) underWay.push(store.flush().catch(expected));
+    for (let turn = randomBelow(random, 10); turn > 0; turn--) await Promise.resolve();
+  }
+  await Promise.all(underWay);
 }
 
 /** Requests and flushes, several at a time, until the life's steps are over or the power is gone. */

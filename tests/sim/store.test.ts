@@ -18,6 +18,23 @@ const scenarios: Record<string, StoreScenario> = {
     failures: true,
     capacityBytes: 120_000,
   },
+  "requests that come while a recovery is under way": { flushBytes: 300, hurries: true },
+  "requests beside recoveries, on a disk whose operations fail": {
+    flushBytes: 300,
+    hurries: true,
+    failures: true,
+  },
+  "requests beside recoveries, on a disk that is full now and then": {
+    flushBytes: 300,
+    hurries: true,
+    failures: true,
+    capacityBytes: 120_000,
+  },
+  "requests beside recoveries, merges and a lost manifest": {
+    hurries: true,
+    compacts: true,
+    losesManifest: true,
+  },
   "merges, power cuts and kills": { compacts: true },
   "merges on a disk whose operations fail": { compacts: true, failures: true },
   "merges on a disk that is full now and then": { compacts: true, failures: true, capacityBytes: 120_000 },
@@ -29,16 +46,18 @@ describe("the store loses and doubles nothing through", () => {
   for (const [name, scenario] of Object.entries(scenarios)) {
     test(name, async () => {
       const sums = { acknowledged: 0, duplicates: 0, flushes: 0, rows: 0 };
-      let mergedRows = 0, flushesInReplay = 0;
+      let mergedRows = 0, flushesInReplay = 0, besideReplay = 0;
       await forEachSeed(seeds, async (seed) => {
         const result = await runStoreScenario(seed, scenario);
         for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += result[key];
         mergedRows += result.mergedRows;
         flushesInReplay += result.flushesInReplay;
+        besideReplay += result.besideReplay;
       });
       // A simulation in which nothing happens proves nothing.
       if (seeds.length > 1) expect(Math.min(...Object.values(sums))).toBeGreaterThan(seeds.length / 4);
       if (seeds.length > 1 && scenario.flushBytes) expect(flushesInReplay).toBeGreaterThan(seeds.length / 2);
+      if (seeds.length > 1 && scenario.hurries) expect(besideReplay).toBeGreaterThan(seeds.length / 4);
       if (seeds.length > 1 && scenario.compacts) expect(mergedRows).toBeGreaterThan(seeds.length / 4);
     }, 1_800_000);
   }

@@ -1,0 +1,33 @@
+/** What one query sees of one stream, unchanged while it is held: whatever is flushed, merged or evicted meanwhile. */
+import type { SegmentMeta } from "../manifest/manifest.ts";
+import type { MemtableChunk } from "../memtable/memtable.ts";
+import type { RetiredSegments } from "./retired.ts";
+
+export interface PinnedStream {
+  readonly segments: readonly SegmentMeta[];
+  readonly chunks: readonly { readonly chunk: MemtableChunk["chunk"]; readonly rows: number }[];
+  /** To be called once: until then the files of the segments stay. */
+  release(): void;
+}
+
+/** Pins the visible rows of these chunks, and the files of these segments. One synchronous turn. */
+export function pinStream(
+  memtableChunks: readonly MemtableChunk[],
+  segments: readonly SegmentMeta[],
+  retired: RetiredSegments,
+): PinnedStream {
+  const chunks = memtableChunks.filter((each) => each.rows > 0);
+  for (const each of chunks) each.pins++;
+  const releaseSegments = retired.pin(segments);
+  let isHeld = true;
+  return {
+    segments,
+    chunks: chunks.map(({ chunk, rows }) => ({ chunk, rows })),
+    release() {
+      if (!isHeld) return;
+      isHeld = false;
+      for (const each of chunks) each.pins--;
+      releaseSegments();
+    },
+  };
+}

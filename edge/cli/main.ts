@@ -114,6 +114,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "make this executable a service of the box",
     load: async () => (await import("./install.ts")).installCommand,
   },
+  upgrade: {
+    summary: "put another version in the place of the installed one, with a way back",
+    load: async () => (await import("./upgrade.ts")).upgradeCommand,
+  },
   uninstall: {
     summary: "remove the service; data stays unless told",
     load: async () => (await import("./uninstall.ts")).uninstallCommand,

@@ -16,6 +16,8 @@ export interface Waiting {
   readonly version: string;
   /** Of the process that ran before: it does not count. */
   readonly oldPid: number | undefined;
+  /** Ends the waiting: it counts as not healthy. */
+  readonly interrupted?: AbortSignal;
 }
 
 export type Outcome =
@@ -47,6 +49,7 @@ export async function awaitHealthy(waiting: Waiting): Promise<Outcome> {
       }
     }
     const ends = await restarts(layout, host) - before;
+    if (waiting.interrupted?.aborted) return await failed(waiting, `the waiting was interrupted (${reason})`);
     if (ends >= endsMax) return await failed(waiting, `it ended ${ends} times (${reason})`);
     await clock.sleep(lookEveryMs);
   } while (clock.monotonicMs() - beganMs < timeoutMs);

@@ -3,8 +3,12 @@ import { OpenWitError } from "./error.ts";
 
 export const defaultTenant = "default";
 
-/** A regular expression. */
-export const tenantPatternText = "^[a-z0-9][a-z0-9_-]{0,62}$";
+/** What a node says of itself, its log and its metrics. It alone writes there; it is asked like any other. */
+export const systemTenant = "_system";
+
+/** Regular expressions: within another one, and of a whole text. */
+export const tenantSource = `(?:${systemTenant}|[a-z0-9][a-z0-9_-]{0,62})`;
+export const tenantPatternText = `^${tenantSource}$`;
 const tenantPattern = new RegExp(tenantPatternText);
 
 /** The tenant of a request by its header's text; the default one when there is none. */
@@ -17,5 +21,16 @@ export function parseTenant(text: string | null | undefined): string {
     {
       hint: "use 1 to 63 of a-z, 0-9, _ and -, beginning with a letter or digit",
     },
+  );
+}
+
+/** The tenant of a request that writes. @throws OpenWitError `forbidden` for the node's own; as `parseTenant` */
+export function parseWritableTenant(text: string | null | undefined): string {
+  const tenant = parseTenant(text);
+  if (tenant !== systemTenant) return tenant;
+  throw new OpenWitError(
+    "forbidden",
+    `tenant ${systemTenant} holds what this node says of itself: nobody else writes there`,
+    { hint: "send to another tenant" },
   );
 }

@@ -120,6 +120,31 @@ const cases: {
     gone: ["a1 stream_bytes"],
   },
   {
+    promise: "a tenant's own bounds hold beside the common ones, the narrower of the two",
+    segments: [
+      segment("mine", 30),
+      segment("its", 30, { tenant: "_system" }),
+      segment("its too", 20, { tenant: "_system", signal: "spans" }),
+      segment("its newest", 19, { tenant: "_system", signal: "spans" }),
+    ],
+    policy: { tenants: { _system: { retentionMs: dayMs, streamBytesMax: mebibyte } } },
+    gone: ["its age", "its too stream_bytes"],
+  },
+  {
+    promise: "a tenant's own bounds do not widen the common ones",
+    segments: [
+      segment("past", 30, { tenant: "_system" }),
+      segment("a1", 3, { tenant: "_system" }),
+      segment("a2", 2, { tenant: "_system" }),
+    ],
+    policy: {
+      retentionMs: dayMs,
+      streamBytesMax: mebibyte,
+      tenants: { _system: { retentionMs: 9 * dayMs, streamBytesMax: 9 * mebibyte } },
+    },
+    gone: ["past age", "a1 stream_bytes"],
+  },
+  {
     promise: "what goes by age counts towards the budget",
     segments: [segment("past", 99), segment("old", 9), segment("new", 1)],
     excess: mebibyte,

@@ -24,6 +24,14 @@ export interface EvictionPolicy {
   /** Bytes that the segments of one tenant and signal may take. */
   readonly streamBytesMax?: number;
   readonly whenFull: WhenFull;
+  /** Bounds of a tenant's own, beside those above: the narrower ones hold. */
+  readonly tenants?: Readonly<Record<string, TenantPolicy>>;
+}
+
+export interface TenantPolicy {
+  readonly retentionMs?: number;
+  /** Of each of its streams. */
+  readonly streamBytesMax?: number;
 }
 
 export type EvictionReason = "age" | "stream_bytes" | "budget";
@@ -54,10 +62,8 @@ export function planEviction(
   if (now.isSynced) {
     for (const segment of oldestFirst) if (isExpired(segment, policy, now.ns)) evict(segment, "age");
   }
-  if (policy.streamBytesMax !== undefined) {
-    const kept = oldestFirst.filter(({ id }) => !gone.has(id));
-    for (const segment of overStreamBytes(kept, policy.streamBytesMax)) evict(segment, "stream_bytes");
-  }
+  const kept = oldestFirst.filter(({ id }) => !gone.has(id));
+  for (const segment of overStreamBytes(kept, policy)) evict(segment, "stream_bytes");
   if (policy.whenFull === "evict-oldest") {
     let excess = excessBytes;
     for (const { segment } of evictions) excess -= allocatedBytesOf(segment);
@@ -80,7 +86,10 @@ const blockBytes = 4096;
 const hourNs = 3_600_000_000_000n;
 
 function isExpired(segment: EvictionCandidate, policy: EvictionPolicy, nowNs: bigint): boolean {
-  const retentionMs = policy.retentionMsOf?.[segment.signal] ?? policy.retentionMs;
+  const retentionMs = narrower(
+    policy.retentionMsOf?.[segment.signal] ?? policy.retentionMs,
+    policy.tenants?.[segment.tenant]?.retentionMs,
+  );
   if (retentionMs === undefined) return false;
   return newestNs(segment) < nowNs - BigInt(Math.round(retentionMs)) * 1_000_000n;
 }
@@ -104,11 +113,15 @@ function byEvictionOrder(a: EvictionCandidate, b: EvictionCandidate): number {
 /** The newest segment of a stream stays: merged, it may alone be larger than the bound, and be all there is. */
 function overStreamBytes(
   oldestFirst: readonly EvictionCandidate[],
-  streamBytesMax: number,
+  policy: EvictionPolicy,
 ): EvictionCandidate[] {
-  const streams = Map.groupBy(oldestFirst, ({ tenant, signal }) => `${tenant}/${signal}`);
+  const isBounded = ({ tenant }: EvictionCandidate) =>
+    policy.streamBytesMax !== undefined || policy.tenants?.[tenant]?.streamBytesMax !== undefined;
+  const streams = Map.groupBy(oldestFirst.filter(isBounded), ({ tenant, signal }) => `${tenant}/${signal}`);
   const over: EvictionCandidate[] = [];
   for (const segments of streams.values()) {
+    const own = policy.tenants?.[segments[0].tenant]?.streamBytesMax;
+    const streamBytesMax = narrower(policy.streamBytesMax, own)!;
     let bytes = segments.reduce((sum, segment) => sum + allocatedBytesOf(segment), 0);
     for (const segment of segments.slice(0, -1)) {
       if (bytes <= streamBytesMax) break;
@@ -117,4 +130,8 @@ function overStreamBytes(
     }
   }
   return over;
+}
+
+function narrower(bound: number | undefined, own: number | undefined): number | undefined {
+  return bound === undefined || own === undefined ? bound ?? own : Math.min(bound, own);
 }

@@ -9,6 +9,7 @@ import type { Clock } from "../env/clock.ts";
 import type { Random } from "../env/random.ts";
 import { OpenWitError } from "../error.ts";
 import { type Signal, signals } from "../model/columns.ts";
+import { tenantSource } from "../tenant.ts";
 
 export interface SegmentName {
   readonly tenant: string;
@@ -82,7 +83,7 @@ export function segmentMadeAtNs(id: string): bigint | undefined {
 }
 
 const pathPattern = new RegExp(
-  `^${segmentRoot}/(?<tenant>[a-z0-9][a-z0-9_-]{0,62})/(?<year>\\d{4})/(?<month>\\d{2})/(?<day>\\d{2})` +
+  `^${segmentRoot}/(?<tenant>${tenantSource})/(?<year>\\d{4})/(?<month>\\d{2})/(?<day>\\d{2})` +
     `/(?<node>[A-Za-z0-9][A-Za-z0-9._-]{0,127})/(?<signal>[a-z]+)-(?<lane>\\d{2}|late)-L(?<level>\\d)` +
     `-(?<id>[0-9a-f]{28})_(?:active|stable)\\.parquet$`,
 );

@@ -2,6 +2,7 @@
 import { OpenWitError } from "../../core/error.ts";
 import type { BudgetOptions } from "../../core/budget/budget.ts";
 import type { SeverityClass } from "../../core/compact/shed.ts";
+import { systemTenant } from "../../core/tenant.ts";
 import type { WalSync } from "../../core/wal/wal.ts";
 import type { LogOptions } from "../log/log.ts";
 import type { ConfigKeyName } from "./keys.ts";
@@ -36,6 +37,8 @@ export interface Config {
   readonly searchMemory: Share;
   readonly spillBytesMax: number;
   readonly logging: LogOptions;
+  /** Between samples of the node's own metrics; 0: nothing of it is stored. */
+  readonly selfIntervalMs: number;
   readonly metastore: MetastoreConfig;
 }
 
@@ -72,6 +75,12 @@ export function configOf(values: ConfigValues): Config {
         metrics: values["storage.retention_metrics"] || undefined,
       },
       streamBytesMax: values["storage.stream_max"] || undefined,
+      tenants: {
+        [systemTenant]: {
+          retentionMs: values["control_plane.self_retention"] || undefined,
+          streamBytesMax: values["control_plane.self_max"],
+        },
+      },
     },
     evictFirst: values["storage.evict_first"],
     manifestBytesMax: values["storage.manifest_size"],
@@ -90,6 +99,7 @@ export function configOf(values: ConfigValues): Config {
     searchMemory: values["search.memory_max"],
     spillBytesMax: values["search.spill_max"],
     logging: { level: values["logging.level"], format: values["logging.format"] },
+    selfIntervalMs: values["control_plane.self_interval"],
     metastore: {
       kind: values["metastore.kind"],
       url: values["metastore.url"],

@@ -301,6 +301,26 @@ export const configKeys = {
       "How a line of the log on stderr is written: as text (auto: without a time of its own where journald reads), or as " +
       "a JSON object.",
   },
+  "control_plane.self_interval": {
+    type: "duration",
+    default: "60s",
+    reload: "live",
+    doc:
+      "Time between samples of the server's own metrics, which are stored with its log as tenant _system; " +
+      "0s: neither is.",
+  },
+  "control_plane.self_retention": {
+    type: "duration",
+    default: "7d",
+    reload: "live",
+    doc: "Age at which they go; storage.retention holds for them too. 0s: no bound of their own.",
+  },
+  "control_plane.self_max": {
+    type: "size",
+    default: "64MiB",
+    reload: "live",
+    doc: "Bytes that the segments of each, log and metrics, may take.",
+  },
   "metastore.kind": {
     type: ["none", "pglite", "postgres"],
     default: "none",

@@ -14,6 +14,7 @@ export const sectionDocs: Readonly<Record<SectionName, string>> = {
   memory: "The ceiling of the whole process.",
   search: "Bounds of statements, so that none takes the box from the others.",
   logging: "What the server says of itself on stderr.",
+  control_plane: "What the server stores of itself, so that it can be asked what happened: tenant _system.",
   metastore: "History beyond memory. Nothing needs it but questions of history.",
 };
 

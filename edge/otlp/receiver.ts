@@ -9,7 +9,7 @@ import type { ErrorCode } from "../../core/error.ts";
 import type { Log } from "../../core/env/log.ts";
 import type { BodyEncoding, Compression, Ingest, IngestResult, Protocol } from "../../core/ingest/request.ts";
 import type { Signal } from "../../core/model/columns.ts";
-import { parseTenant } from "../../core/tenant.ts";
+import { parseWritableTenant } from "../../core/tenant.ts";
 import { type Coding, decompress } from "./decompress.ts";
 import type { InflightBudget, Reservation } from "./budget.ts";
 
@@ -135,14 +135,14 @@ export async function receive(
   });
 }
 
-/** The tenant of a request by its two possible headers. @throws OpenWitError `invalid_argument` */
+/** The tenant of a request by its two possible headers. @throws OpenWitError `invalid_argument`, `forbidden` */
 export function tenantOf(scopeOrgId: string | null | undefined, indexId: string | null | undefined): string {
   if (scopeOrgId && indexId && scopeOrgId !== indexId) {
     throw new OpenWitError("invalid_argument", "X-Scope-OrgID and index-id name different tenants", {
       hint: "send one of the two",
     });
   }
-  return parseTenant(scopeOrgId || indexId);
+  return parseWritableTenant(scopeOrgId || indexId);
 }
 
 export function drainingError(): OpenWitError {

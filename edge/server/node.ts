@@ -4,6 +4,7 @@
  * Order of starting: lock, listeners (which answer "starting"), recovery, ready. Order of stopping: draining
  * (new requests are refused, retryable), listeners, engine, store, lock.
  */
+import { hostname } from "node:os";
 import { resolve } from "node:path";
 import process from "node:process";
 import { DiskBudget } from "../../core/budget/budget.ts";
@@ -23,6 +24,8 @@ import { apiApp } from "../api/app.ts";
 import type { QueryHost } from "../api/host.ts";
 import type { Config } from "../config/config.ts";
 import { isLoopback } from "../config/parse.ts";
+import { SelfTelemetry } from "../self/self.ts";
+import { version } from "../version.ts";
 import { makeDataDir } from "../disk/data-dir.ts";
 import { NodeDisk } from "../disk/disk.ts";
 import { lockDataFolder } from "../disk/lock.ts";
@@ -79,6 +82,8 @@ export class Node implements QueryHost {
   readonly memoryBytesMax: number;
   readonly limits: Limits;
   readonly memory: MemoryCeiling;
+  /** Stores what the node says of itself. */
+  readonly self: SelfTelemetry;
   /** Told by its operator to take no more records. */
   readonly drain = new Drain(() => this.store());
   endpoints: Endpoints | undefined;
@@ -118,6 +123,18 @@ export class Node implements QueryHost {
     this.limits = limitsOf(config);
     this.memoryBytesMax = this.limits.memoryBytes;
     this.#inflight = new InflightBudget(Math.floor(this.memoryBytesMax * receiverShare));
+    this.self = new SelfTelemetry({
+      clock: systemClock,
+      metrics: this.metrics,
+      ingest: (request) => this.drain.admit(() => this.#store!.ingest(request)),
+      resource: () => ({
+        "service.name": "openwit",
+        "service.version": version,
+        "service.instance.id": this.#store!.manifest.state.nodeId,
+        "host.name": hostname(),
+      }),
+    }, config.selfIntervalMs);
+    logging.listeners.add(this.self.hear);
     this.#shared = sharedMemory(this.memoryBytesMax, this.#engineBytesMax(), config.searchQueueMax);
     this.memory = new MemoryCeiling({
       clock: systemClock,
@@ -364,6 +381,7 @@ export class Node implements QueryHost {
       this.reason = undefined;
       this.health();
       this.#healthWatch = setInterval(() => this.health(), healthEveryMs);
+      this.self.start();
     } catch (error) {
       clearInterval(this.#memoryWatch);
       this.#unwatchLoop();
@@ -386,6 +404,7 @@ export class Node implements QueryHost {
     await this.#listeners.stop(drainMsMax);
     clearInterval(this.#memoryWatch);
     this.#unwatchLoop();
+    await this.self.stop();
     await this.#maintenance?.janitor.stop();
     await this.#catalog?.stop();
     this.#indexer?.close();

@@ -168,7 +168,7 @@ export const metricTable = {
   openwit_damaged_segments: gauge("segments", "Segments that are left out of answers."),
   openwit_retired_files: gauge("files", "Files of merged and evicted segments that wait for their readers."),
   openwit_quarantined_total: counter("items", "Things that could not be read and were put aside.", {
-    kind: met,
+    kind: ["wal_record", "wal_gap", "segment"],
   }),
   openwit_queries_total: counter("statements", "Statements answered; outcome is ok, or an error's code.", {
     outcome: met,

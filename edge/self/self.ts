@@ -55,6 +55,7 @@ export class SelfTelemetry {
   }
 
   set intervalMs(ms: number) {
+    if (ms === this.#intervalMs) return;
     this.#intervalMs = ms;
     const isOn = ms > 0;
     if (!isOn) this.#waiting = [];

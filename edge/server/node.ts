@@ -161,6 +161,7 @@ export class Node implements QueryHost {
     const store = this.store();
     this.#config = config;
     this.logging.level = config.logging.level;
+    this.self.intervalMs = config.selfIntervalMs;
     this.#budget!.configure(config.budget);
     store.configure(storeOptionsOf(config, this.memoryBytesMax, this.#budget!.usage.budgetBytes));
     this.#engine!.resize!(engineLimitsOf(config));

@@ -137,6 +137,17 @@ const liveKeys: Readonly<Record<LiveKey, readonly [string, (seen: Seen) => unkno
   "search.queue_max": ["3", ({ engine }) => engine.waitingMax, 3],
   "search.queue_tenant_max": ["2", ({ engine }) => engine.tenantWaitingMax, 2],
   "logging.level": ["error", ({ node }) => node.logging.level, "error"],
+  "control_plane.self_interval": ["5s", ({ node }) => node.self.intervalMs, 5_000],
+  "control_plane.self_retention": [
+    "2d",
+    ({ node }) => node.budget!.options.tenants!._system.retentionMs,
+    2 * 86_400_000,
+  ],
+  "control_plane.self_max": [
+    "1MiB",
+    ({ node }) => node.budget!.options.tenants!._system.streamBytesMax,
+    1024 ** 2,
+  ],
   "metastore.write_interval": ["3s", ({ catalog }) => catalog.writeEveryMs, 3_000],
   "metastore.retention": ["1d", ({ catalog }) => catalog.retentionMs, 86_400_000],
 };

@@ -5,12 +5,14 @@
  * Metrics keep the names of core/metrics/names.ts; units are UCUM's. A counter or histogram that has counted nothing
  * yet is left out: most of a box's never do.
  */
+import { hostname } from "node:os";
 import type { LogLevel } from "../../core/env/log.ts";
 import { bucketBounds, type Labels, type Metrics } from "../../core/metrics/metrics.ts";
 import { type Metric, metricNames, metricTable } from "../../core/metrics/names.ts";
 import type { Signal } from "../../core/model/columns.ts";
 import { jsonToProtobuf } from "../../core/otlp/json.ts";
 import type { LogEvent } from "../log/format.ts";
+import { version } from "../version.ts";
 
 /** The least number of each range. */
 const severities: Readonly<Record<LogLevel, number>> = { debug: 5, info: 9, warn: 13, error: 17 };
@@ -27,6 +29,16 @@ export interface SelfRequest {
 
 /** Attributes of the resource, all text. */
 export type Resource = Readonly<Record<string, string>>;
+
+/** Which program on which box says it. */
+export function selfResource(nodeId: string): Resource {
+  return {
+    "service.name": "openwit",
+    "service.version": version,
+    "service.instance.id": nodeId,
+    "host.name": hostname(),
+  };
+}
 
 export function logsRequest(resource: Resource, events: readonly LogEvent[]): SelfRequest {
   const logRecords = events.map(({ timeMs, level, message, fields }) => ({

@@ -1,6 +1,12 @@
 /** How much memory this process may have: what is configured, or less where a control group (cgroups 7) allows less. */
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import process from "node:process";
+import { MemoryCeiling } from "../../core/budget/memory.ts";
+import type { MemoryShare } from "../../core/budget/memory-share.ts";
+import { systemClock } from "../../core/env/clock.ts";
+import type { Log } from "../../core/env/log.ts";
+import type { Store } from "../../core/store/store.ts";
 
 /** Resident memory may pass the limit by 15% for a moment; the kernel kills whoever passes the group's. */
 const shareOfGroup = 0.85;
@@ -8,6 +14,26 @@ const shareOfGroup = 0.85;
 /** Bytes. @param configuredBytes memory.limit */
 export function memoryLimit(configuredBytes: number, groupBytes = controlGroupBytes()): number {
   return Math.floor(Math.min(configuredBytes, groupBytes * shareOfGroup));
+}
+
+/** The ceiling of this process. @param store what a flush would relieve; `undefined` before it is open */
+export function memoryCeiling(
+  limitBytes: number,
+  log: Log,
+  store: () => Store | undefined,
+  shared: MemoryShare,
+): MemoryCeiling {
+  return new MemoryCeiling({
+    clock: systemClock,
+    log,
+    residentBytes: () => process.memoryUsage.rss(),
+    heldBytes: () => store()?.heldBytes() ?? 0,
+    promisedBytes: () => shared.stats.heldBytes,
+    relieve: (how) => {
+      store()?.hurryFlush();
+      Bun.gc(how === "at-once");
+    },
+  }, limitBytes);
 }
 
 /** The least limit of the groups that this process is in; `Infinity` when there is none to be found. */

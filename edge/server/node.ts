@@ -4,11 +4,9 @@
  * Order of starting: lock, listeners (which answer "starting"), recovery, ready. Order of stopping: draining
  * (new requests are refused, retryable), listeners, engine, store, lock.
  */
-import { hostname } from "node:os";
 import { resolve } from "node:path";
-import process from "node:process";
 import { DiskBudget } from "../../core/budget/budget.ts";
-import { MemoryCeiling } from "../../core/budget/memory.ts";
+import type { MemoryCeiling } from "../../core/budget/memory.ts";
 import type { MemoryShare } from "../../core/budget/memory-share.ts";
 import type { HistoryRow, HistoryTable } from "../../core/catalog/rows.ts";
 import { systemClock } from "../../core/env/clock.ts";
@@ -24,8 +22,8 @@ import { apiApp } from "../api/app.ts";
 import type { QueryHost } from "../api/host.ts";
 import type { Config } from "../config/config.ts";
 import { isLoopback } from "../config/parse.ts";
+import { selfResource } from "../self/otlp.ts";
 import { SelfTelemetry } from "../self/self.ts";
-import { version } from "../version.ts";
 import { makeDataDir } from "../disk/data-dir.ts";
 import { NodeDisk } from "../disk/disk.ts";
 import { lockDataFolder } from "../disk/lock.ts";
@@ -47,11 +45,13 @@ import type { Reloader } from "./reload.ts";
 import { recoveryTeller } from "./recovering.ts";
 import { Drain } from "./drain.ts";
 import { publishEndpoints, withdrawEndpoints } from "./discovery.ts";
-import { factsOf, type Phase } from "./facts.ts";
+import type { NodeParts, Phase } from "./facts.ts";
 import { registerGauges } from "./gauges.ts";
-import { HealthBook, type NodeHealth } from "./health.ts";
+import type { NodeHealth } from "./health.ts";
+import { HealthWatch } from "./health-watch.ts";
 import { type Endpoints, Listeners } from "./listeners.ts";
 import { engineLimitsOf, maintenanceSettingsOf, receiverLimitsOf, storeOptionsOf } from "./options.ts";
+import { memoryCeiling } from "./memory.ts";
 import { watchEventLoop } from "./process-gauges.ts";
 
 /** Time that requests under way get to finish when the node is told to stop. */
@@ -61,9 +61,6 @@ const drainMsMax = 10_000;
 const receiverShare = 0.07;
 
 const retentionEveryMs = 60_000;
-
-/** Also when nobody asks: the log tells of what changed. */
-const healthEveryMs = 5_000;
 /** A node that has more to bring back than it can in this time takes requests meanwhile, and its readers wait. */
 const recoveryMsMax = 5_000;
 
@@ -106,8 +103,7 @@ export class Node implements QueryHost {
   readonly #shared: MemoryShare;
   readonly #inflight: InflightBudget;
   #memoryWatch: ReturnType<typeof setInterval> | undefined;
-  readonly #healthBook = new HealthBook();
-  #healthWatch: ReturnType<typeof setInterval> | undefined;
+  readonly #healthWatch: HealthWatch;
   #unwatchLoop = () => {};
   #configTrouble: string | undefined;
   /** Reads the configuration anew; set by whoever has read it. */
@@ -127,26 +123,12 @@ export class Node implements QueryHost {
       clock: systemClock,
       metrics: this.metrics,
       ingest: (request) => this.drain.admit(() => this.#store!.ingest(request)),
-      resource: () => ({
-        "service.name": "openwit",
-        "service.version": version,
-        "service.instance.id": this.#store!.manifest.state.nodeId,
-        "host.name": hostname(),
-      }),
+      resource: () => selfResource(this.#store!.manifest.state.nodeId),
     }, config.selfIntervalMs);
     logging.listeners.add(this.self.hear);
     this.#shared = sharedMemory(this.memoryBytesMax, this.#engineBytesMax(), config.searchQueueMax);
-    this.memory = new MemoryCeiling({
-      clock: systemClock,
-      log,
-      residentBytes: () => process.memoryUsage.rss(),
-      heldBytes: () => this.#store?.heldBytes() ?? 0,
-      promisedBytes: () => this.#shared.stats.heldBytes,
-      relieve: (how) => {
-        this.#store?.hurryFlush();
-        Bun.gc(how === "at-once");
-      },
-    }, this.memoryBytesMax);
+    this.memory = memoryCeiling(this.memoryBytesMax, log, () => this.#store, this.#shared);
+    this.#healthWatch = new HealthWatch(log, () => this.#parts());
   }
 
   get config(): Config {
@@ -264,7 +246,11 @@ export class Node implements QueryHost {
 
   /** How each component is, and whether a record would be taken and a question answered now. Cheap. */
   health(): NodeHealth {
-    const facts = factsOf({
+    return this.#healthWatch.look();
+  }
+
+  #parts(): NodeParts {
+    return {
       phase: this.phase,
       reason: this.reason,
       drained: this.drain.refusal,
@@ -280,10 +266,7 @@ export class Node implements QueryHost {
       indexerFailure: this.#indexer?.failure,
       listeners: { open: this.#listeners.open, wanted: this.#listeners.wanted },
       configTrouble: this.#configTrouble,
-    });
-    return this.#healthBook.look(facts, systemClock.nowNs(), (component, { status, reason }) => {
-      this.log(status === "ok" ? "info" : "warn", `${component} is ${status}`, { component, status, reason });
-    });
+    };
   }
 
   /**
@@ -380,8 +363,7 @@ export class Node implements QueryHost {
       await Promise.race([store.recovered, systemClock.sleep(recoveryMsMax)]);
       this.phase = "ready";
       this.reason = undefined;
-      this.health();
-      this.#healthWatch = setInterval(() => this.health(), healthEveryMs);
+      this.#healthWatch.start();
       this.self.start();
     } catch (error) {
       clearInterval(this.#memoryWatch);
@@ -401,7 +383,7 @@ export class Node implements QueryHost {
     this.phase = "draining";
     this.reason = "shutting down";
     this.#stopping.abort();
-    clearInterval(this.#healthWatch);
+    this.#healthWatch.stop();
     await this.#listeners.stop(drainMsMax);
     clearInterval(this.#memoryWatch);
     this.#unwatchLoop();

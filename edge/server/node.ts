@@ -313,6 +313,7 @@ export class Node implements QueryHost {
         ...defaultStoreOptions,
         ...storeOptionsOf(this.config, this.memoryBytesMax, this.#budget.usage.budgetBytes),
       }, recoveryTeller(this.log, (text) => this.#tellRecovery(text)));
+      this.#tellRecovery("recovering the data folder");
       this.#engine = duckDBEngine({
         shared: this.#shared,
         ...defaultEngineOptions,

@@ -129,7 +129,7 @@ function parseArguments(args: string[]) {
   }
 }
 
-function chooseTargets(names: readonly string[]): readonly Target[] {
+export function chooseTargets(names: readonly string[]): readonly Target[] {
   if (names.includes("all")) return targets;
   return names.map((name) => {
     const target = targets.find((candidate) => candidate.name === name);

@@ -7,6 +7,7 @@ import { isTimeSynced } from "../../core/budget/wall-clock.ts";
 import { tierUsage } from "../../core/system/tiers.ts";
 import { version } from "../version.ts";
 import type { Node } from "../server/node.ts";
+import { processorStatus } from "../server/processor.ts";
 import { drainOf, drainSchema } from "./admin/drain.ts";
 import { readQuery } from "./parameters.ts";
 import { nodeRefusals, type RouteDoc } from "./route.ts";
@@ -25,6 +26,8 @@ const statusSchema: JsonSchema = {
     data_dir: text,
     endpoints: mapOf(text),
     resident_bytes: integer,
+    cpu: row,
+    page_size: integer,
     limits: row,
     drain: drainSchema,
     disk: row,
@@ -70,6 +73,7 @@ export async function statusOf(node: Node): Promise<Record<string, unknown>> {
     data_dir: node.dataDir,
     endpoints: node.endpoints,
     resident_bytes: process.memoryUsage.rss(),
+    ...await processorStatus(),
     limits: {
       memory_bytes: node.limits.memoryBytes,
       search_threads: node.limits.searchThreads,

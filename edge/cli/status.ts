@@ -41,6 +41,7 @@ function describe(status: any): string {
     } free`,
     `process   pid ${status.pid}, up ${status.uptime_seconds} s, ${bytes(status.resident_bytes)} resident`,
   ];
+  if (status.cpu) lines.push(`processor ${describeProcessor(status)}`);
   if (status.limits) {
     const { memory_bytes: memory, search_threads: threads, notes } = status.limits;
     lines.push(`limits    ${bytes(memory)} of memory, ${threads} search threads`);
@@ -105,6 +106,12 @@ function describeCatalog({ kind, state, reason, error, pending, dropped }: any):
   if (state === "closed") return `${kind}, closed: ${reason}`;
   const trouble = error === undefined ? "" : `: ${error}`;
   return `${kind}, ${state}${trouble}; ${pending} notes wait, ${dropped} were dropped`;
+}
+
+// deno-lint-ignore no-explicit-any -- as above
+function describeProcessor({ cpu, page_size: pages }: any): string {
+  const parts = [cpu.architecture, cpu.model, cpu.features.join(" "), `pages of ${bytes(pages)}`];
+  return parts.filter((part) => part !== "").join(", ");
 }
 
 export function bytes(count: number | undefined): string {

@@ -58,7 +58,7 @@ ${installFlagsUsage}
 Exit status: 0 the new version works, 1 it does not, or was refused; 2 misuse.
 
 Example:
-  sudo openwit upgrade openwit-0.2.0-linux-x64.tar.gz
+  sudo openwit upgrade openwit-0.2.0-linux-x64.tar.xz
 `,
   run: upgrade,
 };
@@ -109,7 +109,7 @@ async function upgrade(args: string[]): Promise<number> {
 }
 
 function checkUse(values: ParsedFlags["values"], positionals: readonly string[]): void {
-  const hint = "openwit upgrade openwit-0.2.0-linux-x64.tar.gz, or openwit upgrade --rollback";
+  const hint = "openwit upgrade openwit-0.2.0-linux-x64.tar.xz, or openwit upgrade --rollback";
   const wanted = values.rollback === true ? 0 : 1;
   if (positionals.length !== wanted) {
     throw new OpenWitError(

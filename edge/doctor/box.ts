@@ -20,8 +20,8 @@ export async function checkProcessor(): Promise<Check> {
   const found = `${process.platform} ${process.arch}, ${cores} cores${pages}, ${
     vectors ?? "no vector instructions"
   }`;
-  return process.arch === "x64" && flags.length > 0 && !flags.includes("avx2")
-    ? warn("processor", found, "use the baseline build: the usual one needs AVX2")
+  return process.arch === "x64" && flags.length > 0 && !flags.includes("sse4_2")
+    ? warn("processor", found, "the runtime needs SSE4.2: use a machine from 2009 or later")
     : ok("processor", found);
 }
 

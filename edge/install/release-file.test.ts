@@ -96,19 +96,23 @@ test("without checksums a release is taken only when that is said", async () => 
   expect(opened.trust).toBe("neither signed nor checked, as you allowed");
 });
 
-test("the executable of a tarball is found wherever it lies, beside what came with it", async () => {
-  const tree = join(base, "tree/openwit-2.0.0-linux-x64");
-  for (const folder of ["lib", "completions"]) mkdirSync(join(tree, folder), { recursive: true });
-  writeFileSync(join(tree, "lib/openwit"), script, { mode: 0o755 });
-  writeFileSync(join(tree, "lib/libduckdb.so"), "library");
-  writeFileSync(join(tree, "completions/openwit"), "complete -F _openwit openwit\n");
-  const tarball = join(base, "openwit.tar.gz");
-  expect(Bun.spawnSync(["tar", "-czf", tarball, "-C", join(base, "tree"), "."]).exitCode).toBe(0);
-  const file = await release({ text: readFileSync(tarball), name: "openwit-2.0.0.tar.gz" });
-  using opened = await openIt(file, { allowUnsigned: true });
-  expect(basename(dirname(opened.executable))).toBe("lib");
-  expect(readdirSync(dirname(opened.executable)).sort()).toEqual(["libduckdb.so", "openwit"]);
-});
+test.each(["gz", "xz"])(
+  "the executable of a tar.%s is found wherever it lies, beside what came with it",
+  async (kind) => {
+    const tree = join(base, "tree/openwit-2.0.0-linux-x64");
+    for (const folder of ["lib", "completions"]) mkdirSync(join(tree, folder), { recursive: true });
+    writeFileSync(join(tree, "lib/openwit"), script, { mode: 0o755 });
+    writeFileSync(join(tree, "lib/libduckdb.so"), "library");
+    writeFileSync(join(tree, "completions/openwit"), "complete -F _openwit openwit\n");
+    const tarball = join(base, `openwit.tar.${kind}`);
+    expect(Bun.spawnSync(["tar", "--auto-compress", "-cf", tarball, "-C", join(base, "tree"), "."]).exitCode)
+      .toBe(0);
+    const file = await release({ text: readFileSync(tarball), name: `openwit-2.0.0.tar.${kind}` });
+    using opened = await openIt(file, { allowUnsigned: true });
+    expect(basename(dirname(opened.executable))).toBe("lib");
+    expect(readdirSync(dirname(opened.executable)).sort()).toEqual(["libduckdb.so", "openwit"]);
+  },
+);
 
 test.each([
   ["another machine's executable", elf(0xb7), "is for arm64, and this machine is x64"],

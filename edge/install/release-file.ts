@@ -53,7 +53,7 @@ export async function openRelease(
   try {
     const copy = copyWithVouchers(file, staging);
     const vouched = await verify(copy, trust);
-    const executable = await isGzip(copy) ? await unpack(copy, staging, host) : copy;
+    const executable = await isCompressed(copy) ? await unpack(copy, staging, host) : copy;
     await checkMachine(executable, arch);
     chmodSync(executable, 0o755);
     return {
@@ -139,7 +139,7 @@ async function verified(file: string, key: KeyObject | undefined): Promise<Verif
 async function unpack(file: string, staging: string, host: Host): Promise<string> {
   const folder = join(staging, "unpacked");
   mkdirSync(folder, { mode: 0o700 });
-  const { status, stderr } = await host.run(["tar", "-xzf", file, "-C", folder, "--no-same-owner"]);
+  const { status, stderr } = await host.run(["tar", "-xf", file, "-C", folder, "--no-same-owner"]);
   if (status !== 0) {
     throw new OpenWitError(
       "malformed",
@@ -181,9 +181,10 @@ async function machineOf(path: string): Promise<string | undefined> {
 
 const machines: Readonly<Record<number, string>> = { 0x3e: "x64", 0xb7: "arm64" };
 
-async function isGzip(path: string): Promise<boolean> {
-  const head = await headOf(path, 2);
-  return head[0] === 0x1f && head[1] === 0x8b;
+/** As gzip, or as xz, which releases are. */
+async function isCompressed(path: string): Promise<boolean> {
+  const head = (await headOf(path, 6)).toString("latin1");
+  return head.startsWith("\x1f\x8b") || head === "\xfd7zXZ\0";
 }
 
 async function headOf(path: string, bytes: number): Promise<Buffer> {

@@ -1,0 +1,24 @@
+import { expect, test } from "bun:test";
+import process from "node:process";
+import { processor, processorStatus } from "./processor.ts";
+
+test("x86 lists its flags, of which those that matter are told", () => {
+  const cpuinfo =
+    "processor\t: 0\nmodel name\t: Atom\nflags\t\t: fpu sse4_1 sse4_2 aes\nprocessor\t: 1\nflags\t\t: avx2\n";
+  expect(processor(cpuinfo, "Atom")).toEqual({
+    architecture: process.arch,
+    model: "Atom",
+    features: ["sse4_2"],
+  });
+});
+
+test("arm calls them features, and may have no name for its model", () => {
+  const cpuinfo = "processor\t: 0\nFeatures\t: fp asimd evtstrm crc32 sha2\n";
+  expect(processor(cpuinfo, "unknown")).toMatchObject({ model: "", features: ["asimd", "crc32", "sha2"] });
+});
+
+test("the page size is the kernel's", async () => {
+  const { page_size: pages } = await processorStatus();
+  const getconf = Bun.spawnSync(["getconf", "PAGESIZE"]);
+  expect(String(pages)).toBe(getconf.stdout.toString().trim());
+});

@@ -58,6 +58,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "say what is wrong with this box, and what to do",
     load: async () => (await import("./doctor.ts")).doctorCommand,
   },
+  bench: {
+    summary: "measure this very box, and recommend settings",
+    load: async () => (await import("./bench.ts")).benchCommand,
+  },
   verify: {
     summary: "check every file of a data folder, and mend it with --repair",
     load: async () => (await import("./verify.ts")).verifyCommand,

@@ -1,0 +1,187 @@
+/** Administration of a box that runs: drained and resumed, looked into, measured; by the API and by the command line. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { Box, openwitCommand, runOpenwit } from "./box.ts";
+
+const box = new Box();
+beforeAll(async () => {
+  await box.start();
+}, 60_000);
+afterAll(() => box[Symbol.asyncDispose]());
+
+async function send(records: number, atMs = Date.now()): Promise<Response> {
+  const logRecords = Array.from({ length: records }, (_, index) => ({
+    timeUnixNano: String(BigInt(atMs) * 1_000_000n + BigInt(index)),
+    body: { stringValue: `record ${index} of ${records} at ${atMs}` },
+  }));
+  return await fetch(`${box.endpoints.otlp_http}/v1/logs`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] }),
+  });
+}
+
+async function json(...args: string[]) {
+  const { status, stdout, stderr } = await runOpenwit(
+    [...args, "--json", "--data-dir", box.dataDir],
+    box.folder,
+  );
+  expect([args.join(" "), stderr]).toEqual([args.join(" "), ""]);
+  return { status, ...JSON.parse(stdout) };
+}
+
+test(
+  "a drained box refuses records as retryable, answers, and has all that it took in segments",
+  async () => {
+    expect((await send(40)).status).toBe(200);
+    expect(await json("drain")).toMatchObject({ status: 0, state: "drained", memory_rows: 0, wal_bytes: 0 });
+    expect(await json("drain", "--status")).toMatchObject({ status: 0, state: "drained" });
+    const refused = await send(3, Date.now() + 1);
+    expect([refused.status, Number(refused.headers.get("Retry-After")) > 0]).toEqual([503, true]);
+    const ready = await fetch(`${box.endpoints.http}/ready`);
+    expect([ready.status, (await ready.json()).reason]).toEqual([503, expect.stringContaining("drained")]);
+    expect((await fetch(`${box.endpoints.http}/ready?for=queries`)).status).toBe(200);
+    expect(await box.value("SELECT count(*) FROM logs")).toBe("40");
+    expect((await runOpenwit(["status", "--data-dir", box.dataDir])).stdout).toContain("drained");
+    const demo = await runOpenwit([
+      "demo",
+      "--endpoint",
+      box.endpoints.otlp_grpc,
+      "--duration",
+      "0s",
+      "--backfill",
+      "1s",
+    ]);
+    expect([demo.status, demo.stderr]).not.toEqual([0, ""]); // gRPC refuses as well
+
+    expect(await json("drain", "--resume")).toMatchObject({ status: 0, state: "off" });
+    expect(await json("drain", "--status")).toMatchObject({ status: 3, state: "off" });
+    expect((await send(3, Date.now() + 1)).status).toBe(200);
+    expect((await fetch(`${box.endpoints.http}/ready`)).status).toBe(200);
+    expect(await box.value("SELECT count(*) FROM logs")).toBe("43");
+  },
+  120_000,
+);
+
+test("batches tell how far rows have come, and one of them when it reached which stage", async () => {
+  const { total, batches } = await json("batches", "--signal", "logs", "--tenant", "default");
+  expect(total).toBe(2);
+  expect(batches.map(({ stage, rows }: { stage: string; rows: number }) => [stage, rows])).toEqual([
+    ["ingested", 3],
+    ["stored", 40],
+  ]);
+  const { batch, history, segments } = await json("batches", batches[1].id);
+  expect(batch).toMatchObject({ id: batches[1].id, stage: "stored", stuck: false, error: null });
+  expect(history.map(({ stage }: { stage: string }) => stage)).toEqual([
+    "received",
+    "wal_written",
+    "ingested",
+    "stored",
+  ]);
+  expect(segments).toHaveLength(1);
+  expect(await json("batches", "--stuck")).toMatchObject({ status: 0, total: 0 });
+  expect(await json("flush")).toMatchObject({ status: 0, flushed: true, wal_bytes: 0 });
+  const none = await runOpenwit(["batches", "default.logs.9-9", "--data-dir", box.dataDir]);
+  expect([none.status, none.stderr]).toEqual([1, expect.stringContaining("there is no batch")]);
+});
+
+test("tasks are listed and run by name; a name that is none is told which there are", async () => {
+  const { tasks } = await json("tasks");
+  const names = tasks.map(({ task }: { task: string }) => task);
+  expect(names).toEqual(expect.arrayContaining(["compaction", "indexing", "sweep", "retention"]));
+  expect(await json("tasks", "run", "compaction")).toMatchObject({ task: "compaction", outcome: "done" });
+  expect((await json("tasks")).tasks.find(({ task }: { task: string }) => task === "compaction").last)
+    .toMatchObject({
+      outcome: "done",
+    });
+  const wrong = await runOpenwit(["tasks", "run", "compact", "--data-dir", box.dataDir]);
+  expect([wrong.status, wrong.stderr]).toEqual([1, expect.stringContaining("compaction")]);
+});
+
+test("retention says what would go, removes nothing by that, and removes it when it is run", async () => {
+  await using kept = new Box(["--config", "openwit.yaml"]);
+  await Bun.write(join(kept.folder, "openwit.yaml"), "storage:\n  retention: 1h\n");
+  await kept.start();
+  const bodies = [Date.now() - 3 * 3_600_000, Date.now()].map((atMs) => ({
+    resourceLogs: [{
+      scopeLogs: [{
+        logRecords: [{
+          timeUnixNano: String(BigInt(atMs) * 1_000_000n),
+          body: { stringValue: `at ${atMs}` },
+        }],
+      }],
+    }],
+  }));
+  for (const body of bodies) {
+    await fetch(`${kept.endpoints.otlp_http}/v1/logs`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+  }
+  const ask = async (...args: string[]) =>
+    JSON.parse((await runOpenwit([...args, "--json", "--data-dir", kept.dataDir])).stdout);
+  expect((await ask("flush")).rows).toBeGreaterThanOrEqual(2);
+  const before = await ask("retention");
+  expect(before.policy.seconds.logs).toBe(3_600);
+  expect(before.would_remove).toMatchObject({
+    segments: 1,
+    rows: 1,
+    reasons: [{ reason: "age", segments: 1 }],
+  });
+  expect(await kept.value("SELECT count(*) FROM logs")).toBe("2");
+  expect(await ask("retention", "run")).toMatchObject({
+    outcome: "done",
+    did: expect.stringContaining("1 segments"),
+  });
+  expect(await kept.value("SELECT count(*) FROM logs")).toBe("1");
+  expect((await ask("retention")).would_remove).toMatchObject({ segments: 0, named: [] });
+}, 60_000);
+
+test("tenants and segments are listed over all tenants", async () => {
+  const get = async (path: string) =>
+    await (await fetch(`${box.endpoints.http}/api/v1/admin/${path}`)).json();
+  expect((await get("tenants")).tenants.find(({ tenant }: { tenant: string }) => tenant === "default"))
+    .toMatchObject({
+      logs: 43,
+    });
+  const { total, segments } = await get("segments?tenant=default&limit=1");
+  expect([total >= 1, segments.length]).toEqual([true, 1]);
+});
+
+test("bench measures the box, names keys that there are, and leaves nothing behind", async () => {
+  await using scratch = new Box();
+  const run = await runOpenwit(["bench", "--quick", "--json", "--data-dir", scratch.dataDir], scratch.folder);
+  expect(run.status).toBe(0);
+  const report = JSON.parse(run.stdout);
+  for (const name of ["records_per_second", "write_bytes_per_second", "stored_bytes", "resident_bytes"]) {
+    expect([name, report[name] > 0]).toEqual([name, true]);
+  }
+  expect(report.fsync.p99_ms).toBeGreaterThanOrEqual(report.fsync.p50_ms);
+  expect(report.acknowledgement.requests).toBeGreaterThanOrEqual(20);
+  expect(report.queries).toHaveLength(4);
+  const keys = JSON.parse((await runOpenwit(["config", "show", "--json"])).stdout).settings
+    .map(({ key }: { key: string }) => key);
+  for (const { key, why } of report.recommendations) {
+    expect([keys.includes(key), why !== ""]).toEqual([true, true]);
+  }
+  expect(readdirSync(scratch.folder)).toEqual([]);
+}, 120_000);
+
+test("bench that is stopped by Ctrl-C ends its server and removes what it wrote", async () => {
+  await using scratch = new Box();
+  const bench = Bun.spawn([...openwitCommand(), "bench", "--quick", "--data-dir", scratch.dataDir], {
+    cwd: scratch.folder,
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  let said = "";
+  const decoder = new TextDecoder();
+  for await (const bytes of bench.stderr) {
+    said += decoder.decode(bytes, { stream: true });
+    if (said.includes("acknowledgements")) bench.kill("SIGINT");
+  }
+  expect([await bench.exited, said]).toEqual([130, expect.stringContaining("nothing is left behind")]);
+  expect(readdirSync(scratch.folder)).toEqual([]);
+}, 60_000);

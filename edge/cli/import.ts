@@ -70,6 +70,7 @@ Example:
       );
       bar.end();
       const report = await answer.json();
+      tellOfRetention(report);
       process.stdout.write(values.json ? JSON.stringify(report) + "\n" : describe(report));
       return report.left_out.length > 0 ? 3 : 0;
     } finally {
@@ -121,6 +122,19 @@ async function importTarget(values: ParsedFlags["values"]): Promise<Target> {
   const isNew = url === undefined && process.env.OPENWIT_URL === undefined && dataDir !== undefined &&
     !existsSync(dataDir);
   return isNew ? await offline(dataDir) : await findTarget({ url, dataDir }, offline);
+}
+
+/** Rows that go again before anybody could ask for them are worth a word, whatever the form of the answer. */
+// deno-lint-ignore no-explicit-any -- the document of POST /api/v1/admin/import
+function tellOfRetention({ beyond_retention: gone, dry_run: dryRun }: any): void {
+  if (gone.segments === 0) return;
+  process.stderr.write(
+    `openwit: ${gone.segments} segments of ${gone.rows} rows are older than storage.retention keeps: the server ` +
+      `${
+        dryRun ? "would remove" : "removes"
+      } them within a minute\n  hint: raise storage.retention before, or import ` +
+      "into a data folder without it\n",
+  );
 }
 
 interface Totals {

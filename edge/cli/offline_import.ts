@@ -46,7 +46,10 @@ export async function openOfflineImport(dataDir: string, config: Config): Promis
     });
     const app = new Hono();
     app.onError((error) => errorResponse(toOpenWitError(error)));
-    app.route("/", importRoutes({ importer: () => importer, stopping: new AbortController().signal }));
+    app.route(
+      "/",
+      importRoutes({ importer: () => importer, budget, stopping: new AbortController().signal }),
+    );
     return {
       name: folder,
       fetch: async (path, init) => await app.request(path, init),

@@ -213,6 +213,19 @@ describe("the command", () => {
     }
   });
 
+  test("gRPC at a port that speaks HTTP/1.1 is said within seconds, with what to do", async () => {
+    using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("hello") });
+    const startedMs = performance.now();
+    const args = ["--endpoint", `http://127.0.0.1:${server.port}`, "--backfill", "10s", "--duration", "0s"];
+    const error = await runDemo(parseDemoOptions(args), { write: () => {}, isTty: false }).catch((thrown) =>
+      thrown
+    );
+    expect(error).toMatchObject({ code: "invalid_argument", retryable: false });
+    expect(error.message).toContain("does not speak gRPC");
+    expect(error.hint).toContain("--protocol http");
+    expect(performance.now() - startedMs).toBeLessThan(8_000);
+  }, 20_000);
+
   test("live seconds are sent as they pass", async () => {
     const { endpoint } = await grpcServer(() => ok);
     const summary = await runDemo(options(endpoint, { backfillMs: 0, durationMs: 2_000 }), silent);

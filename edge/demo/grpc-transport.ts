@@ -8,17 +8,37 @@ import {
 } from "node:http2";
 import { OpenWitError } from "../../core/error.ts";
 import { noAnswer } from "./http-transport.ts";
-import { exportPaths, type OtlpClientOptions, protobufFields, type Transport, unreachable } from "./send.ts";
+import {
+  exportPaths,
+  isRefused,
+  type OtlpClientOptions,
+  protobufFields,
+  type Transport,
+  unreachable,
+} from "./send.ts";
 
 export function grpcTransport({ endpoint, tenant, timeoutMs }: OtlpClientOptions): Transport {
   let session: ClientHttp2Session | undefined;
   let lost: unknown;
+  let isGreeted = false;
 
   const open = () => {
     if (session !== undefined && !session.closed && !session.destroyed) return session;
     lost = undefined;
+    isGreeted = false;
     const opened = session = connect(endpoint, { settings: { initialWindowSize: 1 << 20 } });
     opened.on("error", (error) => lost = error); // the streams of the session fail with it and report it
+    const silent = setTimeout(
+      async () => {
+        if (await speaksHttp1(endpoint)) opened.destroy(lost = noGrpc(endpoint));
+      },
+      settingsMsMax,
+    );
+    opened.once("close", () => clearTimeout(silent));
+    opened.once("remoteSettings", () => {
+      isGreeted = true;
+      clearTimeout(silent);
+    });
     return opened;
   };
 
@@ -43,10 +63,15 @@ export function grpcTransport({ endpoint, tenant, timeoutMs }: OtlpClientOptions
         abort.addEventListener("abort", onAbort, { once: true });
         answerOf(stream).then(
           (answer) => finish(() => resolve(answer)),
-          (error) => {
+          async (error) => {
+            if (!isGreeted && !abort.aborted && !isRefused(lost) && await speaksHttp1(endpoint)) {
+              lost = noGrpc(endpoint);
+            }
             const timedOut = (abort.reason as Error | undefined)?.name === "TimeoutError";
             const told = error instanceof OpenWitError
               ? error
+              : lost instanceof OpenWitError
+              ? lost
               : timedOut
               ? noAnswer(endpoint, timeoutMs, error)
               : abort.aborted
@@ -60,6 +85,30 @@ export function grpcTransport({ endpoint, tenant, timeoutMs }: OtlpClientOptions
     close: () => session?.close(),
   };
 }
+
+/**
+ * An HTTP/2 server says its settings first of all (RFC 9113, section 3.4). One of HTTP/1.1 cuts the connection, or says nothing
+ * for as long as it waits for the rest of what it takes for a request: after this long it is asked in its own tongue.
+ */
+const settingsMsMax = 1_000;
+
+async function speaksHttp1(endpoint: string): Promise<boolean> {
+  try {
+    await (await fetch(endpoint, { method: "HEAD", signal: AbortSignal.timeout(2_000) })).body?.cancel();
+    return true;
+  } catch {
+    return false; // slow, or something else: the time-out of the request tells of that
+  }
+}
+
+function noGrpc(endpoint: string): OpenWitError {
+  const { host } = new URL(endpoint);
+  return new OpenWitError("invalid_argument", `${host} answers HTTP/1.1 and does not speak gRPC`, {
+    hint: grpcHint,
+  });
+}
+
+const grpcHint = "OTLP/gRPC is on port 4317; for OTLP/HTTP use --protocol http and port 4318";
 
 /** Length-prefixed message: a compression flag, four bytes of length, the message. */
 function frame(body: Uint8Array, isGzip: boolean): Buffer {
@@ -90,9 +139,7 @@ function answerOf(stream: ClientHttp2Stream): Promise<Uint8Array> {
             : new OpenWitError(
               "invalid_argument",
               `the server answered HTTP ${httpStatus}: it does not speak gRPC`,
-              {
-                hint: "OTLP/gRPC is on port 4317; for OTLP/HTTP use --protocol http and port 4318",
-              },
+              { hint: grpcHint },
             ),
         );
       }

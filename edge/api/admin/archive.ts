@@ -7,6 +7,8 @@
 import { type Context, Hono } from "hono";
 import type { ImportReport } from "../../../core/archive/import.ts";
 import type { ArchiveFilter } from "../../../core/archive/format.ts";
+import { type EvictionPolicy, planEviction } from "../../../core/budget/eviction.ts";
+import { systemClock } from "../../../core/env/clock.ts";
 import { exportArchive } from "../../../core/archive/writer.ts";
 import { OpenWitError } from "../../../core/error.ts";
 import { parseTenant } from "../../../core/tenant.ts";
@@ -29,6 +31,8 @@ export interface ExportHost {
 
 export interface ImportHost {
   importer(): ArchiveImporter;
+  /** What keeps segments, and for how long. */
+  readonly budget: { readonly options: EvictionPolicy } | undefined;
   /** Aborted when the host begins to stop. */
   readonly stopping: AbortSignal;
 }
@@ -97,6 +101,7 @@ export const archiveDocs: readonly RouteDoc[] = [
         }),
         dry_run: boolean,
         added: shared("Totals"),
+        beyond_retention: shared("Totals"),
         replaced: shared("Totals"),
         already_here: shared("Totals"),
         left_out: listOf(objectOf({ path: text, rows: integer, why: text })),
@@ -105,7 +110,9 @@ export const archiveDocs: readonly RouteDoc[] = [
     refusals: [...nodeRefusals, "malformed", "unsupported", "conflict", "too_large", "overloaded"],
     answer:
       '{"archive":{"node_id":"…","segments":3,…},"dry_run":false,"added":{"segments":3,"rows":120,"bytes":9000},…}',
-    notes: "What is here already is not added again, and nothing is evicted to make room.",
+    notes:
+      "What is here already is not added again, and nothing is evicted to make room. `beyond_retention` " +
+      "counts what of `added` is older than retention keeps: it goes at the next look, within a minute.",
     example: "curl -s 'http://127.0.0.1:6318/api/v1/admin/import?dry_run=true' --data-binary @box.tar",
   },
 ];
@@ -154,7 +161,7 @@ export function importRoutes(host: ImportHost): Hono {
         ? interrupted(thrown)
         : ofTheArchive(thrown);
     });
-    return context.json(asDocument(report));
+    return context.json(asDocument(report, expiredOf(report.added, host.budget?.options)));
   });
   return app;
 }
@@ -210,7 +217,19 @@ function streamOf(bytes: AsyncGenerator<Uint8Array>, release: () => void): Reada
   });
 }
 
-function asDocument({ archive, dryRun, added, replaced, alreadyHere, leftOut }: ImportReport) {
+/** What retention would take at once of segments that were added. */
+function expiredOf(added: readonly SegmentMeta[], policy: EvictionPolicy | undefined): SegmentMeta[] {
+  if (policy === undefined) return [];
+  const { retentionMs, retentionMsOf } = policy;
+  const now = { ns: systemClock.nowNs(), isSynced: true };
+  return planEviction(added, 0, { retentionMs, retentionMsOf, whenFull: "refuse" }, now)
+    .map(({ segment }) => segment);
+}
+
+function asDocument(
+  { archive, dryRun, added, replaced, alreadyHere, leftOut }: ImportReport,
+  expired: readonly SegmentMeta[],
+) {
   return {
     archive: {
       node_id: archive.nodeId,
@@ -220,6 +239,7 @@ function asDocument({ archive, dryRun, added, replaced, alreadyHere, leftOut }: 
     },
     dry_run: dryRun,
     added: totals(added),
+    beyond_retention: totals(expired),
     replaced: totals(replaced),
     already_here: totals(alreadyHere),
     left_out: leftOut.map(({ segment, why }) => ({ path: segment.path, rows: segment.rows, why })),

@@ -12,6 +12,7 @@ function scene(node: Partial<Supervised> = {}) {
   const supervised = {
     phase: "ready",
     reason: undefined,
+    recovery: undefined,
     ingest,
     refusal: undefined,
     usage: undefined,
@@ -90,8 +91,9 @@ test("the status line says what a person asks first, every ten seconds", async (
   expect(look(9_999).STATUS).toBeUndefined();
   expect(look(1).STATUS).toBe("ready, 1200 rows/s, 1.0 GiB of 4.0 GiB (25%) used");
   node.refusal = "the disk is full";
+  node.recovery = "40% of 9 MiB of WAL read";
   expect(look(40_000).STATUS).toBe(
-    "ready, last record 40 s ago, 1.0 GiB of 4.0 GiB (25%) used, refusing records: the disk is full",
+    "ready, 40% of 9 MiB of WAL read, last record 40 s ago, 1.0 GiB of 4.0 GiB (25%) used, refusing records: the disk is full",
   );
 });
 

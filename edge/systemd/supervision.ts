@@ -14,6 +14,8 @@ import { monotonicUsec, type Notice, type Notifier, notifierTo } from "./notify.
 export interface Supervised {
   readonly phase: Phase;
   readonly reason: string | undefined;
+  /** How far the rows of the last run are brought back, while the node takes records already. */
+  readonly recovery: string | undefined;
   readonly ingest: { readonly rows: number; readonly stuckMs: number };
   /** What stands in the way of taking records. */
   readonly refusal: string | undefined;
@@ -118,8 +120,9 @@ export class Supervision {
 
   /** `ready, 1204 rows/s, 3.1 GiB of 40.0 GiB (8%) used`; `ready, last record 40 s ago, …`; `starting: recovering …`. */
   #status(nowMs: number): string {
-    const { phase, reason, refusal, usage } = this.node;
+    const { phase, reason, recovery, refusal, usage } = this.node;
     const parts = [reason === undefined ? phase : `${phase}: ${reason}`];
+    if (phase === "ready" && recovery !== undefined) parts.push(recovery);
     if (phase === "ready") parts.push(this.#rate(nowMs));
     if (usage !== undefined) {
       const { usedBytes, budgetBytes } = usage;

@@ -8,6 +8,7 @@ import { tierUsage } from "../../core/system/tiers.ts";
 import { version } from "../version.ts";
 import type { Node } from "../server/node.ts";
 import { processorStatus } from "../server/processor.ts";
+import { trialOf, trialSchema } from "./admin/config.ts";
 import { drainOf, drainSchema } from "./admin/drain.ts";
 import { readQuery } from "./parameters.ts";
 import { nodeRefusals, type RouteDoc } from "./route.ts";
@@ -30,6 +31,7 @@ const statusSchema: JsonSchema = {
     page_size: integer,
     limits: row,
     drain: drainSchema,
+    trial: trialSchema,
     disk: row,
     wal: row,
     signals: mapOf(row),
@@ -80,6 +82,7 @@ export async function statusOf(node: Node): Promise<Record<string, unknown>> {
       notes: node.limits.notes,
     },
     health: node.health(),
+    ...trialOf(node),
   };
   if (node.phase !== "ready") return base;
   const store = node.store();

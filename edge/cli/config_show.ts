@@ -6,6 +6,7 @@ import process from "node:process";
 import { readInputs } from "../config/files.ts";
 import { loadConfiguration } from "../config/settings.ts";
 import { describeSource, type ShownSetting, shownSettings } from "../config/shown.ts";
+import type { TrialStatus } from "../server/safe_mode.ts";
 import { parseFlags } from "./flags.ts";
 import { refuseArguments } from "./folder.ts";
 import { serveFlags } from "./serve_flags.ts";
@@ -18,6 +19,7 @@ export interface ShownConfig {
   readonly overlay?: string;
   readonly settings: readonly ShownSetting[];
   readonly restart_needed?: readonly string[];
+  readonly trial?: TrialStatus;
 }
 
 export async function showConfig(args: string[]): Promise<number> {
@@ -55,10 +57,24 @@ export async function runningConfig(
   return await (await expectOk(await target.fetch("/api/v1/admin/config"))).json();
 }
 
-function describe({ file, overlay, settings, restart_needed: waiting = [] }: ShownConfig): string {
+function describe({ file, overlay, settings, restart_needed: waiting = [], trial }: ShownConfig): string {
   const columns = ["key", "value", "from"].map((name) => ({ name, type: "VARCHAR" }));
   const rows = settings.map(({ key, value, source }) => [key, value, describeSource(source)]);
   const files = [file ?? "no file", ...overlay === undefined ? [] : [overlay]].join(", ");
   const notes = waiting.length === 0 ? "" : `a restart would change ${waiting.join(", ")}\n`;
-  return `${renderTable(columns, rows, process.stdout.columns ?? 160)}\n${files}\n${notes}`;
+  return `${renderTable(columns, rows, process.stdout.columns ?? 160)}\n${files}\n${notes}${
+    describeTrial(trial)
+  }`;
+}
+
+/** A line for what a person should know of; empty when all is well. */
+export function describeTrial(trial: TrialStatus | undefined): string {
+  switch (trial?.state) {
+    case "trial":
+      return `on trial until ${trial.until}: the last good configuration takes its place when it fails\n`;
+    case "rolled_back":
+      return `rolled back: the last good configuration is in force; what was asked for failed: ${trial.reason}\n`;
+    default:
+      return "";
+  }
 }

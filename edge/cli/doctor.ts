@@ -1,9 +1,12 @@
 /** `openwit doctor`: what is wrong with this box, and what to do about it. */
 import process from "node:process";
-import { fileFlags, readInputs } from "../config/files.ts";
+import { type OpenWitError, toOpenWitError } from "../../core/error.ts";
+import type { Config } from "../config/config.ts";
+import { type FileFlags, fileFlags, pathsOf, readInputs } from "../config/files.ts";
 import { loadConfig } from "../config/settings.ts";
 import type { Check } from "../doctor/check.ts";
 import { checkBox } from "../doctor/doctor.ts";
+import { dataFoldersOf } from "../server/boot.ts";
 import { parseFlags } from "./flags.ts";
 import { dataFolder, refuseArguments } from "./folder.ts";
 import type { Command } from "./main.ts";
@@ -31,9 +34,13 @@ Example:
       json: { type: "boolean" },
     }, "doctor");
     refuseArguments(positionals, "doctor");
-    const config = await loadConfig(await readInputs(values, process.env));
-    const dataDir = dataFolder(config.dataDir);
-    const checks = await checkBox({ dataDir, config });
+    const { config, configProblem, folder } = await configured(values);
+    const dataDir = dataFolder(folder);
+    const checks = await checkBox({
+      dataDir,
+      config,
+      ...configProblem === undefined ? {} : { configProblem },
+    });
     const counts = { ok: 0, warn: 0, fail: 0 };
     for (const { status } of checks) counts[status]++;
     process.stdout.write(
@@ -44,6 +51,21 @@ Example:
     return counts.fail === 0 ? 0 : 1;
   },
 };
+
+/** A configuration that cannot be read is a finding, and the rest of the box is looked at all the same. */
+async function configured(
+  flags: Readonly<Record<string, string | boolean | undefined>>,
+): Promise<{ config: Config; folder: string; configProblem?: OpenWitError }> {
+  const paths = pathsOf(flags as FileFlags, process.env);
+  try {
+    const config = await loadConfig(await readInputs(flags, process.env, paths));
+    return { config, folder: config.dataDir };
+  } catch (thrown) {
+    const config = await loadConfig({ flags: {}, environment: {} });
+    const [folder] = await dataFoldersOf({ flags, environment: process.env, paths });
+    return { config, folder, configProblem: toOpenWitError(thrown) };
+  }
+}
 
 function describe(
   dataDir: string,

@@ -5,9 +5,11 @@ import { type FileFlags, pathsOf, readInputs } from "../config/files.ts";
 import { loadConfiguration } from "../config/settings.ts";
 import { watchFiles } from "../config/watch.ts";
 import { NodeLog } from "../log/log.ts";
+import { boot, bootIdOf } from "../server/boot.ts";
 import { isLocalOnly, Node } from "../server/node.ts";
 import { type ReloadCause, Reloader } from "../server/reload.ts";
-import { ensureThreadPool } from "../server/thread-pool.ts";
+import { SafeMode } from "../server/safe_mode.ts";
+import { beginAnew, ensureThreadPool } from "../server/thread-pool.ts";
 import { bytes } from "./status.ts";
 import { type Supervision, supervisionOf } from "../systemd/supervision.ts";
 import { version } from "../version.ts";
@@ -37,14 +39,42 @@ async function serve(args: string[]): Promise<number> {
   refuseArguments(positionals, "serve");
   const paths = pathsOf(values as FileFlags, process.env);
   const load = async () => await loadConfiguration(await readInputs(values, process.env, paths));
-  const configuration = await load();
-  const { config } = configuration;
+  const bootId = bootIdOf();
+  const booted = await boot({ flags: values, environment: process.env, paths, load, bootId });
+  const { config } = booted.running;
   ensureThreadPool();
   const logging = new NodeLog(config.logging);
   logging.redactor.hide(config.metastore.url);
   const { log } = logging;
   const node = new Node(config, logging);
   const supervision = superviseNode(node);
+  if (booted.problem !== undefined) {
+    log("error", "the configuration cannot be read: the last good one takes its place", {
+      error: booted.problem,
+    });
+  }
+  const restart = () => {
+    supervision.reloading();
+    node.stop().catch((error) => log("error", "the node could not be stopped in good order", { error })).then(
+      () => {
+        beginAnew();
+        process.exit(1); // its supervisor begins it anew
+      },
+    );
+  };
+  const safeMode = node.safeMode = new SafeMode({
+    dataDir: node.dataDir,
+    ...paths.file === undefined ? {} : { file: paths.file },
+    bootId,
+    log,
+    health: () => node.health(),
+    onRollback: (reason) =>
+      node.noteReload(
+        "rolled_back",
+        `the configuration that was asked for failed, the last good one runs: ${reason}`,
+      ),
+    restart,
+  }, booted);
   const stopped = new Promise<void>((resolve, reject) => {
     let askedMs: number | undefined;
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -56,29 +86,36 @@ async function serve(args: string[]): Promise<number> {
         askedMs = performance.now();
         log("info", "stopping", { signal });
         supervision.stopping();
-        node.stop().then(resolve, reject);
+        safeMode.stop().then(() => node.stop()).then(resolve, reject);
       });
     }
   });
-  supervision.start();
-  await node.start();
-  const reloader = node.reloader = new Reloader({
-    paths,
-    load,
-    apply: (config) => {
-      logging.redactor.hide(config.metastore.url);
-      node.configure(config);
-    },
-    log,
-    onOutcome: (outcome, trouble) => node.noteReload(outcome, trouble),
-  }, configuration);
-  reloader.listeners.add((phase) => phase === "begin" ? supervision.reloading() : supervision.ready());
   // Whoever asks this way hears of a refusal in the log.
-  const reload = (cause: ReloadCause) => void reloader.reload(cause).catch(() => {});
-  process.on("SIGHUP", () => reload("signal"));
+  const reload = (cause: ReloadCause) => void node.reloader?.reload(cause).catch(() => {});
+  let isReloadDue = false;
+  process.on("SIGHUP", () => node.reloader === undefined ? isReloadDue = true : reload("signal"));
+  supervision.start();
+  await node.start(() => safeMode.begin());
+  const reloader = node.reloader = new Reloader(
+    {
+      paths,
+      load,
+      apply: (config) => {
+        logging.redactor.hide(config.metastore.url);
+        node.configure(config);
+      },
+      log,
+      onOutcome: (outcome, trouble) => node.noteReload(outcome, trouble),
+    },
+    booted.running,
+    booted.asked,
+  );
+  reloader.listeners.add((phase) => phase === "begin" ? supervision.reloading() : supervision.ready());
   const watched = Object.values(paths);
   if (watched.length > 0) watchFiles(watched, { onChange: () => reload("file") });
   supervision.ready();
+  safeMode.ready(reloader);
+  if (isReloadDue) reload("signal");
   const isExposed = config.insecure || !isLocalOnly(config);
   if (logging.isForPeople) process.stderr.write(greeting(node, isExposed));
   else {

@@ -1,5 +1,6 @@
 /** `openwit status`: how the running server is, in words or as JSON. */
 import process from "node:process";
+import { describeTrial } from "./config_show.ts";
 import { parseFlags } from "./flags.ts";
 import type { Command } from "./main.ts";
 import { renderTable } from "./table.ts";
@@ -48,6 +49,8 @@ function describe(status: any): string {
     lines.push(...notes.map((note: string) => `          ${note}`));
   }
   if (status.recovery) lines.push(`recovery  ${status.recovery}; queries wait for it`);
+  const trial = describeTrial(status.trial);
+  if (trial !== "") lines.push(`config    ${trial.trimEnd()}`);
   if (status.wal) {
     lines.push(`WAL       ${status.wal.files} files, ${bytes(status.wal.bytes)}, sync ${status.wal.sync}`);
   }

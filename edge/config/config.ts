@@ -40,6 +40,8 @@ export interface Config {
   /** Between samples of the node's own metrics; 0: nothing of it is stored. */
   readonly selfIntervalMs: number;
   readonly metastore: MetastoreConfig;
+  /** Time that a new configuration is on trial; 0 when none ever is. */
+  readonly trialMs: number;
 }
 
 export interface MetastoreConfig {
@@ -106,6 +108,7 @@ export function configOf(values: ConfigValues): Config {
       writeEveryMs: values["metastore.write_interval"],
       retentionMs: values["metastore.retention"],
     },
+    trialMs: values["control_plane.trial"],
   };
 }
 

@@ -353,6 +353,15 @@ export const configKeys = {
     reload: "live",
     doc: "Age at which history goes.",
   },
+  "control_plane.trial": {
+    type: "duration",
+    default: "60s",
+    most: "1d",
+    reload: "live",
+    doc:
+      "Time for which a new configuration is on trial: when health falls or the process dies meanwhile, the last good " +
+      "configuration takes its place; 0s: never.",
+  },
 } as const satisfies Record<string, ConfigKey>;
 
 export type ConfigKeyName = keyof typeof configKeys;

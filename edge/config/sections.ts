@@ -16,6 +16,7 @@ export const sectionDocs: Readonly<Record<SectionName, string>> = {
   logging: "What the server says of itself on stderr.",
   control_plane: "What the server stores of itself, so that it can be asked what happened: tenant _system.",
   metastore: "History beyond memory. Nothing needs it but questions of history.",
+  control_plane: "How the box takes a new configuration.",
 };
 
 export const sectionNames = Object.keys(sectionDocs) as readonly SectionName[];

@@ -1,9 +1,10 @@
 /** All checks of `openwit doctor`, in the order in which they are told. */
-import { toOpenWitError } from "../../core/error.ts";
+import { type OpenWitError, toOpenWitError } from "../../core/error.ts";
 import { isServed } from "../cli/folder.ts";
 import type { Config } from "../config/config.ts";
 import { checkEngine, checkMemory, checkOpenFiles, checkPorts, checkProcessor } from "./box.ts";
 import { type Check, fail } from "./check.ts";
+import { checkConfiguration } from "./configuration.ts";
 import {
   checkClock,
   checkFiles,
@@ -19,6 +20,8 @@ export interface Doctored {
   /** Absolute. */
   readonly dataDir: string;
   readonly config: Config;
+  /** Why the configuration cannot be read; `config` is the default one then. */
+  readonly configProblem?: OpenWitError;
 }
 
 type Checks = Readonly<Record<string, () => Promise<Check | Check[]>>>;
@@ -50,8 +53,9 @@ function machineChecks({ config }: Doctored): Checks {
   return { processor: checkProcessor, memory: () => checkMemory(config), "open files": checkOpenFiles };
 }
 
-function folderChecks({ dataDir, config }: Doctored): Checks {
+function folderChecks({ dataDir, config, configProblem }: Doctored): Checks {
   return {
+    configuration: () => checkConfiguration(dataDir, configProblem),
     permissions: () => checkOwner(dataDir),
     "disk space": () => checkSpace(dataDir, config),
     fsync: () => checkSync(dataDir),

@@ -43,6 +43,7 @@ import { IngestWatch } from "./ingest-watch.ts";
 import { type Limits, limitsOf } from "./limits.ts";
 import type { Reloader } from "./reload.ts";
 import { recoveryTeller } from "./recovering.ts";
+import type { SafeMode, TrialStatus } from "./safe_mode.ts";
 import { Drain } from "./drain.ts";
 import { publishEndpoints, withdrawEndpoints } from "./discovery.ts";
 import type { NodeParts, Phase } from "./facts.ts";
@@ -108,6 +109,8 @@ export class Node implements QueryHost {
   #configTrouble: string | undefined;
   /** Reads the configuration anew; set by whoever has read it. */
   reloader: Reloader | undefined;
+  /** Goes back to the last good configuration when a new one fails; set likewise. */
+  safeMode: SafeMode | undefined;
 
   #config: Config;
 
@@ -129,6 +132,11 @@ export class Node implements QueryHost {
     this.#shared = sharedMemory(this.memoryBytesMax, this.#engineBytesMax(), config.searchQueueMax);
     this.memory = memoryCeiling(this.memoryBytesMax, log, () => this.#store, this.#shared);
     this.#healthWatch = new HealthWatch(log, () => this.#parts());
+  }
+
+  /** Whether the configuration is on trial, has passed it, or was rolled back. */
+  get configTrial(): TrialStatus | undefined {
+    return this.safeMode?.status();
   }
 
   get config(): Config {
@@ -287,12 +295,17 @@ export class Node implements QueryHost {
     return (systemClock.monotonicMs() - this.#startedMs) / 1_000;
   }
 
-  /** Listens, recovers, and becomes ready. @throws OpenWitError when a port, the lock or the folder is not to be had */
-  async start(): Promise<void> {
+  /**
+   * Listens, recovers, and becomes ready.
+   * @param onLocked waited for once the folder is this node's alone
+   * @throws OpenWitError when a port, the lock or the folder is not to be had
+   */
+  async start(onLocked: () => Promise<void> = async () => {}): Promise<void> {
     await makeDataDir(this.dataDir);
     const disk = new NodeDisk(this.dataDir);
     const lock = lockDataFolder(this.dataDir);
     try {
+      await onLocked();
       this.endpoints = await this.#listeners.bindAll(this.config, this.#receiverDeps(), apiApp(this));
       this.#encoder = workerEncoder();
       const { log, metrics } = this;

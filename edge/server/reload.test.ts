@@ -149,6 +149,7 @@ const liveKeys: Readonly<Record<LiveKey, readonly [string, (seen: Seen) => unkno
     1024 ** 2,
   ],
   "metastore.write_interval": ["3s", ({ catalog }) => catalog.writeEveryMs, 3_000],
+  "control_plane.trial": ["5s", ({ node }) => node.config.trialMs, 5_000],
   "metastore.retention": ["1d", ({ catalog }) => catalog.retentionMs, 86_400_000],
 };
 

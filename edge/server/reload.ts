@@ -68,7 +68,9 @@ export class Reloader {
   /** Keys whose new value waits for a restart. */
   get restartNeeded(): ConfigKeyName[] {
     const { settings } = this.#running;
-    return configKeyNames.filter((key) => !isSame(settings[key], this.#asked.settings[key]));
+    return configKeyNames.filter((key) =>
+      configKeys[key].reload === "restart" && !isSame(settings[key], this.#asked.settings[key])
+    );
   }
 
   /** @throws OpenWitError what is wrong; nothing has changed then */

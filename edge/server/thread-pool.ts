@@ -12,12 +12,17 @@ const threads = "16";
 
 /** Does not return when the process has to start over; where it cannot, the pool stays as it is. */
 export function ensureThreadPool(): void {
-  if (process.env[variable] !== undefined || typeof process.execve !== "function") return;
+  if (process.env[variable] === undefined) beginAnew();
+}
+
+/** Starts the process over in its own place, with the same arguments. Returns only where that cannot be done. */
+export function beginAnew(): void {
+  if (typeof process.execve !== "function") return;
   const isSource = process.argv[1] !== undefined && /\.[cm]?[jt]s$/.test(process.argv[1]) &&
     !process.argv[1].startsWith("/$bunfs");
   const args = isSource ? process.argv.slice(1) : process.argv.slice(2);
   process.execve(process.execPath, [process.argv0, ...process.execArgv, ...args], {
     ...process.env,
-    [variable]: threads,
+    [variable]: process.env[variable] ?? threads,
   });
 }

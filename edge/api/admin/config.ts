@@ -4,13 +4,20 @@ import { OpenWitError } from "../../../core/error.ts";
 import { shownSettings } from "../../config/shown.ts";
 import type { Node } from "../../server/node.ts";
 import type { Reloader } from "../../server/reload.ts";
+import type { TrialStatus } from "../../server/safe_mode.ts";
 import { readQuery } from "../parameters.ts";
 import type { RouteDoc } from "../route.ts";
-import { integer, type JsonSchema, listOf, objectOf, oneOfWords, text } from "../schema.ts";
+import { instant, integer, type JsonSchema, listOf, objectOf, oneOfWords, text } from "../schema.ts";
 
 const source: JsonSchema = objectOf(
   { kind: oneOfWords(["flag", "environment", "file", "overlay", "last_good", "default"]) },
   { name: text, path: text, line: integer },
+);
+
+/** Of `trialOf`. */
+export const trialSchema: JsonSchema = objectOf(
+  { state: oneOfWords(["off", "first", "good", "trial", "rolled_back"]) },
+  { until: instant, reason: text },
 );
 
 export const configDocs: readonly RouteDoc[] = [{
@@ -26,12 +33,15 @@ export const configDocs: readonly RouteDoc[] = [{
         objectOf({ key: text, value: text, source, reload: oneOfWords(["live", "restart"]) }),
       ),
       restart_needed: listOf(text),
-    }, { file: text, overlay: text }),
+    }, { file: text, overlay: text, trial: trialSchema }),
   },
   refusals: ["unsupported"],
   answer: '{"file":"/etc/openwit/openwit.yaml","settings":[{"key":"storage.budget","value":"10GB",' +
     '"source":{"kind":"file","path":"…","line":3},"reload":"live"},…],"restart_needed":[]}',
-  notes: "`restart_needed` names keys whose value in the files is another one, which a restart would take.",
+  notes:
+    "`restart_needed` names keys whose value in the files is another one, which a restart would take. `trial` says how " +
+    "the configuration stands: it is the `first` one, `good`, on `trial` `until` a time, or it was `rolled_back` for a " +
+    "`reason`.",
   example: "curl -s http://127.0.0.1:6318/api/v1/admin/config",
 }];
 
@@ -44,9 +54,15 @@ export function configRoutes(node: Node): Hono {
       ...paths,
       settings: shownSettings(running.settings),
       restart_needed: restartNeeded,
+      ...trialOf(node),
     });
   });
   return app;
+}
+
+/** How the configuration stands the trial; nothing of a node that no start has planned. */
+export function trialOf({ configTrial }: Node): { trial?: TrialStatus } {
+  return configTrial === undefined ? {} : { trial: configTrial };
 }
 
 /** @throws OpenWitError `unsupported` for a node that another program has composed */

@@ -14,9 +14,10 @@ export const sectionDocs: Readonly<Record<SectionName, string>> = {
   memory: "The ceiling of the whole process.",
   search: "Bounds of statements, so that none takes the box from the others.",
   logging: "What the server says of itself on stderr.",
-  control_plane: "What the server stores of itself, so that it can be asked what happened: tenant _system.",
   metastore: "History beyond memory. Nothing needs it but questions of history.",
-  control_plane: "How the box takes a new configuration.",
+  control_plane:
+    "How the box takes a new configuration, and what it stores of itself, so that it can be asked what happened (tenant " +
+    "_system).",
 };
 
 export const sectionNames = Object.keys(sectionDocs) as readonly SectionName[];

@@ -4,7 +4,7 @@ import { OpenWitError } from "../../core/error.ts";
 import { errorResponse } from "../api/app.ts";
 import type { Config } from "../config/config.ts";
 import { configKeys } from "../config/keys.ts";
-import { type Listen, parseSize } from "../config/parse.ts";
+import { isLoopback, type Listen, parseSize } from "../config/parse.ts";
 import { newGuard } from "../http/guard.ts";
 import { serveHttp } from "../http/serve.ts";
 import { serveOtlpGrpc } from "../otlp/grpc.ts";
@@ -129,4 +129,9 @@ export class Listeners {
 function authority({ host }: Listen, port: number): string {
   const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   return reachable.includes(":") ? `[${reachable}]:${port}` : `${reachable}:${port}`;
+}
+
+/** Whether every listener is for this machine alone. */
+export function isLocalOnly(config: Config): boolean {
+  return [config.http, config.otlpHttp, config.otlpGrpc].every(({ host }) => isLoopback(host));
 }

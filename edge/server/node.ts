@@ -21,7 +21,6 @@ import { defaultStoreOptions, type Store } from "../../core/store/store.ts";
 import { apiApp } from "../api/app.ts";
 import type { QueryHost } from "../api/host.ts";
 import type { Config } from "../config/config.ts";
-import { isLoopback } from "../config/parse.ts";
 import { selfResource } from "../self/otlp.ts";
 import { SelfTelemetry } from "../self/self.ts";
 import { makeDataDir } from "../disk/data-dir.ts";
@@ -493,9 +492,4 @@ export class Node implements QueryHost {
 /** What a merge may write: as much as leaves room for the records of its time. */
 function roomOf({ usage: { budgetBytes, usedBytes, freeBytes } }: DiskBudget): number {
   return Math.min(budgetBytes - usedBytes, freeBytes) / 2;
-}
-
-/** Whether every listener is for this machine alone. */
-export function isLocalOnly(config: Config): boolean {
-  return [config.http, config.otlpHttp, config.otlpGrpc].every(({ host }) => isLoopback(host));
 }

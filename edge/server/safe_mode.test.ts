@@ -18,7 +18,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const trial = { "control_plane.trial": "150ms" };
+const trial = { "control_plane.trial": "300ms" };
 
 /** A process of a box whose file says `texts`; `health` is how its components are. */
 class Box {
@@ -78,7 +78,7 @@ class Box {
 
   async until(state: string): Promise<void> {
     for (const deadline = Date.now() + 5_000; Date.now() < deadline; await Bun.sleep(5)) {
-      if (this.safeMode.status().state === state) return await Bun.sleep(20); // what is kept is written behind
+      if (this.safeMode.status().state === state) return await this.safeMode.settled();
     }
     expect(this.safeMode.status().state).toBe(state as never);
   }
@@ -170,7 +170,7 @@ test("a death on trial after a reload is enough; a stop that was asked for is no
     const box = await new Box({}).start();
     box.texts = { ...trial, "search.timeout": "5s" };
     await box.reloader.reload("file");
-    await Bun.sleep(20);
+    await box.safeMode.settled();
     return box;
   };
   await (await reload()).safeMode.stop();
@@ -219,7 +219,7 @@ test("a configuration that cannot be read gives way to the last good one of the 
 test("turned off, it keeps nothing, and what was kept is forgotten", async () => {
   await keepGood();
   const box = await new Box({ "control_plane.trial": "0s", "search.timeout": "5s" }).start();
-  await Bun.sleep(30);
+  await box.safeMode.settled();
   expect([box.safeMode.status(), box.timeoutMs, await readLastGood(folder)]).toEqual([
     { state: "off" },
     5_000,

@@ -139,6 +139,11 @@ export class SafeMode {
     if (this.#record?.state === "trial") {
       await this.#keep({ ...this.#record, began: "start", starts: Math.max(0, this.#record.starts - 1) });
     }
+    await this.settled();
+  }
+
+  /** Resolves when all that was to be kept is. */
+  async settled(): Promise<void> {
     await this.#last;
   }
 

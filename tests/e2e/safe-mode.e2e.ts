@@ -68,9 +68,18 @@ class Service {
   async untilTrial(state: string): Promise<void> {
     for (const deadline = Date.now() + 30_000; Date.now() < deadline; await Bun.sleep(20)) {
       const status = await this.status().catch(() => undefined); // it may just be beginning anew
-      if (status?.phase === "ready" && status.trial?.state === state) return;
+      if (status?.phase === "ready" && status.trial?.state === state && this.#isKept(state)) return;
     }
     throw new Error(`the configuration did not become ${state}: ${this.stderr}`);
+  }
+
+  /** Whether the folder says so too. */
+  #isKept(state: string): boolean {
+    const [good, trial] = ["config.good.yaml", "config.trial.json"].map((name) =>
+      join(this.dataDir, "run", name)
+    );
+    if (state === "good") return existsSync(good) && !existsSync(trial);
+    return existsSync(trial) && JSON.parse(readFileSync(trial, "utf8")).state === state;
   }
 
   async send(text: string): Promise<number> {

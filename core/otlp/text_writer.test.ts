@@ -38,6 +38,40 @@ test("doubles read back the same, and no integer looks like their JSON", () => {
   expect(written((writer) => writer.jsonDouble(-Infinity))).toBe('{"$double":"-Infinity"}');
 });
 
+test("doubles are written as the platform writes them, those with few decimals and all others", () => {
+  const random = seededRandom(2);
+  const double = new Float64Array(1), words = new Uint32Array(double.buffer);
+  for (let round = 0; round < 200_000; round++) {
+    const scale = 10 ** (random.uint32() % 9);
+    words[0] = random.uint32();
+    words[1] = random.uint32();
+    const decimal = (random.uint32() % 2 ? 1 : -1) * random.uint32() * (random.uint32() % 4_000) / scale;
+    for (const value of [decimal, double[0]]) {
+      if (Number.isSafeInteger(value) || !Number.isFinite(value)) continue;
+      const wanted = String(value);
+      if (written((writer) => writer.double(value)) !== wanted) {
+        expect(written((writer) => writer.double(value))).toBe(wanted);
+      }
+    }
+  }
+  for (
+    const value of [
+      0.001,
+      0.000001,
+      1e-7,
+      0.1 + 0.2,
+      1 / 3,
+      999999999.999,
+      99999999999999.9,
+      1.005,
+      4503599627370497.5,
+    ]
+  ) {
+    expect(written((writer) => writer.double(value))).toBe(String(value));
+    expect(written((writer) => writer.double(-value))).toBe(String(-value));
+  }
+});
+
 test("base64 is padded, and is what the platform writes", () => {
   for (let length = 0; length < 20; length++) {
     const bytes = Uint8Array.from({ length }, (_, i) => i * 37);

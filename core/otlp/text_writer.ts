@@ -7,6 +7,10 @@ const base64Digits = new TextEncoder().encode(
   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
 );
 const quote = 0x22, backslash = 0x5c, minus = 0x2d, zero = 0x30;
+const point = 0x2e;
+
+/** Decimal places that most measured values have, and by what such a value becomes a whole number. */
+const decimalScales = [[3, 1e3], [6, 1e6]] as const;
 
 export class TextWriter {
   bytes: Uint8Array = new Uint8Array(256);
@@ -69,6 +73,14 @@ export class TextWriter {
       this.reserve(20);
       if (value < 0) this.bytes[this.length++] = minus;
       return this.#digits(Math.abs(value), 1);
+    }
+    const size = Math.abs(value);
+    for (const [places, scale] of decimalScales) {
+      const scaled = Math.round(size * scale);
+      // Below 10^15 no other decimal of as many digits is nearest to the same double, so this one is the shortest.
+      if (scaled === 0 || scaled >= 1e15 || scaled / scale !== size) continue;
+      if (value < 0) this.byte(minus);
+      return this.#decimal(scaled, scale, places);
     }
     this.ascii(value === 0 ? "-0" : String(value));
   }
@@ -136,6 +148,16 @@ export class TextWriter {
   }
 
   /** A whole number in [0, 2^53], padded with zeros to `width` digits. */
+  /** `scaled` over `scale`, which is 10 to the power of `places`, without zeros at its end. */
+  #decimal(scaled: number, scale: number, places: number): void {
+    this.reserve(24);
+    const whole = Math.floor(scaled / scale);
+    this.#digits(whole, 1);
+    this.bytes[this.length++] = point;
+    this.#digits(scaled - whole * scale, places);
+    while (this.bytes[this.length - 1] === zero) this.length--;
+  }
+
   #digits(value: number, width: number): void {
     let digits = width;
     for (let power = 10 ** width; value >= power; power *= 10) digits++;

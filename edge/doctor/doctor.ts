@@ -14,7 +14,10 @@ import {
   checkSync,
   checkWalSize,
 } from "./folder.ts";
+import { checkConfigCopy } from "./running.ts";
 import { checkServer } from "./server.ts";
+import { checkService } from "./service.ts";
+import { checkMachineWatchdog, checkSwap, checkTimeSync, checkVolume } from "./system.ts";
 
 export interface Doctored {
   /** Absolute. */
@@ -35,6 +38,8 @@ export async function checkBox(of: Doctored): Promise<Check[]> {
     "SQL engine": checkEngine,
     ...folderChecks(of),
     server: () => checkServer(dataDir, served, config),
+    service: checkService,
+    "config copy": () => checkConfigCopy(dataDir),
     files: () => checkFiles(dataDir, () => isServed(dataDir)),
     ...(served ? {} : { ports: () => checkPorts(config) }),
   });
@@ -50,7 +55,14 @@ export async function checkOwnBox(of: Doctored): Promise<Check[]> {
 }
 
 function machineChecks({ config }: Doctored): Checks {
-  return { processor: checkProcessor, memory: () => checkMemory(config), "open files": checkOpenFiles };
+  return {
+    processor: checkProcessor,
+    memory: () => checkMemory(config),
+    swap: checkSwap,
+    "open files": checkOpenFiles,
+    "time sync": checkTimeSync,
+    "machine watchdog": checkMachineWatchdog,
+  };
 }
 
 function folderChecks({ dataDir, config, configProblem }: Doctored): Checks {
@@ -58,6 +70,7 @@ function folderChecks({ dataDir, config, configProblem }: Doctored): Checks {
     configuration: () => checkConfiguration(dataDir, configProblem),
     permissions: () => checkOwner(dataDir),
     "disk space": () => checkSpace(dataDir, config),
+    volume: () => checkVolume(dataDir),
     fsync: () => checkSync(dataDir),
     clock: () => checkClock(dataDir),
     WAL: () => checkWalSize(dataDir, config),

@@ -4,6 +4,7 @@ import type { Config } from "../config/config.ts";
 import { readEndpoints } from "../server/discovery.ts";
 import { describeHolder } from "../disk/lock.ts";
 import { type Check, fail, ok, warn } from "./check.ts";
+import { checkListening, checkSelf, checkVersion } from "./running.ts";
 
 /** Rows may be this many flush ages old before a flush counts as stuck. */
 const stuckFactor = 3;
@@ -34,7 +35,12 @@ export async function checkServer(dataDir: string, isServed: boolean, config: Co
     const status = await answer.json();
     if (!answer.ok) throw new Error(status.error?.message ?? `HTTP ${answer.status}`);
     const metrics = await (await fetch(`${http}/metrics`, { signal: AbortSignal.timeout(5_000) })).text();
-    return describe(status, metrics, config);
+    return [
+      ...describe(status, metrics, config),
+      await checkVersion(status.version, status.pid),
+      await checkListening(recorded.endpoints),
+      checkSelf(metrics, status.uptime_seconds, config.selfIntervalMs),
+    ];
   } catch (error) {
     return [
       fail(

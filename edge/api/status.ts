@@ -120,6 +120,7 @@ export async function statusOf(node: Node): Promise<Record<string, unknown>> {
       }];
     })),
     catalog: node.catalog?.status(),
+    self: node.self.status(),
     tiers: Object.fromEntries(
       Object.entries(tierUsage(store)).map(([tier, { rows, bytes, oldestNs, newestNs }]) => [tier, {
         rows,

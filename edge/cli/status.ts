@@ -57,6 +57,7 @@ function describe(status: any): string {
   if (status.catalog?.kind && status.catalog.kind !== "none") {
     lines.push(`catalog   ${describeCatalog(status.catalog)}`);
   }
+  if (status.self) lines.push(`itself    ${describeSelf(status.self)}`);
   const text = lines.join("\n") + "\n";
   if (!status.signals) return text;
   // deno-lint-ignore no-explicit-any -- as above
@@ -102,6 +103,13 @@ function troubles(status: any): string[] {
     ...Object.entries(status.damaged ?? {}).map(([id, why]) => `damaged segment ${id}: ${why}`),
   ];
   return lines.length === 0 ? [] : ["\n", ...lines.map((line) => `${line}\n`)];
+}
+
+// deno-lint-ignore no-explicit-any -- as above
+function describeSelf({ interval_seconds: seconds, logs, points, dropped }: any): string {
+  if (seconds === 0) return "not stored (control_plane.self_interval is 0s)";
+  const lost = dropped === 0 ? "" : `, ${dropped} dropped`;
+  return `tenant _system, every ${seconds} s: ${logs} lines of log, ${points} points since the start${lost}`;
 }
 
 // deno-lint-ignore no-explicit-any -- as above

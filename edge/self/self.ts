@@ -64,6 +64,17 @@ export class SelfTelemetry {
     this.#wake?.();
   }
 
+  /** What has become of it since the start. */
+  status(): { interval_seconds: number; logs: number; points: number; dropped: number } {
+    const { metrics } = this.env;
+    return {
+      interval_seconds: this.#intervalMs / 1_000,
+      logs: metrics.total("openwit_self_records_total", { signal: "logs" }),
+      points: metrics.total("openwit_self_records_total", { signal: "metrics" }),
+      dropped: metrics.total("openwit_self_dropped_total"),
+    };
+  }
+
   /** Takes a line of the log; it is stored later. */
   readonly hear = (event: LogEvent): void => {
     if (this.#intervalMs === 0) return;

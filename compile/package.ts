@@ -108,6 +108,8 @@ export async function buildParts({ target, root, publicKey, timeSeconds }: Packa
     licence: read("LICENSE"),
     readme: read("README.md"),
     install: read("docs/install.md"),
+    watch: read("docs/watch.md"),
+    alerts: read("docs/alerts/openwit.rules.yml"),
     changelog: debChangelog(read("CHANGELOG.md"), debVersion(version), timeSeconds),
     copyright: debCopyright(components, timeSeconds),
   };

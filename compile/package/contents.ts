@@ -24,6 +24,9 @@ export interface Parts {
   readonly licence: string;
   readonly readme: string;
   readonly install: string;
+  /** How to watch a box, and alerts for Prometheus. */
+  readonly watch: string;
+  readonly alerts: string;
   readonly changelog: string;
   readonly copyright: string;
 }
@@ -37,6 +40,8 @@ export function tarballEntries(parts: Parts, folder: string): PackageEntry[] {
     file(addonName, parts.addon),
     file("README.md", parts.readme),
     file("INSTALL.md", parts.install),
+    file("WATCH.md", parts.watch),
+    file("alerts/openwit.rules.yml", parts.alerts),
     file("LICENSE", parts.licence),
     file("third-party-licences.txt", parts.notices),
     file("sbom.cdx.json", parts.sbom),
@@ -72,6 +77,8 @@ export function debEntries(parts: Parts): PackageEntry[] {
     file(`${share}/doc/openwit/changelog.gz`, packed(parts.changelog)),
     file(`${share}/doc/openwit/third-party-licences.gz`, packed(parts.notices)),
     file(`${share}/doc/openwit/sbom.cdx.json`, parts.sbom),
+    file(`${share}/doc/openwit/watch.md.gz`, packed(parts.watch)),
+    file(`${share}/doc/openwit/alerts/openwit.rules.yml`, parts.alerts),
     file(`${share}/lintian/overrides/openwit`, lintianOverrides),
   ];
 }

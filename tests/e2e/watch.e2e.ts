@@ -246,6 +246,7 @@ test("0s stores nothing, and stops it while the box runs", async () => {
   writeFileSync(flags[1], "control_plane:\n  self_interval: 0s\n");
   const reloaded = await fetch(`${box.endpoints.http}/api/v1/admin/reload`, { method: "POST" });
   expect(reloaded.status).toBe(200);
+  await Bun.sleep(500); // what was under way
   const before = await stored();
   await Bun.sleep(2_500);
   expect(await stored()).toBe(before);

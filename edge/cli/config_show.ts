@@ -4,6 +4,7 @@
  */
 import process from "node:process";
 import { readInputs } from "../config/files.ts";
+import { readTrial } from "../config/last_good.ts";
 import { loadConfiguration } from "../config/settings.ts";
 import { describeSource, type ShownSetting, shownSettings } from "../config/shown.ts";
 import type { TrialStatus } from "../server/safe_mode.ts";
@@ -38,12 +39,20 @@ export async function showConfig(args: string[]): Promise<number> {
 
 async function configHere(values: Record<string, string | boolean | undefined>): Promise<ShownConfig> {
   const inputs = await readInputs(values, process.env);
-  const { settings } = await loadConfiguration(inputs);
+  const { settings, config } = await loadConfiguration(inputs);
   return {
     file: inputs.file?.path,
     overlay: inputs.overlay?.path,
     settings: shownSettings(settings),
+    ...failedTrial(config.dataDir),
   };
+}
+
+/** That a server on this folder would not take it, for it has failed there. */
+function failedTrial(dataDir: string): { trial?: TrialStatus } {
+  const record = readTrial(dataDir);
+  if (record?.state !== "rolled_back") return {};
+  return { trial: { state: record.state, ...record.reason === undefined ? {} : { reason: record.reason } } };
 }
 
 /** @throws OpenWitError `not_found` when there is no server */

@@ -54,14 +54,15 @@ async function serve(args: string[]): Promise<number> {
       error: booted.problem,
     });
   }
-  const restart = () => {
+  let askedMs: number | undefined;
+  let ending: Promise<void> | undefined;
+  const end = () => ending ??= node.stop();
+  const restart = async () => {
     supervision.reloading();
-    node.stop().catch((error) => log("error", "the node could not be stopped in good order", { error })).then(
-      () => {
-        beginAnew();
-        process.exit(1); // its supervisor begins it anew
-      },
-    );
+    await end().catch((error) => log("error", "the node could not be stopped in good order", { error }));
+    if (askedMs !== undefined) return; // somebody has asked for its end meanwhile
+    beginAnew();
+    process.exit(1); // its supervisor begins it anew
   };
   const safeMode = node.safeMode = new SafeMode({
     dataDir: node.dataDir,
@@ -77,7 +78,6 @@ async function serve(args: string[]): Promise<number> {
     restart,
   }, booted);
   const stopped = new Promise<void>((resolve, reject) => {
-    let askedMs: number | undefined;
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       process.on(signal, () => {
         // A second Ctrl-C ends it at once: the WAL has everything that was acknowledged. Under npm one Ctrl-C comes
@@ -87,7 +87,7 @@ async function serve(args: string[]): Promise<number> {
         askedMs = performance.now();
         log("info", "stopping", { signal });
         supervision.stopping();
-        safeMode.stop().then(() => node.stop()).then(resolve, reject);
+        safeMode.stop().then(end).then(resolve, reject);
       });
     }
   });

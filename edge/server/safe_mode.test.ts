@@ -49,7 +49,7 @@ class Box {
       log: silentLog,
       health: () => ({ phase: "ready", components: this.#components() }) as unknown as NodeHealth,
       onRollback: (reason) => this.rollbacks.push(reason),
-      restart: () => this.restarts++,
+      restart: () => void this.restarts++,
     }, booted);
     this.reloader = new Reloader(
       {

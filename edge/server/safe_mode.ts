@@ -41,7 +41,7 @@ export interface SafeModeEnv {
   /** Told when a configuration was rolled back. */
   readonly onRollback: (reason: string) => void;
   /** Ends this process in good order and begins it anew in its place. */
-  readonly restart: () => void;
+  readonly restart: () => void | Promise<void>;
 }
 
 /** As the API and `openwit status` tell of it. */
@@ -108,7 +108,7 @@ export class SafeMode {
     if (this.#state === "rolled_back") {
       this.env.log("error", "the last good configuration is in force: the one that was asked for failed", {
         reason: this.#reason,
-        differs: differences(reloader.running, reloader.asked),
+        differs: differences(reloader.running, reloader.asked) || undefined,
       });
       return this.env.onRollback(this.#reason ?? "it failed");
     }
@@ -237,14 +237,14 @@ export class SafeMode {
     });
     const record = this.#record!;
     this.#keepLater({ ...record, state: "rolled_back", reason, since: now() });
-    if (needsRestart) return this.#later(() => Promise.resolve(this.env.restart()));
+    if (needsRestart) return this.#later(async () => await this.env.restart());
     try {
       reloader.restore(fallback);
     } catch (thrown) {
       this.env.log("error", "the last good configuration could not be restored: the process is begun anew", {
         error: toOpenWitError(thrown),
       });
-      return this.#later(() => Promise.resolve(this.env.restart()));
+      return this.#later(async () => await this.env.restart());
     }
     this.env.onRollback(reason);
   }

@@ -1,6 +1,7 @@
 /** `openwit config check`: everything about a configuration that can be known before a start. */
 import { existsSync, statSync } from "node:fs";
 import process from "node:process";
+import { configDoubts } from "../config/doubts.ts";
 import { readInputs } from "../config/files.ts";
 import { type ConfigKey, configKeyNames, configKeys } from "../config/keys.ts";
 import { type ConfigInputs, type Configuration, readConfiguration, whereOf } from "../config/settings.ts";
@@ -26,7 +27,10 @@ export async function checkConfig(args: string[]): Promise<number> {
     ...problems.map(({ message, hint }) => hint === undefined ? { message } : { message, hint }),
     ...configuration === undefined ? [] : folderProblems(configuration),
   ];
-  const doubtful = configuration === undefined ? [] : exposedSecrets(configuration);
+  const doubtful = configuration === undefined ? [] : [
+    ...configDoubts(configuration),
+    ...exposedSecrets(configuration),
+  ];
   const files = filesOf(inputs);
   process.stdout.write(
     values.json

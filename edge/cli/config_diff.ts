@@ -7,7 +7,8 @@ import { OpenWitError } from "../../core/error.ts";
 import { type Change, describeChanges, diffSettings, maskedText, shown } from "../config/diff.ts";
 import { readInputs } from "../config/files.ts";
 import { configKeyNames } from "../config/keys.ts";
-import { loadConfiguration, type Setting, settingOf, type Settings } from "../config/settings.ts";
+import { type Setting, settingOf, type Settings } from "../config/settings.ts";
+import { loadOrTell } from "./config_load.ts";
 import { runningConfig } from "./config_show.ts";
 import { parseFlags } from "./flags.ts";
 
@@ -29,31 +30,29 @@ export async function diffConfig(args: string[]): Promise<number> {
       },
     );
   }
-  const changes = to === undefined
-    ? await fromRunning(from, values)
-    : diffSettings(await settingsOf(from, values), await settingsOf(to, values));
+  const settings = await settingsOf(from, values);
+  const others = to === undefined ? undefined : await settingsOf(to, values);
+  if (settings === undefined || to !== undefined && others === undefined) return 1;
+  const changes = others === undefined ? await fromRunning(settings, values) : diffSettings(settings, others);
   process.stdout.write(values.json ? JSON.stringify({ changes }) + "\n" : describe(changes));
   return 0;
 }
 
 /** Of the file alone: what flags and variables set is the same on both sides. */
-async function settingsOf(file: string, flags: Record<string, unknown>): Promise<Settings> {
+async function settingsOf(file: string, flags: Record<string, unknown>): Promise<Settings | undefined> {
   const environment = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^OPENWIT_.*__/.test(name)),
   );
   const overlay = flags.environment as string | undefined;
-  return (await loadConfiguration(
-    await readInputs({ config: file, environment: overlay }, environment),
-  )).settings;
+  return (await loadOrTell(await readInputs({ config: file, environment: overlay }, environment)))?.settings;
 }
 
 /** What the server's own flags and variables set, a file would not change; a secret that is not shown is not compared. */
 async function fromRunning(
-  file: string,
+  wanted: Settings,
   flags: Record<string, string | boolean | undefined>,
 ): Promise<Change[]> {
   const { settings: running } = await runningConfig(flags);
-  const wanted = await settingsOf(file, flags);
   const before: Record<string, Setting> = { ...wanted };
   for (const key of configKeyNames) {
     const now = running.find((each) => each.key === key);

@@ -18,7 +18,9 @@ export async function reloadConfig(args: string[]): Promise<number> {
     dataDir: values["data-dir"] as string | undefined,
   });
   const path = `/api/v1/admin/reload?dry_run=${values["dry-run"] ?? false}`;
-  const report = await (await expectOk(await target.fetch(path, { method: "POST" }))).json();
+  const answer = await target.fetch(path, { method: "POST" });
+  if (answer.status === 400) return await tellRefusal(answer); // the file is wrong, and the command was right
+  const report = await (await expectOk(answer)).json();
   process.stdout.write(values.json ? JSON.stringify(report) + "\n" : describe(report));
   return 0;
 }
@@ -36,4 +38,12 @@ function describe({ dry_run: isDryRun, changes, restart_needed: waiting }: Reloa
     ? `${applied} would be applied now, ${waiting.length} at the next start`
     : `${applied} applied, ${waiting.length} wait for a restart`;
   return `${describeChanges(changes).join("\n")}\n${summary}\n`;
+}
+
+async function tellRefusal(answer: Response): Promise<number> {
+  const { error: { message, hint } } = await answer.json();
+  process.stderr.write(
+    `openwit: nothing was changed: ${message}\n${hint === undefined ? "" : `  hint: ${hint}\n`}`,
+  );
+  return 1;
 }

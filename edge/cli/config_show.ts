@@ -5,9 +5,9 @@
 import process from "node:process";
 import { readInputs } from "../config/files.ts";
 import { readTrial } from "../config/last_good.ts";
-import { loadConfiguration } from "../config/settings.ts";
 import { describeSource, type ShownSetting, shownSettings } from "../config/shown.ts";
 import type { TrialStatus } from "../server/safe_mode.ts";
+import { loadOrTell } from "./config_load.ts";
 import { parseFlags } from "./flags.ts";
 import { refuseArguments } from "./folder.ts";
 import { serveFlags } from "./serve_flags.ts";
@@ -33,13 +33,18 @@ export async function showConfig(args: string[]): Promise<number> {
   const document = values.running || values.url !== undefined
     ? await runningConfig(values)
     : await configHere(values);
+  if (document === undefined) return 1;
   process.stdout.write(values.json ? JSON.stringify(document) + "\n" : describe(document));
   return 0;
 }
 
-async function configHere(values: Record<string, string | boolean | undefined>): Promise<ShownConfig> {
+async function configHere(
+  values: Record<string, string | boolean | undefined>,
+): Promise<ShownConfig | undefined> {
   const inputs = await readInputs(values, process.env);
-  const { settings, config } = await loadConfiguration(inputs);
+  const configuration = await loadOrTell(inputs);
+  if (configuration === undefined) return undefined;
+  const { settings, config } = configuration;
   return {
     file: inputs.file?.path,
     overlay: inputs.overlay?.path,

@@ -52,6 +52,9 @@ export interface MetastoreConfig {
   readonly retentionMs: number;
 }
 
+/** Below this limit PGlite stays closed: it takes about 100 MB while it is open, and twice that at its peaks. */
+export const pgliteMemoryBytesMin = 1024 ** 3;
+
 export function configOf(values: ConfigValues): Config {
   return {
     dataDir: values["storage.data_dir"],

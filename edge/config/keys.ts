@@ -296,7 +296,7 @@ export const configKeys = {
     type: ["auto", "text", "json"],
     default: "auto",
     flag: "log-format",
-    reload: "restart",
+    reload: "live",
     doc:
       "How a line of the log on stderr is written: as text (auto: without a time of its own where journald reads), or as " +
       "a JSON object.",

@@ -3,6 +3,7 @@ import { OpenWitError } from "../../core/error.ts";
 import { codeFiles, isTest } from "../../tests/house/sources.ts";
 import { configOf } from "./config.ts";
 import { diffSettings } from "./diff.ts";
+import { configDoubts } from "./doubts.ts";
 import { type ConfigKey, configKeyNames, configKeys } from "./keys.ts";
 import { hintOfOriginal, originalKeys } from "./original.ts";
 import { type ConfigInputs, loadConfiguration, readConfiguration, summary } from "./settings.ts";
@@ -222,4 +223,17 @@ test("two configurations differ by value, and a secret's value is not shown", as
 test("a key below one of the original's is hinted at like it", () => {
   expect(hintOfOriginal("networking.inter_node.request_timeout_ms")).toContain("one process");
   expect(hintOfOriginal("storage.budgets")).toBeUndefined();
+});
+
+test.each([
+  ["memory: {limit: 512MiB}\nmetastore: {kind: pglite}\n", "openwit.yaml:2: metastore.kind is pglite"],
+  ["memory: {limit: 1GiB}\nmetastore: {kind: pglite}\n", undefined],
+  ["search: {memory_max: 1GiB}\n", "openwit.yaml:1: search.memory_max is as much as memory.limit"],
+  ["wal:\n  interval: 1s\n", "openwit.yaml:2: wal.interval is set"],
+  ["wal: {sync: interval, interval: 1s}\n", undefined],
+  ["ingestion: {body_max: 65MiB}\n", "openwit.yaml:1: ingestion.body_max is more than"],
+  ["", undefined],
+])("of %j a check has its doubts", async (yaml, expected) => {
+  const doubts = configDoubts(await load(yaml)).map(({ message }) => message);
+  expect(doubts).toEqual(expected === undefined ? [] : [expect.stringContaining(expected)]);
 });

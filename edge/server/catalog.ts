@@ -10,7 +10,7 @@ import type { HistoryRow, HistoryTable } from "../../core/catalog/rows.ts";
 import { OpenWitError } from "../../core/error.ts";
 import type { TaskRun } from "../../core/janitor/janitor.ts";
 import type { Store } from "../../core/store/store.ts";
-import type { MetastoreConfig } from "../config/config.ts";
+import { type MetastoreConfig, pgliteMemoryBytesMin } from "../config/config.ts";
 
 export interface CatalogOptions {
   readonly config: MetastoreConfig;
@@ -19,9 +19,6 @@ export interface CatalogOptions {
   readonly memoryBytesMax: number;
   readonly mayWrite: () => boolean;
 }
-
-/** PGlite takes about 100 MB while it is open, and twice that at its peaks. */
-const pgliteMemoryBytesMin = 1024 ** 3;
 
 /**
  * Rows of each table: a default box with one tenant stores some 26,000 batches in the 30 days of its history. To read as

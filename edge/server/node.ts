@@ -149,7 +149,7 @@ export class Node implements QueryHost {
   configure(config: Config): void {
     const store = this.store();
     this.#config = config;
-    this.logging.level = config.logging.level;
+    Object.assign(this.logging, config.logging);
     this.self.intervalMs = config.selfIntervalMs;
     this.#budget!.configure(config.budget);
     store.configure(storeOptionsOf(config, this.memoryBytesMax, this.#budget!.usage.budgetBytes));

@@ -136,6 +136,7 @@ const liveKeys: Readonly<Record<LiveKey, readonly [string, (seen: Seen) => unkno
   "search.concurrency": ["1", ({ engine }) => engine.concurrency, 1],
   "search.queue_max": ["3", ({ engine }) => engine.waitingMax, 3],
   "search.queue_tenant_max": ["2", ({ engine }) => engine.tenantWaitingMax, 2],
+  "logging.format": ["text", ({ node }) => node.logging.format, "text"],
   "logging.level": ["error", ({ node }) => node.logging.level, "error"],
   "control_plane.self_interval": ["5s", ({ node }) => node.self.intervalMs, 5_000],
   "control_plane.self_retention": [

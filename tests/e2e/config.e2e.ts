@@ -109,6 +109,13 @@ test("a wrong file changes nothing, and log, answer and health say so", async ()
   const answer = await box.post("/api/v1/admin/reload");
   expect(answer.status).toBe(400);
   expect((await answer.json()).error.message).toContain("openwit.yaml:3: search.rows_max");
+  const refused = await box.run("config", "reload", "--data-dir", box.dataDir);
+  expect([refused.status, refused.stderr]).toEqual([
+    1,
+    expect.stringContaining("nothing was changed: openwit.yaml:3"),
+  ]);
+  expect((await box.run("config", "show", "--config", "openwit.yaml")).status).toBe(1);
+  expect((await box.run("config", "diff", "openwit.yaml", "openwit.site.yaml")).status).toBe(1);
   expect((await settingOf("search.timeout")).value).toBe(before);
   expect(box.stderr).toContain("the new configuration was refused: the one before runs on");
   const health = await box.get<{ components: Record<string, { status: string }> }>("/health");

@@ -6,7 +6,7 @@ import type { Node } from "../../server/node.ts";
 import type { Reloader } from "../../server/reload.ts";
 import type { TrialStatus } from "../../server/safe_mode.ts";
 import { readQuery } from "../parameters.ts";
-import type { RouteDoc } from "../route.ts";
+import { nodeRefusals, type RouteDoc } from "../route.ts";
 import { instant, integer, type JsonSchema, listOf, objectOf, oneOfWords, text } from "../schema.ts";
 
 const source: JsonSchema = objectOf(
@@ -35,7 +35,7 @@ export const configDocs: readonly RouteDoc[] = [{
       restart_needed: listOf(text),
     }, { file: text, overlay: text, trial: trialSchema }),
   },
-  refusals: ["unsupported"],
+  refusals: [...nodeRefusals, "unsupported"],
   answer: '{"file":"/etc/openwit/openwit.yaml","settings":[{"key":"storage.budget","value":"10GB",' +
     '"source":{"kind":"file","path":"…","line":3},"reload":"live"},…],"restart_needed":[]}',
   notes:
@@ -65,8 +65,9 @@ export function trialOf({ configTrial }: Node): { trial?: TrialStatus } {
   return configTrial === undefined ? {} : { trial: configTrial };
 }
 
-/** @throws OpenWitError `unsupported` for a node that another program has composed */
+/** @throws OpenWitError `unavailable` while the node starts, `unsupported` for a node that another program has composed */
 export function reloaderOf(node: Node): Reloader {
   if (node.reloader !== undefined) return node.reloader;
+  node.store(); // one that starts will have it
   throw new OpenWitError("unsupported", "this node was not configured by files, environment and flags");
 }

@@ -180,6 +180,7 @@ test("uninstalling with everything leaves nothing", async () => {
   await carryOut(steps, host, () => {});
   expect([...host.files].filter(([, { kind }]) => kind !== "folder")).toEqual([]);
   expect(host.exists("/var/lib/openwit")).toBe(false);
+  expect(host.exists("/etc/openwit")).toBe(false);
 });
 
 test("a package's executable is not removed with the rest", async () => {

@@ -200,7 +200,9 @@ export function planUninstall(request: UninstallRequest, found: Found): Step[] {
   }
   const remove = (path: string, note?: string): Step[] =>
     found.exists(path) ? [{ kind: "remove", path, ...(note === undefined ? {} : { note }) }] : [];
-  const configs = [layout.configFile, `${layout.configFile}.new`, layout.environmentFile];
+  const configs = [layout.configFile, layout.environmentFile].flatMap((path) => [path, `${path}.new`]);
+  const configDir = dirname(layout.configFile);
+  const others = found.names(configDir).filter((name) => !configs.includes(join(configDir, name)));
   return [
     ...(tellsSystemd && hasUnit ? [run(systemctl(layout, "disable", "--now", unitName))] : []),
     ...remove(layout.unitFile),
@@ -209,7 +211,7 @@ export function planUninstall(request: UninstallRequest, found: Found): Step[] {
     ...remove(layout.libDir),
     ...(layout.scope === "system" ? remove(sysusersFile) : []),
     ...(purgesConfig
-      ? [...configs, `${layout.environmentFile}.new`].flatMap((path) => remove(path))
+      ? [...configs.flatMap((path) => remove(path)), ...(others.length === 0 ? remove(configDir) : [])]
       : configs.slice(0, 1).filter((path) => found.exists(path)).map((path) =>
         ({ kind: "leave", path, why: "kept: --purge removes it" }) as const
       )),

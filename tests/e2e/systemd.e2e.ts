@@ -198,6 +198,45 @@ test.if(trouble === undefined)("uninstalled with everything, nothing is left", a
   expect(await property("LoadState")).toBe("not-found");
 }, 60_000);
 
+test.if(trouble === undefined).each([["/srv/my data %1"], ["/home/wit"]])(
+  "a data folder at %p is given to the service, wherever that is",
+  async (dataDir) => {
+    const installed = await box.run("/opt/openwit", "install", "--data-dir", dataDir);
+    expect(installed).toMatchObject({ status: 0, stderr: "" });
+    expect(await box.output("stat", "-c", "%U %a", dataDir)).toBe("openwit 700");
+    const pid = await property("MainPID");
+    const homes = await box.output("nsenter", "-t", pid, "-m", "ls", "-A", "/home");
+    expect(homes).toBe(dataDir === "/home/wit" ? "wit" : "");
+    await box.output("/usr/bin/openwit", "uninstall", "--purge", "--purge-data", "--yes");
+    expect((await box.run("test", "-e", dataDir)).status).toBe(1);
+  },
+  60_000,
+);
+
+test.if(trouble === undefined)(
+  "a user without root has a service too, which lives without a session",
+  async () => {
+    await box.output("useradd", "--create-home", "ada");
+    await box.output("loginctl", "enable-linger", "ada");
+    const uid = await box.output("id", "-u", "ada");
+    await until(async () => (await box.run("test", "-S", `/run/user/${uid}/systemd/private`)).status === 0);
+    const asAda = (...command: string[]) =>
+      box.run(
+        ...["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--init-groups", "env", "-C", "/"],
+        ...["HOME=/home/ada", `XDG_RUNTIME_DIR=/run/user/${uid}`, "USER=ada", ...command],
+      );
+    const { status, stdout, stderr } = await asAda("/opt/openwit", "install", "--user");
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toContain("It works: a record was sent to it and found");
+    expect((await asAda("systemctl", "--user", "show", "-P", "StatusText", "openwit")).stdout).toMatch(
+      /^ready, /,
+    );
+    expect((await asAda("/home/ada/.local/bin/openwit", "uninstall", "--user", "--purge")).status).toBe(0);
+    expect((await asAda("ls", "-A", "/home/ada/.local/share/openwit")).stdout).toContain("wal");
+  },
+  60_000,
+);
+
 async function property(name: string): Promise<string> {
   return await box.output("systemctl", "show", `--property=${name}`, "--value", "openwit");
 }

@@ -144,6 +144,9 @@ async function unpack(file: string, staging: string, host: Host): Promise<string
     throw new OpenWitError(
       "malformed",
       `${basename(file)} cannot be unpacked: ${stderr.trim().split("\n")[0]}`,
+      {
+        hint: "tar unpacks it, with xz for a .tar.xz; or unpack it where those are, and give the executable",
+      },
     );
   }
   const found = readdirSync(folder, { recursive: true, withFileTypes: true })

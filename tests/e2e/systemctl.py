@@ -80,8 +80,9 @@ def supervise():
     ends = 0
     with open(path("log"), "a") as log:
         while not stopping.is_set():
-            check = subprocess.run(shlex.split(setting("ExecStartPre")), env=environment(), stdout=log, stderr=log)
-            if check.returncode == 0 and not stopping.is_set():
+            before = setting("ExecStartPre")
+            check = subprocess.run(shlex.split(before.lstrip("-")), env=environment(), stdout=log, stderr=log)
+            if (check.returncode == 0 or before.startswith("-")) and not stopping.is_set():
                 child = subprocess.Popen(
                     shlex.split(setting("ExecStart")), env=environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL
                 )

@@ -25,7 +25,7 @@ export function systemdTrouble(): string | undefined {
   if (process.geteuid?.() !== 0) return "it needs root";
   if (systemd === undefined) return "there is no systemd";
   if (controlGroups() === undefined) return "there are no cgroups 2";
-  for (const program of ["unshare", "nsenter", "ip", "dbus-daemon"]) {
+  for (const program of ["unshare", "nsenter", "ip", "dbus-daemon", "curl", "python3"]) {
     if (Bun.which(program) === null) return `there is no ${program}`;
   }
   // One layer over another, as in a container whose own root is one, is not to be had.

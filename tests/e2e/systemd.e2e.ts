@@ -89,6 +89,26 @@ test.if(trouble === undefined)("systemctl says how it is, and a reload is over w
 });
 
 test.if(trouble === undefined)(
+  "a configuration that is broken by hand does not stop the next start",
+  async () => {
+    const file = "/etc/openwit/openwit.yaml";
+    await box.output("sh", "-c", "echo OPENWIT_CONTROL_PLANE__TRIAL=2s >> /etc/default/openwit");
+    await box.output("systemctl", "restart", "openwit");
+    await Bun.sleep(4_000); // the configuration that runs has proved good by then
+    await box.output("cp", "-p", file, "/etc/openwit/kept");
+    await box.output("sh", "-c", `echo 'nonsense: [' >> ${file}`);
+    await box.output("systemctl", "restart", "openwit");
+    expect(await box.output("journalctl", "-u", "openwit", "-n", "30", "-o", "cat")).toMatch(
+      /the configuration cannot be read: the last good one takes its place/,
+    );
+    expect(Number((await query("SELECT count(*) FROM logs"))[0][0])).toBeGreaterThan(0);
+    await box.output("mv", "/etc/openwit/kept", file);
+    await box.output("systemctl", "restart", "openwit");
+  },
+  60_000,
+);
+
+test.if(trouble === undefined)(
   "a service that is stopped in its tracks is killed by the watchdog, and comes back with its data",
   async () => {
     await box.output("mkdir", "-p", "/run/systemd/system/openwit.service.d");
@@ -219,11 +239,12 @@ test.if(trouble === undefined)(
     await box.output("useradd", "--create-home", "ada");
     await box.output("loginctl", "enable-linger", "ada");
     const uid = await box.output("id", "-u", "ada");
+    const home = "/home/ada";
     await until(async () => (await box.run("test", "-S", `/run/user/${uid}/systemd/private`)).status === 0);
     const asAda = (...command: string[]) =>
       box.run(
         ...["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--init-groups", "env", "-C", "/"],
-        ...["HOME=/home/ada", `XDG_RUNTIME_DIR=/run/user/${uid}`, "USER=ada", ...command],
+        ...[`HOME=${home}`, `XDG_RUNTIME_DIR=/run/user/${uid}`, "USER=ada", ...command],
       );
     const { status, stdout, stderr } = await asAda("/opt/openwit", "install", "--user");
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
@@ -231,8 +252,8 @@ test.if(trouble === undefined)(
     expect((await asAda("systemctl", "--user", "show", "-P", "StatusText", "openwit")).stdout).toMatch(
       /^ready, /,
     );
-    expect((await asAda("/home/ada/.local/bin/openwit", "uninstall", "--user", "--purge")).status).toBe(0);
-    expect((await asAda("ls", "-A", "/home/ada/.local/share/openwit")).stdout).toContain("wal");
+    expect((await asAda(`${home}/.local/bin/openwit`, "uninstall", "--user", "--purge")).status).toBe(0);
+    expect((await asAda("ls", "-A", `${home}/.local/share/openwit`)).stdout).toContain("wal");
   },
   60_000,
 );

@@ -143,6 +143,52 @@ describe("Wal", () => {
     expect(await disk.list("wal")).toEqual([]);
   });
 
+  test("says why it could not be written until it is written again, and what an fsync takes", async () => {
+    const clock = new SimClock();
+    const disk = new SimDisk(1);
+    const wal = await open(disk, clock);
+    await append(wal, clock, bodyOf(1)).durable;
+    expect(wal.condition).toEqual({ writingMs: 0, syncMs: 0 });
+    disk.failOften(1);
+    await expect(append(wal, clock, bodyOf(2)).durable).rejects.toThrow("could not be made durable");
+    await clock.advance(5_000);
+    expect(wal.condition.trouble).toMatchObject({ message: expect.any(String), agoMs: 5_000 });
+    disk.failOften(0);
+    await append(wal, clock, bodyOf(3)).durable;
+    expect(wal.condition.trouble).toBeUndefined();
+  });
+
+  test("a write that does not end is told by its age, and a slow fsync by its time", async () => {
+    const clock = new SimClock();
+    const disk = new SimDisk(1);
+    let release = () => {};
+    const slow = new Proxy(disk, {
+      get(target, name) {
+        if (name !== "open") {
+          const value = Reflect.get(target, name);
+          return typeof value === "function" ? value.bind(target) : value;
+        }
+        return async (...args: Parameters<SimDisk["open"]>) => {
+          const file = await target.open(...args);
+          const sync = file.sync.bind(file);
+          file.sync = async () => {
+            await new Promise<void>((resolve) => release = resolve);
+            await sync();
+          };
+          return file;
+        };
+      },
+    });
+    const wal = await open(slow, clock);
+    const { durable } = append(wal, clock, bodyOf(1));
+    await Bun.sleep(5);
+    await clock.advance(12_000);
+    expect(wal.condition.writingMs).toBe(12_000);
+    release();
+    await durable;
+    expect(wal.condition).toEqual({ writingMs: 0, syncMs: expect.closeTo(2_400) });
+  });
+
   test("refuses what no record can hold, and what comes after close", async () => {
     const clock = new SimClock();
     const wal = await open(new SimDisk(1), clock);

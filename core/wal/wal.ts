@@ -212,7 +212,6 @@ export class Wal {
     for (const each of group) each.body = await each.body;
     this.#writingSinceMs = this.env.clock.monotonicMs();
     await this.#writeOrRefuse(group);
-    this.#writingSinceMs = undefined;
   }
 
   async #writeOrRefuse(group: readonly Pending[]): Promise<void> {
@@ -228,6 +227,7 @@ export class Wal {
         this.env.log("warn", "a WAL write failed; the requests are written to a new file", { error });
       }
     }
+    this.#writingSinceMs = undefined;
     this.#trouble = undefined;
     this.#counters.groups++;
     this.#counters.appended += group.length;
@@ -372,6 +372,7 @@ export class Wal {
     const pending = [...group, ...this.#queue];
     this.#queue = [];
     this.#counters.refused += pending.length;
+    this.#writingSinceMs = undefined;
     this.#noteTrouble(error);
     const refusal = new OpenWitError(
       error.code === "disk_full" ? "disk_full" : "io",

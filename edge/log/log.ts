@@ -132,6 +132,8 @@ export function stderrLog(): Log {
 }
 
 function stderrEnv(): LogEnv {
+  // Whoever read it has gone (openwit serve 2>&1 | head): the lines are lost, and the server lives on.
+  process.stderr.on("error", () => {});
   return {
     write: (line) => void process.stderr.write(line),
     clock: systemClock,

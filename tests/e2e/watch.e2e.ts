@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { type Metric, metricTable } from "../../core/metrics/names.ts";
 import { Box, openwitCommand } from "./box.ts";
 import { type Family, parseMetrics } from "./prometheus.ts";
@@ -297,6 +298,32 @@ test("as JSON every line of the log is an object, without a greeting", async () 
   expect([level, message]).toEqual(["info", "stopped"]);
   const times = events.map(({ time }) => time);
   expect(times).toEqual([...times].sort());
+}, 60_000);
+
+test("a server whose stderr nobody reads any more goes on", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "openwit-watch-"));
+  const data = join(folder, "data");
+  const listeners = ["http", "otlp-http", "otlp-grpc"].map((flag) => `--${flag} 127.0.0.1:0`).join(" ");
+  const command = `${openwitCommand().join(" ")} serve --data-dir ${data} ${listeners}`;
+  Bun.spawn(["sh", "-c", `(${command} 2>&1; echo $? > ${folder}/status) | head -n 1 > ${folder}/first`]);
+  const record = join(data, "run/server.json");
+  await until(() => Promise.resolve(existsSync(record)));
+  const { pid, endpoints } = JSON.parse(readFileSync(record, "utf8"));
+  for (let line = 0; line < 5; line++) {
+    await fetch(`${endpoints.otlp_http}/v1/logs`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(log(`line ${line}`)),
+    });
+    // Each merge or flush is told of in the log.
+    expect((await fetch(`${endpoints.http}/api/v1/admin/flush`, { method: "POST" })).status).toBe(200);
+  }
+  await fetch(`${endpoints.http}/api/v1/admin/compact`, { method: "POST" });
+  expect((await fetch(`${endpoints.http}/health`)).status).toBe(200);
+  process.kill(pid, "SIGTERM");
+  await until(() => Promise.resolve(existsSync(join(folder, "status"))));
+  expect(readFileSync(join(folder, "status"), "utf8").trim()).toBe("0");
+  rmSync(folder, { recursive: true });
 }, 60_000);
 
 test("for journald each line has a priority; a stderr that is not the journal's has none", async () => {

@@ -3,11 +3,12 @@ import { open, rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import process from "node:process";
 import { decodeTarHeader, tarBlockBytes, tarPaddingBytes } from "../../core/archive/tar.ts";
-import { OpenWitError } from "../../core/error.ts";
+import { OpenWitError, toOpenWitError } from "../../core/error.ts";
 import { supportPath } from "../api/admin/support.ts";
 import { fileFlags, readInputs } from "../config/files.ts";
 import { loadConfiguration } from "../config/settings.ts";
 import { bundleName, bundleStream } from "../support/bundle.ts";
+import type { FolderOfBundle } from "../support/offline.ts";
 import { withNode } from "./ask.ts";
 import { shownSettings } from "../config/shown.ts";
 import { type ParsedFlags, parseFlags } from "./flags.ts";
@@ -62,22 +63,29 @@ Example:
 
 /** The folder itself, as if a server told of it. */
 async function offlineTarget(dataDir: string, values: ParsedFlags["values"]): Promise<Target> {
-  const { config, settings } = await loadConfiguration(
-    await readInputs({ ...values, "data-dir": dataDir }, process.env),
-  );
+  const read = await configuredOrDefault({ ...values, "data-dir": dataDir });
   const { offlineBundle } = await import("../support/offline.ts");
   return {
     name: dataDir,
     fetch: () => {
-      const source = offlineBundle({
-        dataDir: dataFolder(dataDir),
-        config,
-        settings: shownSettings(settings),
-      });
+      const source = offlineBundle({ dataDir: dataFolder(dataDir), ...read });
       return Promise.resolve(new Response(bundleStream(source, Date.now())));
     },
     close: () => Promise.resolve(),
   };
+}
+
+/** A configuration that cannot be read may be why a bundle is wanted. */
+async function configuredOrDefault(
+  flags: ParsedFlags["values"],
+): Promise<Omit<FolderOfBundle, "dataDir">> {
+  try {
+    const { config, settings } = await loadConfiguration(await readInputs(flags, process.env));
+    return { config, settings: shownSettings(settings) };
+  } catch (thrown) {
+    const { config } = await loadConfiguration({ flags: {}, environment: {} });
+    return { config, settings: [], configProblem: toOpenWitError(thrown) };
+  }
 }
 
 /** @throws OpenWitError `conflict` when there is such a file, `io` */

@@ -1,5 +1,6 @@
 /** A support bundle of a data folder on which no server runs, or none that answers: what is there is read, not changed. */
 import { silentLog } from "../../core/env/log.ts";
+import type { OpenWitError } from "../../core/error.ts";
 import { readManifest } from "../../core/manifest/reader.ts";
 import { again } from "../../core/verify/again.ts";
 import type { Config } from "../config/config.ts";
@@ -15,11 +16,14 @@ export interface FolderOfBundle {
   /** Absolute. */
   readonly dataDir: string;
   readonly config: Config;
+  /** Why the configuration cannot be read; `config` is the default one then. */
+  readonly configProblem?: OpenWitError;
   /** As they may be shown. */
   readonly settings: readonly ShownSetting[];
 }
 
-export function offlineBundle({ dataDir, config, settings }: FolderOfBundle): BundleSource {
+export function offlineBundle(of: FolderOfBundle): BundleSource {
+  const { dataDir, config, configProblem, settings } = of;
   const redactor = new Redactor();
   redactor.hide(config.metastore.url);
   const state = async () => (await again(() => readManifest(new NodeDisk(dataDir), silentLog, true))).live;
@@ -35,12 +39,12 @@ export function offlineBundle({ dataDir, config, settings }: FolderOfBundle): Bu
       {
         name: "doctor.json",
         why: "What openwit doctor finds.",
-        gather: () => checkBox({ dataDir, config }),
+        gather: () => checkBox(of),
       },
       {
         name: "config.json",
         why: "The configuration as a start here and now would have it, secrets hidden.",
-        gather: () => settings,
+        gather: () => configProblem === undefined ? { settings } : { problem: configProblem.message },
       },
       {
         name: "segments.json",

@@ -3,6 +3,7 @@ import { statusOf } from "../api/status.ts";
 import { tasksDocument } from "../api/admin/tasks.ts";
 import { recentBatches } from "../api/admin/listing.ts";
 import { retentionOf } from "../api/admin/retention.ts";
+import { configDocument } from "../api/admin/config.ts";
 import { checkOwnBox } from "../doctor/doctor.ts";
 import { formatEvent } from "../log/format.ts";
 import type { Node } from "../server/node.ts";
@@ -28,7 +29,11 @@ export function serverBundle(node: Node): BundleSource {
       why: "What openwit doctor finds, from inside of the server.",
       gather: () => checkOwnBox({ dataDir: node.dataDir, config: node.config }),
     },
-    { name: "config.json", why: "The configuration in force, secrets hidden.", gather: () => configOf(node) },
+    {
+      name: "config.json",
+      why: "The configuration in force, secrets hidden.",
+      gather: () => configDocument(node),
+    },
     {
       name: "metrics.txt",
       why: "Everything that is counted, as /metrics has it.",
@@ -72,9 +77,4 @@ export function serverBundle(node: Node): BundleSource {
     },
   ];
   return { files, redactor: node.logging.redactor };
-}
-
-function configOf({ config }: Node): unknown {
-  const { metastore, ...rest } = config;
-  return { ...rest, metastore: { ...metastore, url: metastore.url === "" ? "" : "(secret)" } };
 }

@@ -139,6 +139,22 @@ test("a bundle of a folder at rest is as silent, and the folder is as it was", a
   expect(files.get("config.json")).toContain("(secret)");
 }, 60_000);
 
+test("a bundle of a folder whose configuration is wrong says so, and has the rest", async () => {
+  const config = join(box.folder, "wrong.yaml");
+  writeFileSync(
+    config,
+    `storage:\n  budgett: 10GB\nmetastore:\n  url: postgres://a:${planted.password}@b/c\n`,
+  );
+  const output = join(box.folder, "wrong.tar.gz");
+  const args = ["support-bundle", "--data-dir", box.dataDir, "--output", output, "--config", config];
+  expect(await runOpenwit(args, box.folder)).toMatchObject({ status: 0 });
+  const files = filesOf(readFileSync(output));
+  expectClean(files);
+  expect(JSON.parse(files.get("config.json")!).problem).toContain("budgett");
+  expect(files.get("doctor.json")).toContain("budgett");
+  expect(JSON.parse(files.get("segments.json")!).segments).toBeGreaterThan(0);
+}, 60_000);
+
 function expectClean(files: ReadonlyMap<string, string>): void {
   for (const [name, text] of files) {
     for (const secret of Object.values(planted)) expect([name, text.includes(secret)]).toEqual([name, false]);

@@ -49,13 +49,7 @@ export function configRoutes(node: Node): Hono {
   const app = new Hono();
   app.get("/api/v1/admin/config", (context) => {
     readQuery(context, {});
-    const { env: { paths }, running, restartNeeded } = reloaderOf(node);
-    return context.json({
-      ...paths,
-      settings: shownSettings(running.settings),
-      restart_needed: restartNeeded,
-      ...trialOf(node),
-    });
+    return context.json(configDocument(node));
   });
   return app;
 }
@@ -63,6 +57,17 @@ export function configRoutes(node: Node): Hono {
 /** How the configuration stands the trial; nothing of a node that no start has planned. */
 export function trialOf({ configTrial }: Node): { trial?: TrialStatus } {
   return configTrial === undefined ? {} : { trial: configTrial };
+}
+
+/** @throws OpenWitError `unavailable` while the node starts, `unsupported` for a node that another program has composed */
+export function configDocument(node: Node) {
+  const { env: { paths }, running, restartNeeded } = reloaderOf(node);
+  return {
+    ...paths,
+    settings: shownSettings(running.settings),
+    restart_needed: restartNeeded,
+    ...trialOf(node),
+  };
 }
 
 /** @throws OpenWitError `unavailable` while the node starts, `unsupported` for a node that another program has composed */

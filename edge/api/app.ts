@@ -2,7 +2,7 @@
  * Everything that a person or a tool asks of a node over HTTP: one Hono app, tested with `app.request()`. What there is,
  * is told by the descriptions beside each route (reference.ts): docs/api.md and /api/v1/openapi.json are made of them.
  */
-import { Hono } from "hono";
+import { Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { errorMappings, OpenWitError, toOpenWitError } from "../../core/error.ts";
@@ -29,6 +29,7 @@ export function apiApp(node: Node): Hono {
   const app = new Hono();
   const isShort = bodyLimit({ maxSize: bodyBytesMax, onError: () => errorResponse(tooLong()) });
   app.use((context, next) => context.req.path === importPath ? next() : isShort(context, next));
+  app.use(withoutBodyOfHead);
   for (const routes of [askRoutes, tailRoutes, healthRoutes, statusRoutes, adminRoutes]) {
     app.route("/", routes(node));
   }
@@ -46,6 +47,15 @@ export function apiApp(node: Node): Hono {
   app.onError((error) => errorResponse(toOpenWitError(error)));
   return app;
 }
+
+/**
+ * Hono answers HEAD by the route of GET and drops the body, which nobody would read: a stream that is not told so would
+ * hold what it reads from for good, a tail its place among the readers.
+ */
+const withoutBodyOfHead: MiddlewareHandler = async (context, next) => {
+  await next();
+  if (context.req.raw.method === "HEAD") await context.res.body?.cancel();
+};
 
 /** All that is asked of data, at work or at rest. */
 export function askRoutes(host: QueryHost): Hono {

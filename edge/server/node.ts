@@ -168,7 +168,7 @@ export class Node implements QueryHost {
     return this.#budget?.usage;
   }
 
-  /** Why a record would be refused, when the disk or the memory has no room for it. */
+  /** Why a record would be refused: the node was drained, or the disk or the memory has no room for it. */
   get refusal(): string | undefined {
     return this.drain.refusal ?? this.#budget?.refusal ?? this.memory.refusal;
   }

@@ -149,6 +149,19 @@ test("tenants and segments are listed over all tenants", async () => {
   expect([total >= 1, segments.length]).toEqual([true, 1]);
 });
 
+test("a HEAD of a stream holds nothing: neither a place among the readers nor segments", async () => {
+  for (const path of ["/api/v1/tail", "/api/v1/admin/export", "/api/v1/admin/support-bundle"]) {
+    for (let round = 0; round < 40; round++) {
+      const answer = await fetch(`${box.endpoints.http}${path}`, { method: "HEAD" });
+      expect([path, answer.status]).toEqual([path, 200]);
+    }
+  }
+  const stop = new AbortController();
+  const tail = await fetch(`${box.endpoints.http}/api/v1/tail`, { signal: stop.signal });
+  expect(tail.status).toBe(200);
+  stop.abort();
+}, 60_000);
+
 test("bench measures the box, names keys that there are, and leaves nothing behind", async () => {
   await using scratch = new Box();
   const run = await runOpenwit(["bench", "--quick", "--json", "--data-dir", scratch.dataDir], scratch.folder);

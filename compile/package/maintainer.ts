@@ -35,22 +35,21 @@ esac
 `;
 
 const postinst = `${head}
-as_service() {
-  setpriv --reuid=openwit --regid=openwit --clear-groups env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
-}
+# No function: of one that runs beside us the shell knows the process of a shell, and not the one to end.
+as_service="setpriv --reuid=openwit --regid=openwit --clear-groups env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Whether this version answers a query on this machine.
 trial() {
   place=$(mktemp -d)
   chown openwit:openwit "$place"
-  as_service "$lib/openwit" serve --config "" --data-dir "$place/data" \\
+  $as_service "$lib/openwit" serve --config "" --data-dir "$place/data" \\
     --http 127.0.0.1:0 --otlp-http 127.0.0.1:0 --otlp-grpc 127.0.0.1:0 > "$place/log" 2>&1 &
   server=$!
   status=1
   for second in $(seq 60); do
     sleep 1
     kill -0 $server 2>/dev/null || break
-    if [ -e "$place/data/run/server.json" ] && as_service "$lib/openwit" query --data-dir "$place/data" \\
+    if [ -e "$place/data/run/server.json" ] && $as_service "$lib/openwit" query --data-dir "$place/data" \\
       "SELECT count(*) FROM logs" >> "$place/log" 2>&1; then status=0; break; fi
   done
   kill $server 2>/dev/null || true
@@ -94,7 +93,7 @@ case "$1" in
     done
 
     trial || refuse "it does not answer a query on this machine"
-    if [ -n "$before" ] && ! as_service "$lib/openwit" config check --config /etc/openwit/openwit.yaml >&2; then
+    if [ -n "$before" ] && ! $as_service "$lib/openwit" config check --config /etc/openwit/openwit.yaml >&2; then
       refuse "it does not take /etc/openwit/openwit.yaml"
     fi
 

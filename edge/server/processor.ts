@@ -12,18 +12,25 @@ export interface Processor {
   readonly features: readonly string[];
 }
 
-/** @param cpuinfo text of /proc/cpuinfo */
-export function processor(cpuinfo = readCpuinfo(), model = cpus()[0]?.model ?? ""): Processor {
+/** @param cpuinfo text of /proc/cpuinfo; that of another architecture, as an emulator may show it, tells no features */
+export function processor(
+  cpuinfo = readCpuinfo(),
+  model = cpus()[0]?.model ?? "",
+  architecture: string = process.arch,
+): Processor {
   const flags = new Set(/^(?:flags|Features)\s*:(.*)$/m.exec(cpuinfo)?.[1].trim().split(/\s+/) ?? []);
   return {
-    architecture: process.arch,
+    architecture,
     model: model === "unknown" ? "" : model,
-    features: features.filter((flag) => flags.has(flag)),
+    features: (features[architecture] ?? []).filter((flag) => flags.has(flag)),
   };
 }
 
 /** What the runtime and the SQL engine choose their code by: vectors and checksums. */
-const features = ["sse4_2", "avx", "avx2", "avx512f", "asimd", "crc32", "sha2", "sve"];
+const features: Readonly<Record<string, readonly string[]>> = {
+  x64: ["sse4_2", "avx", "avx2", "avx512f"],
+  arm64: ["asimd", "crc32", "sha2", "sve"],
+};
 
 /** Both change with the machine alone. */
 export async function processorStatus(): Promise<Record<string, unknown>> {

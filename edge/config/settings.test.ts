@@ -207,6 +207,19 @@ test("what stands in a file is read as it was written, and sections may be empty
   );
 });
 
+test("aliases that have no end, or stand for more than anybody can read, are refused", async () => {
+  const endless = await problemsOf("a: &a {b: *a}\n");
+  expect([endless.length, endless[0]]).toEqual([1, expect.stringContaining("is unknown")]);
+  const levels = Array.from({ length: 8 }, (_, level) => {
+    const inner = Array.from(
+      { length: 10 },
+      (_, index) => `k${index}: ${level === 0 ? 1 : `*a${level - 1}`}`,
+    );
+    return `l${level}: &a${level} {${inner.join(", ")}}\n`;
+  });
+  expect((await problemsOf(levels.join(""))).length).toBe(100);
+});
+
 test("two configurations differ by value, and a secret's value is not shown", async () => {
   const from = await load("search: {timeout: 60s, threads: 2}\n");
   const to = await load(

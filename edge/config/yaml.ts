@@ -42,7 +42,8 @@ export async function readConfigFile(file: ConfigFile, environment?: Environment
   const walk = (node: Node | null, key: string, line: number) => {
     const value = dealias(node, document);
     const name = `${at(line)}: ${key}`;
-    if (isMap(value) && (value.items.length > 0 || key === "")) {
+    if (problems.length >= problemsMax) return;
+    if (key.split(".").length <= levelsMax && isMap(value) && (value.items.length > 0 || key === "")) {
       for (const { key: keyNode, value: inner } of value.items) {
         const word = String((keyNode as { value?: unknown }).value ?? keyNode);
         walk(inner as Node | null, key === "" ? word : `${key}.${word}`, lineOf(keyNode as Node));
@@ -69,6 +70,11 @@ export async function readConfigFile(file: ConfigFile, environment?: Environment
   walk(document.contents as Node | null, "", 1);
   return { leaves, problems };
 }
+
+/** Of any configuration that is known: an alias may name what it stands in, and have no end. */
+const levelsMax = 8;
+/** More help nobody, and aliases of aliases may stand for any number of keys. */
+const problemsMax = 100;
 
 /** The refusal of a key, with what may have been meant. */
 export function unknownKey(

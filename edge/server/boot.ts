@@ -2,7 +2,7 @@
  * Which configuration a start puts in force: the one that is asked for or, when that has failed or cannot be read, the last
  * good one of the data folder (edge/config/trial.ts decides).
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type OpenWitError, toOpenWitError } from "../../core/error.ts";
 import type { ConfigPaths } from "../config/files.ts";
@@ -67,7 +67,9 @@ export async function boot(env: BootEnv): Promise<Boot> {
 async function bootWithout(problem: OpenWitError, env: BootEnv): Promise<Boot> {
   // Flags are said by whoever starts it, now: he hears of it. So does who has said that he wants no safe mode.
   const { problems } = await readConfiguration({ flags: env.flags, environment: {} });
-  if (problems.length > 0 || isSaidOff(env.environment)) throw problem;
+  const { overlay } = env.paths;
+  const isMisnamed = env.flags.environment !== undefined && overlay !== undefined && !existsSync(overlay);
+  if (problems.length > 0 || isMisnamed || isSaidOff(env.environment)) throw problem;
   for (const dataDir of await dataFoldersOf(env)) {
     const good = await readLastGood(dataDir);
     if (good === undefined || !isOfFile(good, env.paths.file)) continue;

@@ -198,6 +198,31 @@ test("going back to the good one ends a trial, and asking for the failed one by 
   await box.until("good");
 });
 
+test("a reload that changes nothing goes on with the trial, and hides nothing that fell ill on it", async () => {
+  await keepGood();
+  const box = await new Box({ "search.timeout": "5s" }).start();
+  box.health.catalog = "failed";
+  await box.reloader.reload("signal");
+  box.texts = { ...box.texts, "search.rows_max": "many" };
+  await expect(box.reloader.reload("signal")).rejects.toThrow();
+  expect(readTrial(folder)).toMatchObject({ began: "start", starts: 1 });
+  await box.until("rolled_back");
+});
+
+test("keys that need a restart, asked for again by hand after they failed, are tried again at the next start", async () => {
+  await keepGood();
+  for (let start = 0; start < 3; start++) await new Box({ "search.threads": "7" }).begin();
+  const box = await new Box({ "search.threads": "7" }).start();
+  expect([box.safeMode.status().state, box.reloader.restartNeeded]).toEqual(["rolled_back", [
+    "search.threads",
+  ]]);
+  await box.reloader.reload("api");
+  await box.safeMode.settled();
+  expect([box.safeMode.status().state, readTrial(folder)]).toEqual(["good", undefined]);
+  const next = await new Box({ "search.threads": "7" }).start();
+  expect([next.safeMode.status().state, next.reloader.running.config.searchThreads]).toEqual(["trial", 7]);
+});
+
 test("a configuration that cannot be read gives way to the last good one of the same file", async () => {
   await keepGood({ "search.timeout": "5s" });
   const broken = new Box({ "search.timeout": "soon" });
@@ -210,6 +235,10 @@ test("a configuration that cannot be read gives way to the last good one of the 
   await expect(other).rejects.toThrow(/soon/);
   const off = { OPENWIT_CONTROL_PLANE__TRIAL: "0s" };
   await expect(boot({ flags, environment: off, paths: {}, load, bootId: "boot" })).rejects.toThrow(/soon/);
+  const overlay = { paths: { overlay: join(folder, "nowhere.yaml") }, load, bootId: "boot" };
+  await expect(boot({ flags: { ...flags, environment: "x" }, environment: {}, ...overlay })).rejects.toThrow(
+    /soon/,
+  );
   const typo = { ...flags, budget: "much" };
   await expect(boot({ flags: typo, environment: {}, paths: {}, load, bootId: "boot" })).rejects.toThrow(
     /soon/,

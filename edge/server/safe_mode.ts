@@ -102,7 +102,10 @@ export class SafeMode {
   /** The node is ready: the trial, or the proof of a first configuration, begins. */
   ready(reloader: Reloader): void {
     this.#reloader = reloader;
-    reloader.listeners.add((phase) => phase === "begin" && (this.#before = this.#statuses()));
+    reloader.listeners.add((phase) => {
+      // What has become ill on trial is not taken for what was ill before, whatever is reloaded meanwhile.
+      if (phase === "begin" && this.#state !== "trial") this.#before = this.#statuses();
+    });
     reloader.appliedListeners.add((running, asked, before) => this.#applied(running, asked, before));
     if (reloader.running.config.trialMs === 0) return this.#turnOff();
     if (this.#state === "rolled_back") {
@@ -151,7 +154,8 @@ export class SafeMode {
   #applied(running: Configuration, asked: Configuration, before: Configuration): void {
     if (running.config.trialMs === 0) return this.#turnOff();
     const fingerprint = fingerprintOf(running.settings);
-    if (this.#state === "good" && fingerprint === this.#goodFingerprint) return; // what differs waits for a restart
+    // What differs waits for a restart. But who asks again for what has failed is to have it tried again then.
+    if (fingerprint === fingerprintOf(before.settings) && this.#state !== "rolled_back") return;
     if (this.#state === "good") this.#fallback = before;
     this.#go(fingerprint === this.#goodFingerprint ? "asked_good" : "asked_new");
     this.#reason = undefined;

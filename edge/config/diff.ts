@@ -14,7 +14,9 @@ export function diffSettings(from: Settings, to: Settings): Change[] {
   return configKeyNames.filter((key) => !isSame(from[key], to[key])).map((key) => ({
     key,
     from: shown(key, from[key]),
-    to: shown(key, to[key]),
+    to: from[key].text === to[key].text
+      ? `${shown(key, to[key])} (it holds another one)`
+      : shown(key, to[key]),
     applied: (configKeys[key] as ConfigKey).reload === "live" ? "live" : "restart_needed",
   }));
 }

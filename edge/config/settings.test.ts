@@ -1,4 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { OpenWitError } from "../../core/error.ts";
 import { codeFiles, isTest } from "../../tests/house/sources.ts";
 import { configOf } from "./config.ts";
@@ -119,6 +122,28 @@ describe("precedence", () => {
   });
 });
 
+test("a secret's file is read each time, and that it holds another one is told without it", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "openwit-secret-"));
+  try {
+    const path = join(folder, "url");
+    const yaml = `metastore: {kind: postgres, url: "file://${path}"}\n`;
+    writeFileSync(path, "postgres://u:first@db/x\n");
+    const before = await load(yaml);
+    writeFileSync(path, "postgres://u:second@db/x\n");
+    const after = await load(yaml);
+    expect([before.config.metastore.url, after.config.metastore.url]).toEqual([
+      "postgres://u:first@db/x",
+      "postgres://u:second@db/x",
+    ]);
+    const to = `file://${path} (it holds another one)`;
+    expect(diffSettings(before.settings, after.settings)).toEqual([
+      { key: "metastore.url", from: `file://${path}`, to, applied: "restart_needed" },
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test("a value that another layer wins over must be right all the same", async () => {
   const environment = { OPENWIT_SEARCH__ROWS_MAX: "7" };
   expect(await problemsOf("search: {rows_max: many}\n", { environment })).toEqual([
@@ -231,6 +256,46 @@ test("two configurations differ by value, and a secret's value is not shown", as
     { key: "metastore.kind", from: "none", to: "postgres", applied: "restart_needed" },
     { key: "metastore.url", from: "", to: "(secret)", applied: "restart_needed" },
   ]);
+});
+
+test("every part of the original's unified file has a hint of its own", () => {
+  const parts = [
+    "environment",
+    "deployment.mode",
+    "control_plane.grpc_endpoint",
+    "ingestion.sources.kafka.enabled",
+    "ingestion.kafka.topics",
+    "ingestion.batch_tracker.enabled",
+    "ingestion.performance.workers",
+    "ingestion.batch_processing.batch_size",
+    "ingestion.grpc.runtime_size",
+    "ingestion.grpc.tls.enabled",
+    "ingestion.http.max_concurrent_requests",
+    "ingestion.otlp_batching.enabled",
+    "storage.local.enabled",
+    "storage.azure.enabled",
+    "storage.s3.bucket",
+    "storage.gcs.prefix",
+    "storage.parquet.row_group_size",
+    "storage.write_buffer.max_rows",
+    "storage.partitioning.structure",
+    "storage.file_rotation.file_size_mb",
+    "storage.local_retention.delete_after_upload",
+    "storage.performance.max_concurrent_batches",
+    "storage_node.cache.ttl_seconds",
+    "networking.inter_node.keepalive_interval_ms",
+    "memory.max_memory_gb",
+    "metastore.backend",
+    "metastore.sled.path",
+    "metastore.postgres.max_connections",
+    "indexing.enabled",
+    "search.enabled",
+    "janitor.retention_days",
+    "development.skip_health_checks",
+    "performance_testing.enabled",
+    "service_ports.proxy.service",
+  ];
+  expect(parts.filter((key) => hintOfOriginal(key) === undefined)).toEqual([]);
 });
 
 test("a key below one of the original's is hinted at like it", () => {

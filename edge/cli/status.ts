@@ -99,7 +99,7 @@ function troubles(status: any): string[] {
     // deno-lint-ignore no-explicit-any -- as above
     ...Object.entries((status.health?.components ?? {}) as Record<string, any>)
       .filter(([, each]) => each.status !== "ok" && each.reason !== status.refusing)
-      .map(([name, each]) => `${name} is ${each.status} since ${each.since}: ${each.reason}`),
+      .map(([name, each]) => `${name}: ${each.status} since ${each.since}: ${each.reason}`),
     ...Object.entries(status.damaged ?? {}).map(([id, why]) => `damaged segment ${id}: ${why}`),
   ];
   return lines.length === 0 ? [] : ["\n", ...lines.map((line) => `${line}\n`)];

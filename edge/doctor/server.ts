@@ -82,7 +82,7 @@ function components(status: any): Check {
   );
   if (troubled.length === 0) return ok("components", `${named.length} are looked at, none is in trouble`);
   const found = troubled.map(([name, { status, reason, since }]) =>
-    `${name} is ${status} since ${since}: ${reason}`
+    `${name}: ${status} since ${since}: ${reason}`
   ).join("; ");
   const hint = "openwit status shows it as it changes; see the server's log";
   return troubled.some(([, { status }]) => status === "failed")

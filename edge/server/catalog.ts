@@ -10,6 +10,8 @@ import type { HistoryRow, HistoryTable } from "../../core/catalog/rows.ts";
 import { OpenWitError } from "../../core/error.ts";
 import type { TaskRun } from "../../core/janitor/janitor.ts";
 import type { Store } from "../../core/store/store.ts";
+import type { BatchListener } from "../../core/system/batches.ts";
+import { systemTenant } from "../../core/tenant.ts";
 import { type MetastoreConfig, pgliteMemoryBytesMin } from "../config/config.ts";
 
 export interface CatalogOptions {
@@ -47,8 +49,8 @@ export class NodeCatalog {
       mayWrite,
     });
     log("info", "a catalog is kept", { kind: config.kind });
-    store.batches.listener = projector;
-    projector.start(() => [...store.manifest.state.segments.values()]);
+    store.batches.listener = withoutOwn(projector);
+    projector.start(() => [...store.manifest.state.segments.values()].filter(isOfOthers));
     this.#projector = projector;
   }
 
@@ -91,6 +93,25 @@ export class NodeCatalog {
   async stop(): Promise<void> {
     await this.#projector?.stop();
   }
+}
+
+/**
+ * What a node says of itself is no history to keep: some 600 batches a day, which would push those of the records that
+ * it was sent out of the rows that history may have.
+ */
+export function withoutOwn(listener: BatchListener): BatchListener {
+  return {
+    batch: (record) => isOfOthers(record) ? listener.batch(record) : undefined,
+    added: (segments) => listener.added(segments.filter(isOfOthers)),
+    retired(ids, successors) {
+      const isOwnMerge = successors.length > 0 && !successors.some(isOfOthers);
+      if (!isOwnMerge) listener.retired(ids, successors.filter(isOfOthers));
+    },
+  };
+}
+
+function isOfOthers({ tenant }: { readonly tenant: string }): boolean {
+  return tenant !== systemTenant;
 }
 
 function reasonToStayClosed({ kind }: MetastoreConfig, memoryBytesMax: number): string | undefined {

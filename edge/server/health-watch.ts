@@ -14,7 +14,11 @@ export class HealthWatch {
 
   look(): NodeHealth {
     return this.#book.look(factsOf(this.parts()), systemClock.nowNs(), (component, { status, reason }) => {
-      this.log(status === "ok" ? "info" : "warn", `${component} is ${status}`, { component, status, reason });
+      this.log(status === "ok" ? "info" : "warn", `component ${component}: ${status}`, {
+        component,
+        status,
+        reason,
+      });
     });
   }
 

@@ -281,7 +281,7 @@ test(
     });
     expect((await fetch(`${box.endpoints.http}/ready`)).status).toBe(200);
     const said = await box.run("status", "--data-dir", box.dataDir);
-    expect(said.stdout).toMatch(/store is degraded since \d{4}-.*: 1 damaged segments are left out/);
+    expect(said.stdout).toMatch(/store: degraded since \d{4}-.*: 1 damaged segments are left out/);
     const looked = await box.run("doctor", "--data-dir", box.dataDir);
     expect(looked.stdout).toContain("1 segments are left out");
   },

@@ -14,7 +14,7 @@ import { listing } from "./order.ts";
 import { bytes } from "./status.ts";
 
 export const benchCommand: Command = {
-  usage: `openwit bench: what this very box can do, and which settings suit it. Takes about 40 seconds.
+  usage: `openwit bench: what this very box can do, and which settings suit it. Takes less than a minute.
 
 It measures on the volume of the data folder, with a server of its own in a scratch folder, and clears up behind itself,
 after Ctrl-C too. What else runs on the box is measured with it: a server that is busy makes the figures worse.

@@ -226,6 +226,21 @@ describe("the command", () => {
     expect(performance.now() - startedMs).toBeLessThan(8_000);
   }, 20_000);
 
+  test("HTTP at a port that speaks gRPC is said within seconds, with what to do", async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    try {
+      const { port } = server.address() as AddressInfo;
+      const args = ["--protocol", "http", "--endpoint", `http://127.0.0.1:${port}`];
+      const options = parseDemoOptions([...args, "--backfill", "10s", "--duration", "0s"]);
+      const error = await runDemo(options, { write: () => {}, isTty: false }).catch((thrown) => thrown);
+      expect(error).toMatchObject({ code: "invalid_argument", retryable: false });
+      expect(error.hint).toContain("--protocol grpc");
+    } finally {
+      server.close();
+    }
+  }, 20_000);
+
   test("live seconds are sent as they pass", async () => {
     const { endpoint } = await grpcServer(() => ok);
     const summary = await runDemo(options(endpoint, { backfillMs: 0, durationMs: 2_000 }), silent);

@@ -97,6 +97,7 @@ export async function runDemo(options: DemoOptions, io: DemoIo, abort?: AbortSig
   const expected = options.rate * (options.backfillMs + options.durationMs) / 1_000;
   const progress = progressReporter(io, summary, expected, clock);
   const underWay = new Set<Promise<void>>();
+  let hasWaited = false;
   // a first refusal ends it all: a server that never was there will not come by waiting
   const hopeless = new AbortController();
   const stop = abort === undefined ? hopeless.signal : AbortSignal.any([abort, hopeless.signal]);
@@ -113,6 +114,9 @@ export async function runDemo(options: DemoOptions, io: DemoIo, abort?: AbortSig
         onRetry: (error) => {
           if (isRefused(error) && summary.acknowledged === 0) hopeless.abort(error);
           summary.retries++;
+          if (hasWaited || summary.acknowledged > 0 || clock.monotonicMs() - beganMs < quietMs) return;
+          hasWaited = true;
+          io.write(`nothing is acknowledged yet: ${error.message}; it is tried again\n`);
         },
       });
       summary.acknowledged += records - rejected;
@@ -158,6 +162,9 @@ export async function runDemo(options: DemoOptions, io: DemoIo, abort?: AbortSig
   summary.incidents.push(...incidentsBetween(options.seed, summary.fromMs, summary.toMs));
   return summary;
 }
+
+/** Nobody should look at a silent terminal for longer, and wonder. */
+const quietMs = 3_000;
 
 async function sleepUntil(wallMs: number, abort: AbortSignal): Promise<void> {
   const waitMs = wallMs - Date.now();

@@ -16,6 +16,7 @@ export function httpTransport({ endpoint, tenant, timeoutMs }: OtlpClientOptions
       } catch (cause) {
         if ((cause as Error).name === "TimeoutError") throw noAnswer(endpoint, timeoutMs, cause);
         if (abort.aborted) throw new OpenWitError("cancelled", "sending was stopped", { cause });
+        if ((cause as { code?: unknown }).code === "Malformed_HTTP_Response") throw noHttp(endpoint, cause);
         throw unreachable(endpoint, cause);
       }
       if (response.ok) return answer;
@@ -23,6 +24,14 @@ export function httpTransport({ endpoint, tenant, timeoutMs }: OtlpClientOptions
     },
     close: () => {},
   };
+}
+
+/** What listens there speaks something else: HTTP/2 alone, as gRPC does, most of the time. */
+function noHttp(endpoint: string, cause: unknown): OpenWitError {
+  return new OpenWitError("invalid_argument", `${new URL(endpoint).host} does not speak HTTP/1.1`, {
+    hint: "OTLP/HTTP is on port 4318; for OTLP/gRPC use --protocol grpc and port 4317",
+    cause,
+  });
 }
 
 /** An answer that did not come in time: whether the records were taken is not known. */

@@ -40,7 +40,8 @@ export async function machineFacts(dataDir: string): Promise<Record<string, unkn
       available_bytes: kilobytes("MemAvailable"),
       swap_total_bytes: kilobytes("SwapTotal"),
       swap_free_bytes: kilobytes("SwapFree"),
-      control_group_bytes: Number.isFinite(group) ? group : null,
+      // A group without a limit may have the largest number that there is.
+      control_group_bytes: group < totalmem() ? group : null,
     },
     limits: {
       open_files: /^Max open files\s+(\S+)/m.exec(limits)?.[1],

@@ -181,6 +181,23 @@ test("a box that is killed again and again on a new configuration ends in the la
   expect([(await service.status()).trial.state, (await timeoutOf()).value]).toEqual(["rolled_back", "50s"]);
 }, 120_000);
 
+test(
+  "a box that is killed after a reload, on trial, starts with the last good configuration at once",
+  async () => {
+    await service.write("search: {timeout: 40s}\n");
+    await service.untilTrial("trial");
+    expect((await timeoutOf()).value).toBe("40s");
+    await service.kill();
+    expect(await service.start()).toBe(true);
+    expect([(await service.status()).trial.state, (await timeoutOf()).value]).toEqual(["rolled_back", "50s"]);
+    // Asked for again by hand, it gets another trial.
+    process.kill(service.pid, "SIGHUP");
+    await service.untilTrial("good");
+    expect((await timeoutOf()).value).toBe("40s");
+  },
+  120_000,
+);
+
 test("stops and starts that were asked for are no deaths", async () => {
   await service.write("search: {timeout: 40s}\n");
   await service.untilTrial("trial");

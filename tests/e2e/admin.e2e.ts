@@ -54,6 +54,56 @@ test(
   120_000,
 );
 
+test(
+  "nothing that was acknowledged while a box was drained and resumed is missing, or there twice",
+  async () => {
+    await using loaded = await new Box().start();
+    let acknowledged = 0, refused = 0, isOver = false;
+    const agent = async (name: number) => {
+      for (let request = 0; !isOver; request++) {
+        const body = {
+          resourceLogs: [{
+            scopeLogs: [{
+              logRecords: [{
+                timeUnixNano: String(Date.now() * 1e6),
+                body: { stringValue: `${name}/${request}` },
+              }],
+            }],
+          }],
+        };
+        const answer = await fetch(`${loaded.endpoints.otlp_http}/v1/logs`, {
+          method: "POST",
+          headers: { "Content-Type": "application/json" },
+          body: JSON.stringify(body),
+        });
+        if (answer.ok) acknowledged++;
+        else {
+          expect(answer.status).toBe(503);
+          refused++;
+          await Bun.sleep(5);
+        }
+      }
+    };
+    const agents = [1, 2, 3, 4].map(agent);
+    for (let round = 0; round < 5; round++) {
+      await Bun.sleep(150);
+      const drained = await (await fetch(`${loaded.endpoints.http}/api/v1/admin/drain`, { method: "POST" }))
+        .json();
+      expect(drained).toMatchObject({ state: "drained", memory_rows: 0 });
+      await Bun.sleep(50);
+      await fetch(`${loaded.endpoints.http}/api/v1/admin/resume`, { method: "POST" });
+    }
+    isOver = true;
+    await Promise.all(agents);
+    expect(acknowledged).toBeGreaterThan(50);
+    expect(refused).toBeGreaterThan(0);
+    expect(await loaded.rows("SELECT count(*), count(DISTINCT body) FROM logs")).toEqual([
+      [String(acknowledged), String(acknowledged)],
+    ]);
+  },
+  60_000,
+);
+
 test("batches tell how far rows have come, and one of them when it reached which stage", async () => {
   const { total, batches } = await json("batches", "--signal", "logs", "--tenant", "default");
   expect(total).toBe(2);

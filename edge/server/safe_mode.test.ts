@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLog } from "../../core/env/log.ts";
+import { OpenWitError } from "../../core/error.ts";
 import type { Config } from "../config/config.ts";
 import { fingerprintOf, readLastGood, readTrial, writeLastGood } from "../config/last_good.ts";
 import { plainYaml, type Texts } from "../config/render.ts";
@@ -243,6 +244,25 @@ test("a configuration that cannot be read gives way to the last good one of the 
   await expect(boot({ flags: typo, environment: {}, paths: {}, load, bootId: "boot" })).rejects.toThrow(
     /soon/,
   );
+});
+
+test("a file that is gone, or no YAML, is found its data folder by what it says, or by what systemd made", async () => {
+  const file = join(folder, "openwit.yaml");
+  await writeLastGood(folder, (await new Box({ "search.timeout": "5s" }).load()).settings, file);
+  const load = () => Promise.reject(new OpenWitError("invalid_argument", "it cannot be read"));
+  const env = { flags: {}, paths: { file }, load, bootId: "boot" };
+  await expect(boot({ ...env, environment: {} })).rejects.toThrow("it cannot be read");
+  const served = await boot({ ...env, environment: { STATE_DIRECTORY: folder } });
+  expect([served.plan.run, served.running.config.searchTimeoutMs]).toEqual(["good", 5_000]);
+  for (
+    const text of [
+      `storage: {data_dir: ${folder}, budgt: 1}\n`,
+      `storage:\n  data_dir: "${folder}"\n\twal: [\n`,
+    ]
+  ) {
+    await Bun.write(file, text);
+    expect((await boot({ ...env, environment: {} })).running.config.dataDir).toBe(folder);
+  }
 });
 
 test("turned off, it keeps nothing, and what was kept is forgotten", async () => {

@@ -40,6 +40,14 @@ function describe({ policy, time_synced, would_remove: gone }: any): string {
   const lines = [
     "kept",
     ...kept,
+    ...Object.entries(policy.tenants as Record<string, TenantBounds>).map(([tenant, own]) =>
+      `  ${tenant.padEnd(8)} ${
+        [
+          ...(own.seconds === null ? [] : [`at least ${ageText(own.seconds)}`]),
+          ...(own.stream_bytes_max === null ? [] : [`at most ${bytes(own.stream_bytes_max)} a stream`]),
+        ].join(", ")
+      }`
+    ),
     `budget     ${bytes(policy.used_bytes)} of ${
       bytes(policy.budget_bytes)
     } used; when it is full: ${policy.when_full}`,
@@ -66,6 +74,11 @@ function describe({ policy, time_synced, would_remove: gone }: any): string {
   );
   const more = gone.segments - gone.named.length;
   return `${lines.join("\n")}\n\n${named}${more > 0 ? `… and ${more} more\n` : ""}`;
+}
+
+interface TenantBounds {
+  readonly seconds: number | null;
+  readonly stream_bytes_max: number | null;
 }
 
 function ageText(seconds: number): string {

@@ -220,10 +220,10 @@ function streamOf(bytes: AsyncGenerator<Uint8Array>, release: () => void): Reada
 /** What retention would take at once of segments that were added. */
 function expiredOf(added: readonly SegmentMeta[], policy: EvictionPolicy | undefined): SegmentMeta[] {
   if (policy === undefined) return [];
-  const { retentionMs, retentionMsOf } = policy;
   const now = { ns: systemClock.nowNs(), isSynced: true };
-  return planEviction(added, 0, { retentionMs, retentionMsOf, whenFull: "refuse" }, now)
-    .map(({ segment }) => segment);
+  return planEviction(added, 0, policy, now).flatMap(({ segment, reason }) =>
+    reason === "age" ? [segment] : []
+  );
 }
 
 function asDocument(

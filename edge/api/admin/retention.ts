@@ -12,6 +12,7 @@ import {
   instant,
   integer,
   listOf,
+  mapOf,
   nullable,
   number,
   objectOf,
@@ -39,6 +40,7 @@ export const retentionDocs: readonly RouteDoc[] = [{
       policy: objectOf({
         seconds: objectOf({ logs: nullable(number), spans: nullable(number), metrics: nullable(number) }),
         stream_bytes_max: nullable(integer),
+        tenants: mapOf(objectOf({ seconds: nullable(number), stream_bytes_max: nullable(integer) })),
         when_full: oneOfWords(["evict-oldest", "refuse"]),
         evict_first: text,
         budget_bytes: integer,
@@ -62,11 +64,13 @@ export const retentionDocs: readonly RouteDoc[] = [{
   },
   refusals: nodeRefusals,
   answer: '{"policy":{"seconds":{"logs":604800,"spans":604800,"metrics":null},"stream_bytes_max":null,' +
+    '"tenants":{"_system":{"seconds":604800,"stream_bytes_max":67108864}},' +
     '"when_full":"evict-oldest","evict_first":"none","budget_bytes":…,"used_bytes":…},"time_synced":true,' +
     '"would_remove":{"segments":2,"rows":900,"bytes":40000,"reasons":[{"reason":"age",…}],"named":[…]}}',
   notes:
     `\`null\` seconds: for as long as there is room. The first ${namedMax} segments are named, in the order in ` +
-    "which they would go. While `time_synced` is false nothing goes by age.",
+    "which they would go. `tenants` have bounds of their own, of which the narrower holds. While `time_synced` is " +
+    "false nothing goes by age.",
   example: "curl -s http://127.0.0.1:6318/api/v1/admin/retention",
 }, {
   group: "admin",
@@ -100,7 +104,7 @@ export function retentionRoutes(node: Node): Hono {
 export async function retentionOf(node: Node) {
   const store = node.store();
   const budget = node.budget!;
-  const { retentionMs, retentionMsOf, streamBytesMax, whenFull } = budget.options;
+  const { retentionMs, retentionMsOf, streamBytesMax, whenFull, tenants = {} } = budget.options;
   const secondsOf = (signal: Signal) => {
     const ms = retentionMsOf?.[signal] ?? retentionMs;
     return ms === undefined ? null : ms / 1_000;
@@ -110,6 +114,12 @@ export async function retentionOf(node: Node) {
     policy: {
       seconds: { logs: secondsOf("logs"), spans: secondsOf("spans"), metrics: secondsOf("metrics") },
       stream_bytes_max: streamBytesMax ?? null,
+      tenants: Object.fromEntries(
+        Object.entries(tenants).map(([tenant, own]) => [tenant, {
+          seconds: own.retentionMs === undefined ? null : own.retentionMs / 1_000,
+          stream_bytes_max: own.streamBytesMax ?? null,
+        }]),
+      ),
       when_full: whenFull,
       evict_first: node.config.evictFirst,
       budget_bytes: budget.usage.budgetBytes,

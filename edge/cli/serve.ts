@@ -70,6 +70,7 @@ async function serve(args: string[]): Promise<number> {
     bootId,
     log,
     health: () => node.health(),
+    isRecovering: () => node.recovery !== undefined,
     onRollback: (reason) =>
       node.noteReload(
         "rolled_back",

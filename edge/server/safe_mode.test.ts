@@ -27,6 +27,7 @@ class Box {
   readonly health: Record<string, string> = { catalog: "ok", disk: "ok" };
   readonly applied: Config[] = [];
   readonly rollbacks: string[] = [];
+  isRecovering = false;
   restarts = 0;
   reloader!: Reloader;
   safeMode!: SafeMode;
@@ -49,6 +50,7 @@ class Box {
       bootId: "boot",
       log: silentLog,
       health: () => ({ phase: "ready", components: this.#components() }) as unknown as NodeHealth,
+      isRecovering: () => this.isRecovering,
       onRollback: (reason) => this.rollbacks.push(reason),
       restart: () => void this.restarts++,
     }, booted);
@@ -149,6 +151,32 @@ test("what was ill before is not ill of the new configuration, and a moment's tr
   box.health.catalog = "failed";
   await Bun.sleep(30); // and not for the 500 ms that count
   box.health.catalog = "ok";
+  await box.until("good");
+  expect(box.rollbacks).toEqual([]);
+});
+
+test("a flood of records is no fault of a configuration that says nothing of memory", async () => {
+  await keepGood();
+  const box = await new Box({ "storage.retention": "7d" }).start();
+  box.health.memory = "failed";
+  await Bun.sleep(250);
+  box.health.memory = "ok";
+  await box.until("good");
+  const larger = await new Box({ "storage.retention": "7d", "search.rows_max": "7" }).start();
+  larger.health.memory = "failed";
+  await larger.until("rolled_back");
+});
+
+test("a trial begins when the rows of the last run are back: a store is not ill of bringing them back", async () => {
+  await keepGood();
+  const box = await new Box({ "search.timeout": "5s" }).begin();
+  box.isRecovering = true;
+  box.health.store = "degraded";
+  box.safeMode.ready(box.reloader);
+  await Bun.sleep(400);
+  expect(box.safeMode.status().state).toBe("trial");
+  box.isRecovering = false;
+  box.health.store = "ok";
   await box.until("good");
   expect(box.rollbacks).toEqual([]);
 });

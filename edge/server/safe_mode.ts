@@ -38,6 +38,8 @@ export interface SafeModeEnv {
   readonly bootId: string;
   readonly log: Log;
   readonly health: () => NodeHealth;
+  /** Whether the rows of the last run are still brought back: until then the trial does not begin. */
+  readonly isRecovering: () => boolean;
   /** Told when a configuration was rolled back. */
   readonly onRollback: (reason: string) => void;
   /** Ends this process in good order and begins it anew in its place. */
@@ -65,6 +67,12 @@ type Statuses = Readonly<Record<string, string>>;
 const besides: ReadonlySet<string> = new Set(["clock", "config"]);
 /** Of these a trouble that they work on with is a sign already: what they need was configured wrongly. */
 const telling: ReadonlySet<string> = new Set(["catalog", "store", "listeners"]);
+
+/** What load alone can make ill is a sign where keys of these sections have changed. */
+const illOfLoad: Readonly<Record<string, readonly string[]>> = {
+  memory: ["memory", "search", "processing", "ingestion"],
+  engine: ["memory", "search"],
+};
 
 const lookEveryMs = 250;
 /** Nothing is rolled back for a moment's trouble. */
@@ -193,7 +201,11 @@ export class SafeMode {
 
   #look(): void {
     const nowMs = performance.now();
-    const trouble = troubleOf(this.env.health(), this.#before);
+    if (this.env.isRecovering()) {
+      this.#endsMs = nowMs + this.#reloader!.running.config.trialMs;
+      return;
+    }
+    const trouble = troubleOf(this.env.health(), this.#before, this.#changedSections());
     if (trouble === undefined) this.#troubleSinceMs = undefined;
     else this.#troubleSinceMs ??= nowMs;
     const { trialMs } = this.#reloader!.running.config;
@@ -201,6 +213,14 @@ export class SafeMode {
     const isLasting = trouble !== undefined && nowMs - this.#troubleSinceMs! >= patienceMs;
     if (isLasting && this.#state === "trial") return this.#rollBack(trouble);
     if (nowMs >= this.#endsMs! && trouble === undefined) this.#accept();
+  }
+
+  #changedSections(): ReadonlySet<string> {
+    const before = this.#fallback?.settings, { settings } = this.#reloader!.running;
+    const changed = configKeyNames.filter((key) =>
+      before !== undefined && !isSame(before[key], settings[key])
+    );
+    return new Set(changed.map((key) => key.split(".")[0]));
   }
 
   /** The trial is over, and was passed. */
@@ -291,10 +311,15 @@ export class SafeMode {
 }
 
 /** What does not work, and did before. */
-function troubleOf({ phase, components }: NodeHealth, before: Statuses): string | undefined {
+function troubleOf(
+  { phase, components }: NodeHealth,
+  before: Statuses,
+  changedSections: ReadonlySet<string>,
+): string | undefined {
   if (phase === "failed") return "the node has failed";
   for (const [name, { status, reason }] of Object.entries(components)) {
     if (besides.has(name) || status === "ok") continue;
+    if (illOfLoad[name]?.every((section) => !changedSections.has(section))) continue;
     const isIll = status === "failed" || telling.has(name);
     const wasIll = before[name] === "failed" || before[name] === status;
     if (isIll && !wasIll) return `${name} is ${status}: ${reason ?? "without a reason"}`;

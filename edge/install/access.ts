@@ -20,8 +20,8 @@ export function checkRights(command: string, { scope }: Layout, { isRoot, isImag
 
 /** @throws OpenWitError `unavailable` when no systemd runs that could be told */
 export function checkSystemd({ scope, configFile, executable }: Layout, host: Host): void {
-  const byHand = `"${executable} serve --config ${configFile}" runs it in any other way; ` +
-    `"openwit install --no-start" writes the files and starts nothing`;
+  const byHand = `"openwit install --no-start" writes the files and starts nothing; then ` +
+    `"${executable} serve --config ${configFile}" runs it, in whatever way this system starts services`;
   if (!host.hasProgram("systemctl")) {
     throw new OpenWitError("unavailable", "there is no systemctl here, so nothing could be started", {
       hint: byHand,

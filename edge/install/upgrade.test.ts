@@ -156,4 +156,6 @@ test("what is not from openwit install is not upgraded; without a version before
   expect(() => previousTarget(layout, host)).toThrow("no version before this one");
   host.write(layout.executable, "of a package", 0o755);
   expect(() => installedTarget(layout, host)).toThrow("not from openwit install");
+  host.remove(layout.executable);
+  expect(() => installedTarget(layout, host)).toThrow("there is no /usr/bin/openwit to upgrade");
 });

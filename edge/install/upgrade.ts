@@ -46,10 +46,13 @@ type Failure = Extract<Outcome, { isHealthy: false }>;
 export function installedTarget(layout: Layout, host: Host): string {
   const current = host.link(join(layout.libDir, currentLink));
   if (current !== undefined && host.link(layout.executable) === executableTarget(layout)) return current;
+  if (!host.exists(layout.executable)) {
+    throw new OpenWitError("not_found", `there is no ${layout.executable} to upgrade`, {
+      hint: "openwit install puts it there; is it of a user (--user), or elsewhere (--prefix)?",
+    });
+  }
   throw new OpenWitError("not_found", `${layout.executable} is not from openwit install`, {
-    hint: host.exists(layout.executable)
-      ? "a package is upgraded by the package manager: sudo apt install ./openwit_….deb"
-      : "openwit install puts it there; is it of a user (--user), or elsewhere (--prefix)?",
+    hint: "a package is upgraded by the package manager: sudo apt install ./openwit_….deb",
   });
 }
 

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { monotonicUsec, notifierTo, socketAddress } from "./notify.ts";
+import { monotonicUsec, notifierTo, notifyProgram, socketAddress } from "./notify.ts";
 
 const base = mkdtempSync(join(tmpdir(), "openwit-notify-"));
 afterAll(() => rmSync(base, { recursive: true, force: true }));
@@ -42,6 +42,24 @@ test("where the C library cannot be called, systemd-notify says it", () => {
   expect(notifier.by).toBe("program");
   notifier.notify({ WATCHDOG: 1, STATUS: "ready" });
   expect(runs).toEqual([["WATCHDOG=1", "STATUS=ready"]]);
+});
+
+const program = Bun.which("systemd-notify");
+if (program === null) console.warn("skipped: there is no systemd-notify");
+
+test.if(python !== null && program !== null)("systemd-notify is understood as the socket is", async () => {
+  const socket = join(base, "program");
+  await using receiver = await listenAt(socket);
+  const notifier = notifierTo(socket, { run: notifyProgram({ ...process.env, NOTIFY_SOCKET: socket }) });
+  notifier.notify({ READY: 1, STATUS: "ready, 3 rows/s" });
+  notifier.notify({ WATCHDOG: 1 });
+  const heard: string[] = [];
+  while (heard.length < 2) {
+    const text = await receiver.next();
+    if (text !== "BARRIER=1") heard.push(text); // with which the program waits until it was heard
+  }
+  expect(heard[0]).toContain("READY=1\nSTATUS=ready, 3 rows/s");
+  expect(heard[1]).toContain("WATCHDOG=1");
 });
 
 test("an address is a sockaddr_un, and too long a name is none", () => {

@@ -96,7 +96,6 @@ function systemWays(): NotifierWays {
     sendto: { args: ["i32", "ptr", "u64", "i32", "ptr", "u32"], returns: "i64" },
     close: { args: ["i32"], returns: "i32" },
   });
-  let last = Promise.resolve();
   return {
     send: functions === undefined ? undefined : (address, bytes) => {
       const fd = functions.socket(familyUnix, datagram | closeOnExec, 0);
@@ -112,14 +111,20 @@ function systemWays(): NotifierWays {
       functions.close(fd);
       return Number(sent) === bytes.length;
     },
-    run: (args) => {
-      last = last.then(() =>
-        new Promise((resolve) => {
-          // Of an error nobody is told: whoever would be told of it is who does not listen.
-          spawn("systemd-notify", [`--pid=${process.pid}`, ...args], { stdio: "ignore" })
-            .once("error", () => resolve()).once("exit", () => resolve());
-        })
-      );
-    },
+    run: notifyProgram(process.env),
+  };
+}
+
+/** Runs `systemd-notify`, one at a time, so that what is said later is heard later. */
+export function notifyProgram(env: NodeJS.ProcessEnv): NotifierWays["run"] {
+  let last = Promise.resolve();
+  return (args) => {
+    last = last.then(() =>
+      new Promise((resolve) => {
+        // Of an error nobody is told: whoever would be told of it is who does not listen.
+        spawn("systemd-notify", [`--pid=${process.pid}`, ...args], { stdio: "ignore", env })
+          .once("error", () => resolve()).once("exit", () => resolve());
+      })
+    );
   };
 }

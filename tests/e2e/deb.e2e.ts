@@ -140,8 +140,8 @@ describe.skipIf(reason !== undefined)("the Debian package", () => {
   const hasLintian = Bun.which("lintian") !== null;
   test.skipIf(!hasLintian)(`lintian finds nothing${hasLintian ? "" : " (it is not here)"}`, async () => {
     // Without the three large files: what it finds in them is overridden, with the reasons, and takes a minute.
-    const small = Buffer.from("#!/bin/sh\n");
-    await put("0.1.3", { ...parts, executable: small, library: small, addon: small }, 6);
+    const [executable, library] = ["#!/bin/sh\n", "library\n"].map((text) => Buffer.from(text));
+    await put("0.1.3", { ...parts, executable, library, addon: library }, 6);
     const child = Bun.spawn(["lintian", "--allow-root", join(debian.path, "openwit_0.1.3.deb")], {
       stdout: "pipe",
       stderr: "pipe",

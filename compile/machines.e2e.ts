@@ -12,6 +12,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { buildExecutable } from "./compile.ts";
+import { addonName, libraryName } from "./native/load.ts";
+import { packageFile } from "./packages.ts";
 import { targets } from "./targets.ts";
 
 const armLibraries = "/usr/aarch64-linux-gnu";
@@ -50,6 +52,17 @@ test.skipIf(emulators["x64-baseline"].missing !== undefined)("qemu refuses what 
   expect(run("Haswell").exitCode).toBe(0);
   expect(run("Nehalem").signalCode).toBe("SIGILL");
 });
+
+test("what is loaded on arm64 is laid out for pages of 16 KiB and more", () => {
+  const { runtimePackage, duckdbPackage } = targets.find(({ name }) => name === "arm64")!;
+  const root = resolve(import.meta.dirname, "..");
+  const files = [[runtimePackage, "bin/bun"], [duckdbPackage, libraryName], [duckdbPackage, addonName]];
+  for (const [name, file] of files) {
+    const alignments = segmentAlignments(readFileSync(packageFile(root, name, file)));
+    expect(alignments.length).toBeGreaterThan(1);
+    expect(Math.min(...alignments), file).toBeGreaterThanOrEqual(16_384);
+  }
+}, 140_000);
 
 describe.each(Object.entries(emulators))(
   "the executable for %s",
@@ -132,6 +145,18 @@ async function endpoints(dataDir: string, child: Bun.Subprocess<"ignore", "ignor
     await Bun.sleep(100);
   }
   return JSON.parse(readFileSync(file, "utf8")).endpoints as Record<"http" | "otlp_http", string>;
+}
+
+/** How the parts of a 64-bit ELF file that are loaded are aligned in memory, in bytes. */
+function segmentAlignments(elf: Buffer): number[] {
+  const at = Number(elf.readBigUInt64LE(32));
+  const [bytes, count] = [elf.readUInt16LE(54), elf.readUInt16LE(56)];
+  return Array.from(
+    { length: count },
+    (_, index) => elf.subarray(at + index * bytes, at + (index + 1) * bytes),
+  )
+    .filter((header) => header.readUInt32LE(0) === 1)
+    .map((header) => Number(header.readBigUInt64LE(48)));
 }
 
 /** A static ELF file that runs one instruction of AVX2, `vpaddb ymm0, ymm0, ymm0`, and ends with 0. */

@@ -76,6 +76,7 @@ test(
     cd ${place}
     ${isRoot ? `mount --bind ${place} ${place}; mount -o remount,ro,bind ${place}` : ""}
     as="${isRoot ? "setpriv --reuid=54321 --regid=54321 --clear-groups" : ""} env -i PATH=/usr/bin:/bin"
+    : > ${data}/log
     $as ./openwit serve --config "" --data-dir ${data}/d --http 127.0.0.1:0 --otlp-http 127.0.0.1:0 \\
       --otlp-grpc 127.0.0.1:0 > ${data}/log 2>&1 &
     server=$!

@@ -191,12 +191,17 @@ test("retention says what would go, removes nothing by that, and removes it when
 test("tenants and segments are listed over all tenants", async () => {
   const get = async (path: string) =>
     await (await fetch(`${box.endpoints.http}/api/v1/admin/${path}`)).json();
-  expect((await get("tenants")).tenants.find(({ tenant }: { tenant: string }) => tenant === "default"))
-    .toMatchObject({
-      logs: 43,
-    });
-  const { total, segments } = await get("segments?tenant=default&limit=1");
+  await send(5, Date.now() + 2);
+  await json("flush");
+  const records = Number(await box.value("SELECT count(*) FROM logs"));
+  const { tenants } = await get("tenants");
+  expect(tenants).toContainEqual(
+    expect.objectContaining({ tenant: "default", logs: records, memory_rows: 0 }),
+  );
+  const { total, segments } = await get("segments?tenant=default&signal=logs&limit=1");
   expect([total >= 1, segments.length]).toEqual([true, 1]);
+  expect(segments[0]).toMatchObject({ tenant: "default", signal: "logs", damage: null });
+  expect((await get("segments?tenant=nobody")).total).toBe(0);
 });
 
 test("a HEAD of a stream holds nothing: neither a place among the readers nor segments", async () => {

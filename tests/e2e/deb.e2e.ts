@@ -167,7 +167,8 @@ const readOnly =
   'mount --bind "$root" "$root"; mount -t proc proc "$root/proc"; mount --bind "$root/var" "$root/var"; ' +
   'mount -o remount,ro,bind "$root"';
 /** The service as its unit starts it, on ports that are free; $http and $grpc are where it listens. */
-const serve = `${asService} openwit serve --config /etc/openwit/openwit.yaml --http 127.0.0.1:0 \\
+const serve = `: > /var/lib/openwit/log
+  ${asService} openwit serve --config /etc/openwit/openwit.yaml --http 127.0.0.1:0 \\
     --otlp-http 127.0.0.1:0 --otlp-grpc 127.0.0.1:0 > /var/lib/openwit/log 2>&1 &
   for tenth in $(seq 300); do grep -q ready /var/lib/openwit/log && break; sleep 0.1; done
   grpc=$(sed -n 's/.*OTLP.gRPC *//p' /var/lib/openwit/log); http=$(sed -n 's/^ *API *//p' /var/lib/openwit/log)`;

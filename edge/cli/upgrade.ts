@@ -7,12 +7,13 @@ import process from "node:process";
 import { systemClock } from "../../core/env/clock.ts";
 import { OpenWitError } from "../../core/error.ts";
 import { parseDuration } from "../config/parse.ts";
+import { lockDataFolder } from "../disk/lock.ts";
 import { checkRights, checkSystemd } from "../install/access.ts";
 import { type Host, hostAt } from "../install/host.ts";
 import type { Layout } from "../install/layout.ts";
 import { versionTarget } from "../install/plan.ts";
 import { proverOf } from "../install/proof.ts";
-import { openRelease, versionOf } from "../install/release-file.ts";
+import { openRelease, removeLeftovers } from "../install/release-file.ts";
 import { releaseOf } from "../install/release-files.ts";
 import { variablesOf, withConfiguredData } from "../install/settings.ts";
 import {
@@ -22,6 +23,7 @@ import {
   type Switched,
   switchVersion,
   type Version,
+  versionOfTarget,
 } from "../install/upgrade.ts";
 import { parsePublicKey } from "../release/key.ts";
 import { type ParsedFlags, parseFlags } from "./flags.ts";
@@ -81,10 +83,12 @@ async function upgrade(args: string[]): Promise<number> {
   checkSystemd(wished, host);
   const layout = await withConfiguredData(wished, host);
   const target = installedTarget(layout, host);
-  const from = { target, version: await versionOf(join(layout.libDir, target, "openwit"), host) };
+  using _ = lockInstallation(layout.libDir);
+  removeLeftovers(layout, host);
+  const from = { target, version: versionOfTarget(target) };
 
   const to = values.rollback === true
-    ? await previousVersion(layout, host)
+    ? previousVersion(layout, host)
     : await newVersion(resolve(positionals[0]), { layout, host, from, values });
   if (to.target === from.target) {
     say(`OpenWit ${to.version} is installed already: nothing is changed`);
@@ -123,9 +127,19 @@ function checkUse(values: ParsedFlags["values"], positionals: readonly string[])
   }
 }
 
-async function previousVersion(layout: Layout, host: Host): Promise<Version> {
+/** @throws OpenWitError `conflict` while another upgrade is under way */
+function lockInstallation(libDir: string): Disposable {
+  try {
+    return lockDataFolder(libDir, ".lock");
+  } catch (cause) {
+    if (!(cause instanceof OpenWitError) || cause.code !== "conflict") throw cause;
+    throw new OpenWitError("conflict", `another openwit upgrade is under way in ${libDir}`, { cause });
+  }
+}
+
+function previousVersion(layout: Layout, host: Host): Version {
   const target = previousTarget(layout, host);
-  return { target, version: await versionOf(join(layout.libDir, target, "openwit"), host) };
+  return { target, version: versionOfTarget(target) };
 }
 
 /** Verified, fit for this box, and in its place beside the others. */

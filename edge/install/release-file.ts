@@ -10,6 +10,7 @@ import { OpenWitError } from "../../core/error.ts";
 import { checksumsName, parseChecksums, sha256OfFile } from "../release/checksums.ts";
 import { signatureExtension, type VerifiedRelease, verifyRelease } from "../release/release.ts";
 import type { Host } from "./host.ts";
+import type { Layout } from "./layout.ts";
 
 export interface Trust {
   /** Key to believe in place of the built-in one. */
@@ -48,7 +49,7 @@ export async function openRelease(
       hint: file.endsWith(".deb") ? `sudo apt install ${join(dirname(file), basename(file))}` : undefined,
     });
   }
-  const staging = mkdtempSync(join(stagingParent, ".incoming-"));
+  const staging = mkdtempSync(join(stagingParent, stagingPrefix));
   const dispose = () => rmSync(staging, { recursive: true, force: true });
   try {
     const copy = copyWithVouchers(file, staging);
@@ -65,6 +66,15 @@ export async function openRelease(
   } catch (error) {
     dispose();
     throw error;
+  }
+}
+
+const stagingPrefix = ".incoming-";
+
+/** What an upgrade that was killed has left. The caller holds the lock of the installation. */
+export function removeLeftovers({ libDir }: Layout, host: Host): void {
+  for (const name of host.names(libDir)) {
+    if (name.startsWith(stagingPrefix)) host.remove(join(libDir, name));
   }
 }
 

@@ -4,7 +4,13 @@ import { FakeHost } from "./fake-host.ts";
 import { layoutOf } from "./layout.ts";
 import { executableTarget } from "./plan.ts";
 import type { Sight } from "./proof.ts";
-import { installedTarget, previousTarget, removeOldVersions, switchVersion } from "./upgrade.ts";
+import {
+  installedTarget,
+  previousTarget,
+  removeOldVersions,
+  switchVersion,
+  versionOfTarget,
+} from "./upgrade.ts";
 
 const layout = layoutOf({ scope: "system" }, {});
 const lib = layout.libDir;
@@ -146,6 +152,10 @@ test("at every moment the link in use names a whole version, and the one to go b
   };
   await switchVersion(old, next, switching);
   expect(seen).toEqual([[true, true], [true, true], [true, true], [true, true]]);
+});
+
+test("a version is known by its folder's name", () => {
+  expect(versionOfTarget("versions/1.2.0-rc.1-0123456789ab")).toBe("1.2.0-rc.1");
 });
 
 test("what is not from openwit install is not upgraded; without a version before there is no way back", () => {

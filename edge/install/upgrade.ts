@@ -56,6 +56,12 @@ export function installedTarget(layout: Layout, host: Host): string {
   });
 }
 
+/** By the name of its folder, `{version}-{hash}`: the way back must be open when the executable does not even run. */
+export function versionOfTarget(target: string): string {
+  const name = basename(target);
+  return name.slice(0, name.lastIndexOf("-"));
+}
+
 /** @throws OpenWitError `not_found` when there is nothing to go back to */
 export function previousTarget(layout: Layout, host: Host): string {
   const previous = host.link(join(layout.libDir, previousLink));

@@ -126,7 +126,7 @@ test.if(python !== null)("a file without a signature, or with another content, i
     status: 1,
     stderr: expect.stringContaining("SHA256SUMS says"),
   });
-  expect(readdirSync(lib)).toEqual(["current", "versions"]);
+  expect(readdirSync(lib).sort()).toEqual([".lock", "current", "versions"]);
 });
 
 test.if(python !== null)("another machine's executable and an older version are refused", async () => {
@@ -174,7 +174,14 @@ test.if(python !== null).each([
   const bad = join(home, "fetched/openwit-bad");
   writeFileSync(bad, badVersion(does));
   vouch(bad);
-  const { status: code, stdout, stderr } = await upgrade(bad, "--allow-unsigned", "--timeout", "3s");
+  mkdirSync(join(lib, ".incoming-killed")); // as an upgrade that was killed leaves it
+  const [{ status: code, stdout, stderr }, second] = await Promise.all([
+    upgrade(bad, "--allow-unsigned", "--timeout", "3s"),
+    // While the first one waits; not by the version that is tried, which is bad.
+    Bun.sleep(1_500).then(() => openwit("upgrade", "--user", "--prefix", home, "--rollback")),
+  ]);
+  expect(second).toMatchObject({ status: 1, stderr: expect.stringContaining("another openwit upgrade") });
+  expect(readdirSync(lib).sort()).toEqual([".lock", "current", "versions"]);
   expect(code).toBe(1);
   expect(stderr).toContain(reason);
   expect(stderr).toContain("runs again, and works");

@@ -197,7 +197,7 @@ test("an import whose client goes away, or whose server stops, leaves nothing be
   const post = (signal: AbortSignal) =>
     fetch(`${target.endpoints.http}/api/v1/admin/import`, { method: "POST", body: hang(), signal });
   await post(AbortSignal.timeout(700)).catch(() => {}); // that is how the client goes away
-  expect(await importInto(target)).toMatchObject({ status: 0, added: { segments: 4 } });
+  expect(await onceFree(() => importInto(target))).toMatchObject({ status: 0, added: { segments: 4 } });
   const underWay = post(AbortSignal.timeout(20_000)).then((answer) => answer.status, () => 503);
   await Bun.sleep(500);
   expect(await target.stop()).toBe(0);
@@ -206,6 +206,19 @@ test("an import whose client goes away, or whose server stops, leaves nothing be
   await target.start();
   expect(await counts(target)).toEqual([logs, 10]);
 }, 60_000);
+
+/** The server hears that a client has gone when the end of its connection arrives: until then its import is under way. */
+async function onceFree<Result>(work: () => Promise<Result>): Promise<Result> {
+  const deadline = performance.now() + 10_000;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!String(error).includes("another import is under way") || performance.now() > deadline) throw error;
+      await Bun.sleep(50);
+    }
+  }
+}
 
 test("filters choose tenants, signals and times; a file is replaced only when asked", async () => {
   const out = join(folder, "some.tar");

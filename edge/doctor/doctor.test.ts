@@ -35,6 +35,8 @@ test("a unit is told from the one of this version by its settings, and not by it
   const unit = systemdUnit(unitOptions(layout));
   expect(judgeUnit(unit, "a.service", layout)).toMatchObject({ status: "ok" });
   expect(judgeUnit(`# mine\n\n${unit}`, "a.service", layout)).toMatchObject({ status: "ok" });
+  const elsewhere = layoutOf({ scope: "system", prefix: "/opt", dataDir: "/srv/telemetry" }, {});
+  expect(judgeUnit(systemdUnit(unitOptions(elsewhere)), "a.service", layout)).toMatchObject({ status: "ok" });
   const older = unit.replace("LimitNOFILE=65536", "LimitNOFILE=1024");
   expect(judgeUnit(older, "a.service", layout)).toMatchObject({
     status: "warn",

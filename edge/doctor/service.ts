@@ -105,14 +105,15 @@ export function judgeState(state: UnitState, layout: Pick<Layout, "scope">): Che
   return [service, watchdog, ...reload];
 }
 
+/** Settings that say where things lie, which an installation may have chosen. */
+const ofPlace = /^(Exec\w*|EnvironmentFile|StateDirectory\w*|ProtectHome|BindPaths|ReadWritePaths)=/;
+
 /** Whether the unit is the one that this version writes; comments and what stands in drop-ins do not count. */
 export function judgeUnit(text: string, unitFile: string, layout: Layout): Check {
   const written = settingsOf(systemdUnit(unitOptions(layout)));
   const found = settingsOf(text);
   const without = (lines: readonly string[], others: readonly string[]) =>
-    lines.filter((line) =>
-      !others.includes(line) && !line.startsWith("Exec") && !line.startsWith("EnvironmentFile=")
-    );
+    lines.filter((line) => !others.includes(line) && !ofPlace.test(line));
   const [missing, more] = [without(written, found), without(found, written)];
   if (missing.length + more.length === 0) return ok("unit", `${unitFile} is the one of this version`);
   const differs = [

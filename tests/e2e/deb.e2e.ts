@@ -12,7 +12,7 @@ import { debOf } from "../../compile/package/deb.ts";
 import { targets } from "../../compile/targets.ts";
 import { DebianRoot, whyNoRoot } from "./debian.ts";
 
-const reason = whyNoRoot();
+const reason = await whyNoRoot();
 if (reason !== undefined) process.stderr.write(`the Debian package is not tried: ${reason}\n`);
 
 describe.skipIf(reason !== undefined)("the Debian package", () => {

@@ -4,35 +4,47 @@
  */
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 
-/** Why there can be no clean root on this machine; `undefined` where there can. */
-export function whyNoRoot(): string | undefined {
+/** Why there can be no clean root on this machine; `undefined` where there can, and then its archive is there. */
+export async function whyNoRoot(): Promise<string | undefined> {
   if (process.geteuid!() !== 0) return "it needs root";
   const missing = ["mmdebstrap", "unshare", "chroot"].find((name) => Bun.which(name) === null);
   if (missing !== undefined) return `${missing} is not installed`;
   const able = Bun.spawnSync(["unshare", "--mount", "--pid", "--fork", "true"]);
-  return able.exitCode === 0 ? undefined : "namespaces are refused";
+  if (able.exitCode !== 0) return "namespaces are refused";
+  if (existsSync(archive())) return undefined;
+  mkdirSync(dirname(archive()), { recursive: true });
+  const unfinished = `${archive()}.${process.pid}.tar`;
+  const packages = "adduser,libstdc++6,init-system-helpers";
+  const made = await run([
+    "mmdebstrap",
+    "--variant=minbase",
+    `--include=${packages}`,
+    "bookworm",
+    unfinished,
+  ]);
+  if (made.status !== 0) {
+    rmSync(unfinished, { force: true });
+    return `mmdebstrap makes no root: ${made.stderr.trim().split("\n").at(-1)}`;
+  }
+  renameSync(unfinished, archive());
+  return undefined;
+}
+
+/** The root as it was made, for this run and later ones. */
+function archive(): string {
+  return join(process.env["OPENWIT_CI_CACHE"] ?? join(homedir(), ".cache/openwit-ci"), "debian-root.tar");
 }
 
 export class DebianRoot {
   readonly path = mkdtempSync(join(tmpdir(), "openwit-root-"));
 
-  /** @throws Error when Debian's archive cannot be reached and no root was kept */
+  /** From the archive that `whyNoRoot` made. */
   async make(): Promise<void> {
-    const kept = join(
-      process.env["OPENWIT_CI_CACHE"] ?? join(homedir(), ".cache/openwit-ci"),
-      "debian-root.tar",
-    );
-    if (!existsSync(kept)) {
-      mkdirSync(join(kept, ".."), { recursive: true });
-      const unfinished = `${kept}.${process.pid}.tar`;
-      const packages = "adduser,libstdc++6,init-system-helpers";
-      await told(["mmdebstrap", "--variant=minbase", `--include=${packages}`, "bookworm", unfinished]);
-      renameSync(unfinished, kept);
-    }
-    await told(["tar", "--numeric-owner", "-xf", kept, "-C", this.path]);
+    const { status, stderr } = await run(["tar", "--numeric-owner", "-xf", archive(), "-C", this.path]);
+    if (status !== 0) throw new Error(`tar ended with ${status}: ${stderr}`);
   }
 
   /** Runs a script of sh in the root. `before` runs outside, in the same namespaces, where $root names it. */
@@ -72,8 +84,8 @@ export class DebianRoot {
   }
 }
 
-async function told(command: string[]): Promise<void> {
+async function run(command: string[]): Promise<{ status: number; stderr: string }> {
   const child = Bun.spawn(command, { stdout: "ignore", stderr: "pipe" });
   const [status, stderr] = await Promise.all([child.exited, new Response(child.stderr).text()]);
-  if (status !== 0) throw new Error(`${command[0]} ended with ${status}: ${stderr.slice(-2000)}`);
+  return { status, stderr };
 }

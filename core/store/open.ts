@@ -30,23 +30,30 @@ export async function openStore(env: StoreEnv, options: StoreOptions): Promise<S
   return store;
 }
 
+/** What is told of a recovery while it goes on. */
+export interface RecoveryListener {
+  /** How far the WAL has been replayed; now and then. */
+  onProgress?(progress: ReplayProgress): void;
+  /** Memory was taken for one more record. */
+  onRecord?(): void;
+}
+
 /**
  * Opens a folder and takes requests as soon as it is known what the WAL holds, which is brought back meanwhile: see
  * `Store.recovered`.
- * @param onProgress told now and then how far the WAL has been replayed
  * @throws OpenWitError as `openStore`
  */
 export async function startStore(
   env: StoreEnv,
   options: StoreOptions,
-  onProgress: (progress: ReplayProgress) => void = () => {},
+  listener: RecoveryListener = {},
 ): Promise<Store> {
   const { disk, clock, log, metrics } = env;
   const startedMs = clock.monotonicMs();
   for (const folder of ["wal", "manifest", "parquet", "quarantine"]) await disk.makeDir(folder);
   const manifest = await openManifest(env, options);
   const swept = await sweepOrphans(env, manifest);
-  const reading = readWal(disk, log, { quarantine: true });
+  const reading = readWal(disk, log, { quarantine: true, keepsBodies: false });
   const store = new Store(env, options, manifest, await findDamaged(env, manifest));
   const putAside = async (record: WalRecord, error: OpenWitError) => {
     metrics.add("openwit_quarantined_total", 1, { kind: "wal_record" });
@@ -74,7 +81,7 @@ export async function startStore(
     const again = readWal(disk, () => {}, { quarantine: false, files });
     const rows = judge === undefined
       ? 0
-      : await replayWal(store, again, { judge, putAside, onProgress, signal });
+      : await replayWal(store, again, { ...listener, judge, putAside, signal });
     log("info", "recovered", {
       segments: manifest.state.segments.size,
       wal_records: report.records,

@@ -35,6 +35,8 @@ export interface Replay {
   readonly putAside: (record: WalRecord, error: OpenWitError) => Promise<void>;
   /** Told after each `progressBytes` of WAL. */
   readonly onProgress?: (progress: ReplayProgress) => void;
+  /** Told after each record that took memory. */
+  readonly onRecord?: () => void;
   /** Ends it between two records. */
   readonly signal?: AbortSignal;
 }
@@ -93,6 +95,7 @@ export async function replayWal(store: Store, reading: WalReading, replay: Repla
     const next = waiting.shift()!;
     waitingBytes -= next.record.decodedBytes;
     rows += await apply(store, next, replay.putAside);
+    replay.onRecord?.();
     if (report.bytesRead - toldBytes < progressBytes) return;
     toldBytes = report.bytesRead;
     replay.onProgress?.({ bytes: report.bytes, bytesRead: toldBytes, rows });

@@ -23,6 +23,12 @@ export interface ReplayTarget {
   flush(memtable: Memtable): Promise<void>;
 }
 
+/**
+ * Of the size at which a stream is flushed otherwise: there are always two of them, one that fills and one that is
+ * flushed, and the bodies of the records to come beside.
+ */
+const flushShare = 2 / 3;
+
 export class Replayer {
   /** LSNs that were passed over, by stream. */
   #passed: Record<string, number> = {};
@@ -60,7 +66,7 @@ export class Replayer {
     const report = decodeRequest(signal, body, at.chunk, receivedAtNs);
     memtable.settle(memtable.begin(at, fromRow), lsn, this.env.clock.monotonicMs());
     target.grow(at.chunk.bytes - before);
-    if (memtable.openBytes >= options.flushBytes) await this.#beginFlush([memtable]);
+    if (memtable.openBytes >= options.flushBytes * flushShare) await this.#beginFlush([memtable]);
     else if (this.#isHurried || this.#isHalfFullOfOpenRows()) {
       await this.#beginFlush(target.memtables.values());
     }

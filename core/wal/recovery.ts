@@ -72,11 +72,12 @@ export interface WalReading extends AsyncIterable<WalRecord> {
 /**
  * With `quarantine: false` nothing is written: no cut, no sync, no quarantine.
  * @param options.files these alone, oldest first, as an earlier report has them; hashes of freed files are left out
+ * @param options.keepsBodies whether a record's body is the reader's to keep; else it holds until the next record
  */
 export function readWal(
   disk: Disk,
   log: Log,
-  options: { quarantine: boolean; files?: readonly WalFile[] },
+  options: { quarantine: boolean; files?: readonly WalFile[]; keepsBodies?: boolean },
 ): WalReading {
   const report: WalReport = {
     files: [],
@@ -88,7 +89,8 @@ export function readWal(
     maxLsn: 0,
     seen: new Map(),
   };
-  const reader: Reader = { disk, log, readOnly: !options.quarantine, report };
+  const { quarantine, keepsBodies = true } = options;
+  const reader: Reader = { disk, log, readOnly: !quarantine, keepsBodies, report };
   const names = options.files?.map(({ name }) => name);
   return { report, [Symbol.asyncIterator]: () => readFiles(reader, names) };
 }
@@ -97,6 +99,7 @@ interface Reader {
   readonly disk: Disk;
   readonly log: Log;
   readonly readOnly: boolean;
+  readonly keepsBodies: boolean;
   readonly report: WalReport;
 }
 
@@ -156,9 +159,9 @@ async function* readOne(
     let offset = walHeaderBytes;
     while (offset < walFile.bytes) {
       const from = offset;
-      let record = await recordAt(window, header, walFile, offset);
+      let record = await recordAt(found, header, offset);
       if (record === undefined) {
-        const next = await findRecord(window, header, walFile, offset + 1);
+        const next = await findRecord(found, header, offset + 1);
         if (next === undefined) return await leaveTail(found, offset, true);
         [offset, record] = next;
         const keptUpTo = Math.min(record.lsn, lsnEnd ?? Infinity);
@@ -226,33 +229,31 @@ interface Found {
 
 /** The valid record at `offset` that comes after those before it. */
 async function recordAt(
-  window: FileWindow,
+  { reader, window, walFile }: Found,
   header: WalHeader,
-  walFile: WalFile,
   offset: number,
 ): Promise<WalRecord | undefined> {
   const peek = peekRecord(await window.bytes(offset, recordHeaderBytes), header);
   if (peek === undefined || peek.lsn <= walFile.lastLsn || offset + peek.length > walFile.bytes) {
     return undefined;
   }
-  // A copy: the consumer may keep the body, and the window moves on.
-  const record = decodeRecord((await window.bytes(offset, peek.length)).slice(), header, walFile.path);
+  const bytes = await window.bytes(offset, peek.length);
+  const record = decodeRecord(reader.keepsBodies ? bytes.slice() : bytes, header, walFile.path); // the window moves on
   if (record !== undefined) window.recordBytes = peek.length;
   return record;
 }
 
 /** The first valid record at or after `offset`, with where it begins. */
 async function findRecord(
-  window: FileWindow,
+  found: Found,
   header: WalHeader,
-  walFile: WalFile,
   offset: number,
 ): Promise<[number, WalRecord] | undefined> {
   const accept = (bytes: Uint8Array) => peekRecord(bytes, header) !== undefined;
   while (true) {
-    const at = await window.find(recordMark, offset, recordHeaderBytes, accept);
+    const at = await found.window.find(recordMark, offset, recordHeaderBytes, accept);
     if (at === undefined) return undefined;
-    const record = await recordAt(window, header, walFile, at);
+    const record = await recordAt(found, header, at);
     if (record !== undefined) return [at, record];
     offset = at + 1;
   }

@@ -324,7 +324,10 @@ export class Node implements QueryHost {
       const store = this.#store = await startStore(env, {
         ...defaultStoreOptions,
         ...storeOptionsOf(this.config, this.memoryBytesMax, this.#budget.usage.budgetBytes),
-      }, recoveryTeller(this.log, (text) => this.#tellRecovery(text)));
+      }, {
+        onProgress: recoveryTeller(this.log, (text) => this.#tellRecovery(text)),
+        onRecord: () => this.memory.look(), // a timer comes too seldom for what a replay takes
+      });
       this.#tellRecovery("recovering the data folder");
       this.#engine = duckDBEngine({
         shared: this.#shared,

@@ -155,7 +155,7 @@ export const metricTable = {
   openwit_index_bytes_total: counter("bytes", "Bytes of the indexes written.", bySignal),
   openwit_write_amplification: gauge(
     "",
-    "Bytes written to WAL and segments since start, for each byte that they came to in segments.",
+    "Bytes written to WAL, segments and indexes since start, for each byte that they came to in segments.",
   ),
   openwit_task_runs_total: counter("runs", "Runs of maintenance tasks; outcome is done, failed or aborted.", {
     task: met,

@@ -167,8 +167,8 @@ test.if(python !== null)(
 );
 
 test.if(python !== null).each([
-  ["ends at once", "echo it broke >&2; exit 1", "it ended 3 times"],
-  ["never becomes ready", "echo it waits >&2; exec sleep 600", "not healthy within 3 s"],
+  ["ends at once", "echo it broke >&2; exit 1", /it ended [3-9] times/], // one more may begin between two looks
+  ["never becomes ready", "echo it waits >&2; exec sleep 600", /not healthy within 3 s/],
 ])("a version that %s is rolled back by itself, and its log shown", async (_, does, reason) => {
   const inUse = readlinkSync(join(lib, "current"));
   const bad = join(home, "fetched/openwit-bad");
@@ -183,7 +183,7 @@ test.if(python !== null).each([
   expect(second).toMatchObject({ status: 1, stderr: expect.stringContaining("another openwit upgrade") });
   expect(readdirSync(lib).sort()).toEqual([".lock", "current", "versions"]);
   expect(code).toBe(1);
-  expect(stderr).toContain(reason);
+  expect(stderr).toMatch(reason);
   expect(stderr).toContain("runs again, and works");
   expect(stderr).toMatch(/\| it (broke|waits)/);
   expect(stdout).toContain("-> 9.9.9");

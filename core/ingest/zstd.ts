@@ -14,6 +14,12 @@ export interface ZstdFound {
   readonly windowBytes: number;
 }
 
+/** Whether a stream is one frame that says that it holds so many bytes: then a decoder without a bound is safe. */
+export function isFrameOf(bytes: Uint8Array, contentBytes: number): boolean {
+  const found = inspectZstd(bytes);
+  return typeof found !== "string" && found.frames === 1 && found.contentBytes === contentBytes;
+}
+
 /** What is in a stream, or what is wrong with it. */
 export function inspectZstd(bytes: Uint8Array): ZstdFound | string {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

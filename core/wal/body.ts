@@ -2,7 +2,7 @@
 import { promisify } from "node:util";
 import { gunzip, gunzipSync, type ZlibOptions, zstdDecompressSync } from "node:zlib";
 import { OpenWitError } from "../error.ts";
-import { inspectZstd } from "../ingest/zstd.ts";
+import { isFrameOf } from "../ingest/zstd.ts";
 import type { WalRecord } from "./format.ts";
 
 /** Below this a body is stored as it is: a frame's overhead eats the gain. */
@@ -61,11 +61,7 @@ function decompressAhead(record: StoredBody): Promise<Uint8Array> | undefined {
   if (compression === "identity") return undefined;
   if (compression === "gzip") return gunzipAhead(body, optionsOf(record));
   // Bun's own is the fastest and knows no limit: only where the headers prove how much comes out.
-  const found = inspectZstd(body);
-  if (typeof found === "string" || found.frames !== 1 || found.contentBytes !== decodedBytes) {
-    return undefined;
-  }
-  return Bun.zstdDecompress(body);
+  return isFrameOf(body, decodedBytes) ? Bun.zstdDecompress(body) : undefined;
 }
 
 const gunzipAhead = promisify(gunzip) as (body: Uint8Array, options: ZlibOptions) => Promise<Uint8Array>;

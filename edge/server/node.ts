@@ -90,8 +90,6 @@ export class Node implements QueryHost {
   readonly #startedMs = systemClock.monotonicMs();
   readonly #stopping = new AbortController();
   #store: Store | undefined;
-  /** Takes requests already; the node is not ready for the rest. */
-  #recoveringStore: Store | undefined;
   #engine: SqlEngine | undefined;
   #maintenance: Maintenance | undefined;
   #importer: ArchiveImporter | undefined;
@@ -342,7 +340,6 @@ export class Node implements QueryHost {
       this.#budget.attach(this.#store);
       this.#store.guards.push(this.memory);
       this.#registerGauges(store, this.#budget, this.#encoder);
-      this.#recoveringStore = store;
       store.startMaintenance();
       this.#budget.start();
       const catalog = this.#catalog = new NodeCatalog(this.#store, {
@@ -475,8 +472,8 @@ export class Node implements QueryHost {
 
   async #ingest(request: IngestRequest): Promise<IngestResult> {
     const started = systemClock.monotonicMs();
-    const open = this.phase === "starting" ? this.#recoveringStore : undefined;
-    const store = open ?? this.store();
+    // An open store takes requests while it brings back those of its last run; the node is not ready for the rest.
+    const store = this.phase === "starting" && this.#store !== undefined ? this.#store : this.store();
     const result = await this.drain.admit(() => this.ingest.around(() => store.ingest(request)));
     this.metrics.observe("openwit_ack_seconds", (systemClock.monotonicMs() - started) / 1_000, {
       signal: request.signal,

@@ -18,6 +18,7 @@ import { verifyFolder } from "../../core/verify/verify.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
 import { SimClock } from "../sim/clock.ts";
 import { SimDisk } from "../sim/disk.ts";
+import { logRequest } from "../sim/log-request.ts";
 
 type Files = Map<string, Uint8Array>;
 let sound: Files;
@@ -166,14 +167,5 @@ function openOn(disk: Disk): Promise<Store> {
 
 async function send(store: Store, text: string): Promise<void> {
   const logRecords = [{ body: { stringValue: text } }];
-  const body = new TextEncoder().encode(JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] }));
-  await store.ingest({
-    tenant: "default",
-    signal: "logs",
-    protocol: "otlp-http",
-    encoding: "json",
-    body,
-    wire: body,
-    compression: "identity",
-  });
+  await store.ingest(logRequest(logRecords));
 }

@@ -17,6 +17,7 @@ import { defaultStoreOptions, type Store } from "../../core/store/store.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
 import { SimClock } from "../sim/clock.ts";
 import { SimDisk } from "../sim/disk.ts";
+import { logRequest } from "../sim/log-request.ts";
 
 const path = join(import.meta.dirname, "archive-v1.tar");
 if (existsSync(path)) throw new Error(`${path} exists: golden files are never written again`);
@@ -52,16 +53,7 @@ function open(seed: number): Promise<Store> {
 
 async function send(store: Store, tenant: string, text: string, timeNs: bigint): Promise<void> {
   const logRecords = [{ timeUnixNano: String(timeNs), body: { stringValue: text } }];
-  const body = new TextEncoder().encode(JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] }));
-  await store.ingest({
-    tenant,
-    signal: "logs",
-    protocol: "otlp-http",
-    encoding: "json",
-    body,
-    wire: body,
-    compression: "identity",
-  });
+  await store.ingest(logRequest(logRecords, tenant));
 }
 
 async function archiveOf(store: Store, filter: ArchiveFilter): Promise<Uint8Array> {

@@ -22,6 +22,7 @@ import { loadParquetWasm } from "./parquet-wasm.ts";
 import { SimClock } from "./clock.ts";
 import { segmentBodies, simCompaction } from "./compaction.ts";
 import { SimDisk } from "./disk.ts";
+import { logRequest } from "./log-request.ts";
 
 setDefaultTimeout(120_000);
 
@@ -281,16 +282,7 @@ async function rowsOf(store: Store, disk: Disk): Promise<string[]> {
 
 async function send(store: Store, row: string, clock: SimClock): Promise<void> {
   const logRecords = [{ timeUnixNano: String(clock.nowNs()), body: { stringValue: row } }];
-  const body = new TextEncoder().encode(JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] }));
-  await store.ingest({
-    tenant: "default",
-    signal: "logs",
-    protocol: "otlp-http",
-    encoding: "json",
-    body,
-    wire: body,
-    compression: "identity",
-  });
+  await store.ingest(logRequest(logRecords));
 }
 
 async function loseManifest(disk: SimDisk): Promise<void> {

@@ -12,6 +12,7 @@ import { openStore } from "../../core/store/open.ts";
 import { defaultStoreOptions } from "../../core/store/store.ts";
 import { type BudgetOptions, DiskBudget } from "../../core/budget/budget.ts";
 import { reservePath } from "../../core/budget/reserve.ts";
+import { logRequest } from "./log-request.ts";
 
 const capacityBytes = 4_000_000;
 
@@ -42,16 +43,7 @@ function request(name: string, nowNs: bigint, hoursAgo: number): IngestRequest {
   const bytes = new Uint8Array(Uint32Array.from({ length: 2_200 }, () => random.uint32()).buffer);
   const timeUnixNano = String(nowNs - BigInt(hoursAgo) * 3_600_000_000_000n);
   const logRecords = [{ timeUnixNano, eventName: name, body: { stringValue: bytes.toBase64() } }];
-  const body = new TextEncoder().encode(JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] }));
-  return {
-    tenant: "default",
-    signal: "logs",
-    protocol: "otlp-http",
-    encoding: "json",
-    body,
-    wire: body,
-    compression: "identity",
-  };
+  return logRequest(logRecords);
 }
 
 async function codeOf(work: Promise<unknown>): Promise<string> {

@@ -12,6 +12,7 @@ import type { Utf8Vector } from "../../core/model/vector.ts";
 import type { SegmentEncoder } from "../../core/segment/encoder.ts";
 import { openStore, startStore } from "../../core/store/open.ts";
 import { defaultStoreOptions, type Store } from "../../core/store/store.ts";
+import { logRequest } from "./log-request.ts";
 
 const clock = new SimClock();
 
@@ -44,16 +45,7 @@ function envOf(disk: SimDisk, encoder: SegmentEncoder = inProcessEncoder()) {
 
 function request(text: string): IngestRequest {
   const logRecords = [{ timeUnixNano: String(clock.nowNs()), body: { stringValue: text } }];
-  const body = new TextEncoder().encode(JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] }));
-  return {
-    tenant: "default",
-    signal: "logs",
-    protocol: "otlp-http",
-    encoding: "json",
-    body,
-    wire: body,
-    compression: "identity",
-  };
+  return logRequest(logRecords);
 }
 
 function inMemory(store: Store): string[] {

@@ -16,6 +16,7 @@ import { SimClock } from "./clock.ts";
 import { segmentBodies, simCompaction } from "./compaction.ts";
 import { SimDisk } from "./disk.ts";
 import { loadParquetWasm } from "./parquet-wasm.ts";
+import { logRequest } from "./log-request.ts";
 
 setDefaultTimeout(120_000);
 
@@ -137,14 +138,5 @@ async function send(store: Store, clock: SimClock, hour: number, severityNumber:
     severityNumber,
     body: { stringValue: `hour-${hour} ${severityNumber}` },
   }];
-  const body = new TextEncoder().encode(JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] }));
-  await store.ingest({
-    tenant: "default",
-    signal: "logs",
-    protocol: "otlp-http",
-    encoding: "json",
-    body,
-    wire: body,
-    compression: "identity",
-  });
+  await store.ingest(logRequest(logRecords));
 }

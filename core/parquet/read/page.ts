@@ -4,6 +4,7 @@
  */
 import { zstdDecompressSync } from "node:zlib";
 import { OpenWitError } from "../../error.ts";
+import { isFrameOf } from "../../ingest/zstd.ts";
 import { readThriftStructAt, type ThriftStruct } from "../../segment/thrift.ts";
 import { readRuns } from "./runs.ts";
 
@@ -146,29 +147,10 @@ function inflate(body: Uint8Array, codec: string, size: number): Uint8Array {
   if (codec === "UNCOMPRESSED" || body.length === 0) return body;
   try {
     // Three times as fast for small pages, and without a bound of its own: the frame must say how much it holds.
-    if (frameContentSize(body) === size) return Bun.zstdDecompressSync(body);
+    if (isFrameOf(body, size)) return Bun.zstdDecompressSync(body);
     return zstdDecompressSync(body, { maxOutputLength: Math.max(1, size) });
   } catch (cause) {
     throw malformedPage("bytes that do not decompress", cause);
-  }
-}
-
-/** What a zstd frame says that it holds (RFC 8878, 3.1.1.1); `undefined` where it says nothing, or is no frame. */
-function frameContentSize(bytes: Uint8Array): number | undefined {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (bytes.length < 14 || view.getUint32(0, true) !== 0xfd2f_b528) return undefined;
-  const descriptor = bytes[4];
-  const isSingleSegment = (descriptor & 0x20) !== 0;
-  const at = 5 + (isSingleSegment ? 0 : 1) + [0, 1, 2, 4][descriptor & 3];
-  switch (descriptor >> 6) {
-    case 0:
-      return isSingleSegment ? bytes[at] : undefined;
-    case 1:
-      return view.getUint16(at, true) + 256;
-    case 2:
-      return view.getUint32(at, true);
-    default:
-      return undefined; // larger than any page
   }
 }
 

@@ -22,7 +22,7 @@ import type { Store, StoreGuard } from "../store/store.ts";
 import { allocatedBytesOf, type Eviction, type EvictionPolicy, planEviction } from "./eviction.ts";
 import { Reserve } from "./reserve.ts";
 import { BudgetTeller } from "./teller.ts";
-import { allocatedBytesUnder } from "./usage.ts";
+import { allocatedBytesUnder, type DiskUsage } from "./usage.ts";
 import { isTimeSynced } from "./wall-clock.ts";
 
 export interface BudgetEnv {
@@ -40,19 +40,16 @@ export interface BudgetOptions extends EvictionPolicy {
   readonly reserveBytesMax?: number;
 }
 
-export interface DiskUsage {
-  readonly budgetBytes: number;
-  /** Allocated blocks of everything in the data folder, the reserve included. */
-  readonly usedBytes: number;
-  /** What the volume has left for us, whoever uses the rest. */
-  readonly freeBytes: number;
-  readonly reserveBytes: number;
-  /** Size of the volume. */
-  readonly volumeBytes: number;
-}
+/**
+ * Gives room back piece by piece before whole hours have to go (`storage.evict_first`). Told once a round that room
+ * gets short; says whether it has anything to give, so that hours wait for it as long as requests find room.
+ */
+export type Shedder = () => boolean;
 
 export class DiskBudget implements StoreGuard {
   readonly teller: BudgetTeller;
+  /** Absent where nothing goes before whole hours do. */
+  shedder: Shedder | undefined;
   #store: Store | undefined;
   #freeBytes = 0;
   #volumeBytes = 0;
@@ -134,12 +131,15 @@ export class DiskBudget implements StoreGuard {
    * retired already and only waits for its readers counts as room. @throws OpenWitError `io`
    */
   isGettingShort(): Promise<boolean> {
-    const isShort = () => this.#room() < 2 * this.#margin();
     return this.#exclusively(async () => {
-      if (this.#store === undefined || !isShort()) return false;
+      if (this.#store === undefined || !this.#isShort(0)) return false;
       await this.#sample(true);
-      return isShort() && this.#room() + await this.#retiredBytes(this.#store) < 2 * this.#margin();
+      return this.#isShort(await this.#retiredBytes(this.#store));
     });
+  }
+
+  #isShort(retiredBytes: number): boolean {
+    return this.#room() + retiredBytes < 2 * this.#margin();
   }
 
   /** Why requests are refused now; `undefined` while they are taken. */
@@ -247,7 +247,8 @@ export class DiskBudget implements StoreGuard {
     this.#fullRounds = sawFull ? this.#fullRounds + 1 : 0;
     await this.#sample(isForced || sawFull || this.#refusal !== undefined);
     if (this.#isStuck) await this.#unstick(store);
-    const evicted = await this.#evict(store, isForced);
+    const mayWait = !sawFull && await this.#isShedding(store) && this.#room() >= this.#shedFloor();
+    const evicted = await this.#evict(store, isForced, mayWait);
     const isTight = this.#room() < this.#margin();
     // Retired files wait a minute for other readers, unless their room is needed now.
     const swept = isTight ? await store.retired.sweep({ hurry: true }) : 0;
@@ -276,9 +277,16 @@ export class DiskBudget implements StoreGuard {
     await this.#sample(true);
   }
 
-  async #evict(store: Store, isForced: boolean): Promise<readonly Eviction[]> {
+  /** Whether something is about to give room back before whole hours do. */
+  async #isShedding(store: Store): Promise<boolean> {
+    if (this.shedder === undefined || !this.#isShort(0)) return false;
+    return this.#isShort(await this.#retiredBytes(store)) && this.shedder();
+  }
+
+  /** @param mayWait whether whole hours may stay for now, however short room is */
+  async #evict(store: Store, isForced: boolean, mayWait: boolean): Promise<readonly Eviction[]> {
     const { clock } = this.env;
-    const excess = await this.#excessBeyondRetired(store);
+    const excess = mayWait ? 0 : await this.#excessBeyondRetired(store);
     const isPolicyDue = isForced || clock.monotonicMs() >= this.#policyDueMs;
     if (excess <= 0 && !isPolicyDue) return [];
     if (isPolicyDue) this.#policyDueMs = clock.monotonicMs() + policyEveryMs;
@@ -440,7 +448,16 @@ export class DiskBudget implements StoreGuard {
 
   /** Room below which the oldest goes, so that a minute of requests finds room without anything in a hurry. */
   #margin(): number {
-    return this.#needed() + Math.min(marginBytesMax, this.#budgetBytes * 0.05);
+    return this.#needed() + this.#slack();
+  }
+
+  /** Room below which whole hours go also while something else gives room back: soon requests would be refused. */
+  #shedFloor(): number {
+    return this.#needed() + this.#slack() / 4;
+  }
+
+  #slack(): number {
+    return Math.min(marginBytesMax, this.#budgetBytes * 0.05);
   }
 
   #excess(): number {

@@ -1,6 +1,17 @@
 /** What the data folder takes on its volume: the allocated blocks of every file in it, whoever wrote it. */
 import type { Disk } from "../env/disk.ts";
 
+export interface DiskUsage {
+  readonly budgetBytes: number;
+  /** Allocated blocks of everything in the data folder, the reserve included. */
+  readonly usedBytes: number;
+  /** What the volume has left for us, whoever uses the rest. */
+  readonly freeBytes: number;
+  readonly reserveBytes: number;
+  /** Size of the volume. */
+  readonly volumeBytes: number;
+}
+
 /**
  * Allocated bytes of all files and folders under a folder. A file that goes while it is being looked for counts
  * nothing. @throws OpenWitError `io`

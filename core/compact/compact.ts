@@ -135,9 +135,7 @@ export class Compactor {
     while (await isShort()) {
       signal.throwIfAborted();
       await this.#clearRejected();
-      const { manifest, damaged } = this.store;
-      const segments = [...manifest.state.segments.values()].filter(({ id }) => !damaged.has(id));
-      const segment = nextToShed(segments, severityMax, this.#passedOver);
+      const segment = this.#nextToShed(severityMax);
       if (segment === undefined) break;
       const startedMs = clock.monotonicMs();
       const given = await this.#shedOne(segment, severityMax, signal);
@@ -152,6 +150,17 @@ export class Compactor {
       if (restMs > 0) await clock.sleep(restMs, signal);
     }
     return report;
+  }
+
+  /** Whether a segment is left that may have records of these severities. */
+  mayShed(severityMax: number): boolean {
+    return this.#nextToShed(severityMax) !== undefined;
+  }
+
+  #nextToShed(severityMax: number): SegmentMeta | undefined {
+    const { manifest, damaged } = this.store;
+    const segments = [...manifest.state.segments.values()].filter(({ id }) => !damaged.has(id));
+    return nextToShed(segments, severityMax, this.#passedOver);
   }
 
   /** What it gave back; `undefined` when it was left as it is. */

@@ -44,6 +44,29 @@ test("a task runs at its interval, a tenth more or less", async () => {
   expect(new Set(times.map((time, index) => time - (times[index - 1] ?? 0))).size).toBeGreaterThan(1);
 });
 
+test("a task that is hurried runs at once and then at its interval; an unknown one is refused", async () => {
+  const times: number[] = [];
+  const made = janitor({
+    name: "shed",
+    everyMs: 100_000,
+    run: () => {
+      times.push(made.clock.monotonicMs());
+      return Promise.resolve("");
+    },
+  });
+  made.janitor.start();
+  await pass(made.clock, 5_000);
+  const before = times.length;
+  const atMs = made.clock.monotonicMs();
+  made.janitor.hurry("shed");
+  await pass(made.clock, 10, 10);
+  expect(times.slice(before)).toEqual([atMs + 10]);
+  await pass(made.clock, 80_000);
+  expect(times.length).toBe(before + 1);
+  expect(() => made.janitor.hurry("shred")).toThrow("there is no maintenance task");
+  await made.janitor.stop();
+});
+
 test("tasks never overlap, also when one is asked for", async () => {
   let running = 0, most = 0, runs = 0;
   const run = async () => {

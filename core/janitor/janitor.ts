@@ -99,12 +99,7 @@ export class Janitor {
    * @throws OpenWitError `not_found` for an unknown name; what the task throws
    */
   async runNow(name: string, run?: MaintenanceTask["run"]): Promise<TaskRun> {
-    const entry = this.#entries.find(({ task }) => task.name === name);
-    if (entry === undefined) {
-      throw new OpenWitError("not_found", `there is no maintenance task ${JSON.stringify(name)}`, {
-        hint: `there are ${this.#entries.map(({ task }) => task.name).join(", ")}`,
-      });
-    }
+    const entry = this.#entryOf(name);
     const done = await this.#enqueue(entry, run ?? ((signal) => entry.task.run(signal)));
     if (done.error !== undefined) throw done.error;
     return done;
@@ -116,6 +111,14 @@ export class Janitor {
     if (entry === undefined || entry.everyMs === everyMs) return;
     entry.everyMs = everyMs;
     entry.dueMs = this.env.clock.monotonicMs() + this.#jittered(everyMs);
+    this.#wake?.();
+  }
+
+  /** Has a task come as soon as nothing else runs, if it does not run already. @throws OpenWitError `not_found` */
+  hurry(name: string): void {
+    const entry = this.#entryOf(name);
+    if (this.#running === entry) return;
+    entry.dueMs = this.env.clock.monotonicMs();
     this.#wake?.();
   }
 
@@ -145,6 +148,14 @@ export class Janitor {
       dueInMs: Math.max(0, entry.dueMs - now),
       last: entry.last,
     }));
+  }
+
+  #entryOf(name: string): Entry {
+    const entry = this.#entries.find(({ task }) => task.name === name);
+    if (entry !== undefined) return entry;
+    throw new OpenWitError("not_found", `there is no maintenance task ${JSON.stringify(name)}`, {
+      hint: `there are ${this.#entries.map(({ task }) => task.name).join(", ")}`,
+    });
   }
 
   async #maintain(): Promise<void> {

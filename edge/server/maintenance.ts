@@ -46,6 +46,8 @@ export interface MaintenanceSettings {
 export interface Maintenance {
   readonly janitor: Janitor;
   configure(settings: MaintenanceSettings): void;
+  /** Has what may go before whole hours go now; whether there is any, as far as is known. */
+  hurryShed(): boolean;
   /** Merges what is due, and what need not wait, as soon as nothing else runs. @throws OpenWitError */
   compact(): Promise<CompactionReport>;
   /** Indexes merged segments that lack an index, or every one anew. @throws OpenWitError */
@@ -173,6 +175,12 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
     configure(changed) {
       settings = changed;
       janitor.reschedule(compaction.name, changed.compactionEveryMs);
+    },
+    hurryShed() {
+      const { evictFirst } = settings;
+      if (evictFirst === "none" || !compactor.mayShed(severityClasses[evictFirst])) return false;
+      janitor.hurry(shed.name);
+      return true;
     },
     async compact() {
       let report: CompactionReport | undefined;

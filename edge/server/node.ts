@@ -361,6 +361,7 @@ export class Node implements QueryHost {
         isShort: () => this.#budget!.isGettingShort(),
         tasks: [{ name: "retention", everyMs: retentionEveryMs, run: () => this.#budget!.run() }],
       });
+      this.#budget.shedder = () => this.#maintenance!.hurryShed();
       store.recovered.then(() => this.#endRecovery(), (error) => this.#fail(error));
       this.#importer = importerOf(this.#store, {
         dataDir: this.dataDir,

@@ -152,3 +152,30 @@ test("retention is off while the clock is not to be believed", async () => {
   await budget.run();
   expect(metrics.total("openwit_evicted_segments_total", { reason: "age" })).toBe(1);
 });
+
+test("whole hours wait while something else gives room back, as long as requests find room", async () => {
+  /** Fills up hour by hour until hours go; the room that was left before that. */
+  const roomBeforeEviction = async (shedder?: () => boolean) => {
+    const { budget, metrics, send, store } = await box({ budget: { bytes: 1_500_000 } });
+    budget.shedder = shedder;
+    let roomBytes = Infinity;
+    for (
+      let hoursAgo = 60;
+      metrics.total("openwit_evicted_rows_total", { reason: "budget" }) === 0;
+      hoursAgo--
+    ) {
+      roomBytes = budget.usage.budgetBytes - budget.usage.usedBytes;
+      await send(hoursAgo);
+      await store.flush();
+      await budget.run();
+      expect(budget.refusal).toBeUndefined();
+    }
+    return roomBytes;
+  };
+  let hurried = 0;
+  const shedding = await roomBeforeEviction(() => ++hurried > 0);
+  expect(hurried).toBeGreaterThan(1);
+  const nothingLeft = await roomBeforeEviction(() => false);
+  expect(shedding).toBeLessThan(nothingLeft);
+  expect(nothingLeft).toBe(await roomBeforeEviction());
+});

@@ -3,10 +3,13 @@ import { systemRandom } from "../../core/env/random.ts";
 import { toOpenWitError } from "../../core/error.ts";
 import { directIndexer } from "../../core/index/indexer.ts";
 import { NodeDisk } from "../disk/disk.ts";
+import { goBehindOthers } from "../server/thread-priority.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
 
 // deno-lint-ignore no-explicit-any -- the global of a worker; the checker knows that of a window
 const thread = globalThis as any;
+
+goBehindOthers();
 
 thread.onmessage = async ({ data: { dataDir, segment } }: MessageEvent<ToWorker>) => {
   let answer: FromWorker;

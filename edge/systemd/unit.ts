@@ -112,6 +112,8 @@ const hardeningOfAll = [
   "SystemCallArchitectures=native",
   "SystemCallFilter=@system-service",
   "SystemCallFilter=~@privileged @resources",
+  "# Threads that index go behind those that answer.",
+  "SystemCallFilter=setpriority",
   "SystemCallErrorNumber=EPERM",
   "# The runtime compiles as it runs.",
   "MemoryDenyWriteExecute=no",

@@ -1,0 +1,17 @@
+/** The share of the cores that a thread gets beside the others. */
+import os from "node:os";
+
+/** A thread at nice 10 gets a tenth of a core that one at nice 0 wants as well (sched(7)), and all of one that is idle. */
+const backgroundNice = 10;
+
+/**
+ * Has the calling worker's thread go behind requests and statements: on Linux each thread has a priority of its own
+ * (setpriority(2), NOTES). Where it may not be changed the thread stays as it is.
+ */
+export function goBehindOthers(): void {
+  try {
+    os.setPriority(backgroundNice);
+  } catch {
+    // a container or a filter of system calls that forbids it: the work is as right, and in the way of others
+  }
+}

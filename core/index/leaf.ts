@@ -1,13 +1,7 @@
 /** One leaf column of one row group, ready to be walked by rows: what its pages held, joined. */
 import type { ParquetColumnChunk } from "../segment/reader.ts";
-import {
-  type LeafLevels,
-  type LeafPage,
-  readTextLeaf,
-  readWordPages,
-  type Texts,
-} from "../parquet/read/column.ts";
-import { malformedPage } from "../parquet/read/page.ts";
+import { type LeafPage, readTextLeaf, readWordPages, type Texts } from "../parquet/read/column.ts";
+import { type LeafLevels, malformedPage } from "../parquet/read/page.ts";
 
 export interface TextLeaf {
   readonly texts: Texts;

@@ -38,6 +38,16 @@ class Validity {
     this.bytes[length] = 1;
   }
 
+  /** Notes rows from `length` on, a byte each; all are there when undefined. */
+  pushAll(length: number, count: number, present: Uint8Array | undefined): void {
+    if (this.bytes === undefined && present === undefined) return;
+    if (this.bytes === undefined || this.bytes.length < length + count) this.#grow(length, count);
+    for (let row = 0; row < count; row++) {
+      this.bytes![length + row] = present === undefined ? 1 : present[row];
+      if (present !== undefined && present[row] === 0) this.nullCount++;
+    }
+  }
+
   truncate(from: number, length: number): void {
     if (this.bytes === undefined) return;
     for (let row = length; row < from; row++) if (this.bytes[row] === 0) this.nullCount--;
@@ -47,8 +57,8 @@ class Validity {
     return this.bytes !== undefined && this.bytes[row] === 0;
   }
 
-  #grow(length: number): void {
-    const grown = new Uint8Array(Math.max(firstCapacity, length + 1, length * 2)).fill(1);
+  #grow(length: number, count = 1): void {
+    const grown = new Uint8Array(Math.max(firstCapacity, length + count, length * 2)).fill(1);
     if (this.bytes !== undefined) grown.set(this.bytes.subarray(0, length));
     this.bytes = grown;
   }
@@ -104,6 +114,19 @@ export class FixedVector {
     this.pushWords(Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)));
   }
 
+  /**
+   * Appends values as they lie in memory.
+   * @param values words, two a value of 64 bits; bytes for booleans
+   * @param present a byte a value, 0 for NULL; all are there when undefined
+   */
+  pushAll(values: Int32Array | Uint8Array, count: number, present: Uint8Array | undefined): void {
+    this.#reserve(count);
+    const target = this.width === 1 ? this.bytes : this.words;
+    target.set(values, this.width === 8 ? this.length * 2 : this.length);
+    this.validity.pushAll(this.length, count, present);
+    this.length += count;
+  }
+
   pushNull(): void {
     this.#reserve();
     if (this.width === 8) this.words[this.length * 2] = this.words[this.length * 2 + 1] = 0;
@@ -132,9 +155,10 @@ export class FixedVector {
     else this.pushInt(this.width === 4 ? source.words[row] : source.bytes[row]);
   }
 
-  #reserve(): void {
-    if ((this.length + 1) * this.width <= this.bytes.length) return;
-    const grown = new Uint8Array(this.bytes.length * 2);
+  #reserve(count = 1): void {
+    const needed = (this.length + count) * this.width;
+    if (needed <= this.bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.bytes.length * 2, (needed + 7) & ~7));
     grown.set(this.bytes);
     this.bytes = grown;
     this.words = new Int32Array(grown.buffer);
@@ -194,6 +218,25 @@ export class Utf8Vector {
     this.validity.push(this.length++);
     if (this.length >= this.offsets.length) this.#growOffsets();
     this.offsets[this.length] = end;
+  }
+
+  /**
+   * Appends texts that lie side by side: text i is `bytes[offsets[i] - offsets[0], …)`.
+   * @param present a byte a text, 0 for NULL; all are there when undefined
+   */
+  pushAll(
+    offsets: Int32Array,
+    bytes: Uint8Array,
+    count: number,
+    present: Uint8Array | undefined,
+  ): void {
+    const at = this.reserveBytes(offsets[count] - offsets[0]);
+    this.bytes.set(bytes.subarray(0, offsets[count] - offsets[0]), at);
+    while (this.length + count >= this.offsets.length) this.#growOffsets();
+    const shift = at - offsets[0];
+    for (let text = 1; text <= count; text++) this.offsets[this.length + text] = offsets[text] + shift;
+    this.validity.pushAll(this.length, count, present);
+    this.length += count;
   }
 
   /** Not for hot loops. */

@@ -27,6 +27,14 @@ export class MapVector {
     this.offsets = endOffset(this.offsets, ++this.length, this.keys.length);
   }
 
+  /** Ends rows whose entries have all been pushed. @param offsets of their entries; they need not begin at 0 */
+  pushRows(offsets: Int32Array, count: number): void {
+    const shift = this.offsets[this.length] - offsets[0];
+    for (let row = 1; row <= count; row++) {
+      this.offsets = endOffset(this.offsets, ++this.length, offsets[row] + shift);
+    }
+  }
+
   truncate(length: number): void {
     this.length = length;
     this.keys.truncate(this.offsets[length]);
@@ -52,6 +60,14 @@ export class ListVector {
   /** Ends a row whose elements have been pushed to `child`. */
   endRow(): void {
     this.offsets = endOffset(this.offsets, ++this.length, this.child.length);
+  }
+
+  /** Ends rows whose elements have all been pushed. @param offsets of their elements; they need not begin at 0 */
+  pushRows(offsets: Int32Array, count: number): void {
+    const shift = this.offsets[this.length] - offsets[0];
+    for (let row = 1; row <= count; row++) {
+      this.offsets = endOffset(this.offsets, ++this.length, offsets[row] + shift);
+    }
   }
 
   truncate(length: number): void {

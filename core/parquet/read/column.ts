@@ -11,6 +11,7 @@ import {
   checkedCount,
   deltaBinaryPacked,
   deltaLengthByteArray,
+  type LeafLevels,
   malformedPage,
   type Page,
   plain,
@@ -32,18 +33,14 @@ export interface LeafPage {
   readonly places: number;
   /** Values that are there. */
   readonly count: number;
-  readonly repetition: Int32Array | undefined;
-  readonly definition: Int32Array | undefined;
+  readonly repetition: Uint8Array | undefined;
+  /** Undefined where all values are there. */
+  readonly definition: Uint8Array | undefined;
   /** Text: codes into `dictionary` where the page has them, else texts of its own. */
   readonly codes?: Int32Array;
   readonly texts?: Texts;
   /** INT32 and INT64: one or two words a value, low word first. */
   readonly words?: Int32Array;
-}
-
-export interface LeafLevels {
-  readonly maxRepetition: number;
-  readonly maxDefinition: number;
 }
 
 /** The levels of each leaf, by its path joined with "."; from the schema's list in pre-order. */

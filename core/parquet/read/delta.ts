@@ -1,7 +1,9 @@
 /**
- * Reads DELTA_BINARY_PACKED (Encodings.md): the lengths of texts, and times. The writer's side is ../delta.ts.
+ * Reads DELTA_BINARY_PACKED (Encodings.md): the lengths of texts, whole numbers and times. The writer's side is
+ * ../delta.ts.
  *
- * 64-bit values are two 32-bit words, low first; arithmetic wraps round, as the specification has it.
+ * 64-bit values are two 32-bit words, low first; arithmetic wraps round, as the specification has it. Differences are
+ * unpacked a miniblock at a time, and those behind the last value that is wanted are passed over.
  */
 import { malformedPage } from "./page.ts";
 
@@ -14,125 +16,180 @@ export interface DeltaEnd {
 /**
  * Reads values as pairs of words.
  * @param words room for two words a value of `countMax` values
+ * @param wanted how many of the first values are wanted
  * @throws OpenWitError `malformed`
  */
-export function readDelta64(bytes: Uint8Array, from: number, words: Int32Array, countMax: number): DeltaEnd {
-  const reader = new DeltaReader(bytes, from);
-  const { count } = reader;
-  if (count > countMax) throw malformedPage(`${count} values where ${countMax} were expected`);
+export function readDelta64(
+  bytes: Uint8Array,
+  from: number,
+  words: Int32Array,
+  countMax: number,
+  wanted = countMax,
+): DeltaEnd {
+  const reader = new DeltaReader(bytes, from, countMax);
+  const { count, lows, highs } = reader;
+  const upTo = Math.min(count, wanted);
   let low = reader.firstLow, high = reader.firstHigh;
-  for (let index = 0; index < count; index++) {
-    if (index > 0) {
-      reader.next();
-      const sum = (low >>> 0) + (reader.deltaLow >>> 0);
-      high = high + reader.deltaHigh + (sum > 0xffff_ffff ? 1 : 0) | 0;
+  if (upTo > 0) {
+    words[0] = low;
+    words[1] = high;
+  }
+  for (let index = 1; index < upTo;) {
+    const end = Math.min(upTo, index + reader.next());
+    const { leastLow, leastHigh } = reader;
+    for (let at = 0; index < end; index++, at++) {
+      const step = (lows[at] >>> 0) + (leastLow >>> 0);
+      const sum = (low >>> 0) + (step >>> 0);
+      high = high + highs[at] + leastHigh + (step > 0xffff_ffff ? 1 : 0) + (sum > 0xffff_ffff ? 1 : 0) | 0;
       low = sum | 0;
+      words[index * 2] = low;
+      words[index * 2 + 1] = high;
     }
-    words[index * 2] = low;
-    words[index * 2 + 1] = high;
   }
   return { count, end: reader.finish() };
 }
 
 /** The same for values that fit 32 bits. @throws OpenWitError `malformed` */
-export function readDelta32(bytes: Uint8Array, from: number, values: Int32Array, countMax: number): DeltaEnd {
-  const reader = new DeltaReader(bytes, from);
-  const { count } = reader;
-  if (count > countMax) throw malformedPage(`${count} values where ${countMax} were expected`);
+export function readDelta32(
+  bytes: Uint8Array,
+  from: number,
+  values: Int32Array,
+  countMax: number,
+  wanted = countMax,
+): DeltaEnd {
+  const reader = new DeltaReader(bytes, from, countMax);
+  const { count, lows } = reader;
+  const upTo = Math.min(count, wanted);
   let value = reader.firstLow;
-  for (let index = 0; index < count; index++) {
-    if (index > 0) {
-      reader.next();
-      value = value + reader.deltaLow | 0;
+  if (upTo > 0) values[0] = value;
+  for (let index = 1; index < upTo;) {
+    const end = Math.min(upTo, index + reader.next());
+    const { leastLow } = reader;
+    for (let at = 0; index < end; index++, at++) {
+      value = value + lows[at] + leastLow | 0;
+      values[index] = value;
     }
-    values[index] = value;
   }
   return { count, end: reader.finish() };
 }
+
+/** More values in a miniblock than any writer puts there: DuckDB has 256, we have 32. */
+const miniblockValuesMax = 32_768;
 
 /** Steps through the differences of one page. */
 class DeltaReader {
   readonly count: number;
   readonly firstLow: number;
   readonly firstHigh: number;
-  deltaLow = 0;
-  deltaHigh = 0;
+  /** Differences of the miniblock at hand, above the least one of its block. */
+  readonly lows: Int32Array;
+  readonly highs: Int32Array;
+  leastLow = 0;
+  leastHigh = 0;
+  readonly #view: DataView;
   readonly #miniblocks: number;
   readonly #miniblockValues: number;
   #at: number;
   #low = 0;
   #high = 0;
-  #leastLow = 0;
-  #leastHigh = 0;
   #widths = 0;
   #miniblock: number;
-  #left = 0;
-  #width = 0;
-  #pending = 0;
-  #bits = 0;
-  #miniblockEnd: number;
+  /** Differences that are not yet passed. */
+  #left: number;
 
-  constructor(readonly bytes: Uint8Array, from: number) {
+  constructor(readonly bytes: Uint8Array, from: number, countMax: number) {
     this.#at = from;
     const blockValues = this.#varint();
     this.#miniblocks = this.#varint();
     this.count = this.#varint();
-    this.#miniblockValues = blockValues / this.#miniblocks;
-    if (this.count > 1 && (!(this.#miniblockValues >= 8) || this.#miniblockValues % 8 !== 0)) {
+    if (this.count > countMax) throw malformedPage(`${this.count} values where ${countMax} were expected`);
+    const each = blockValues / this.#miniblocks;
+    if (this.count > 1 && !(each >= 8 && each % 8 === 0 && each <= miniblockValuesMax)) {
       throw malformedPage(`blocks of ${blockValues} values in ${this.#miniblocks} parts`);
     }
+    this.#miniblockValues = each;
     this.#zigzag();
     this.firstLow = this.#low;
     this.firstHigh = this.#high;
     this.#miniblock = this.#miniblocks;
-    this.#miniblockEnd = this.#at;
+    this.#left = this.count - 1;
+    const room = this.count > 1 ? each : 0;
+    this.lows = new Int32Array(room);
+    this.highs = new Int32Array(room);
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
-  /** Sets `deltaLow` and `deltaHigh`. */
-  next(): void {
-    if (this.#left === 0) this.#openMiniblock();
-    this.#left--;
-    let low = 0, high = 0;
-    for (let done = 0; done < this.#width;) {
-      const wanted = Math.min(16, this.#width - done);
-      while (this.#bits < wanted) {
-        this.#pending |= this.bytes[this.#at++] << this.#bits;
-        this.#bits += 8;
-      }
-      const part = this.#pending & (1 << wanted) - 1;
-      this.#pending >>>= wanted;
-      this.#bits -= wanted;
-      if (done < 32) low |= part << done;
-      else high |= part << (done - 32);
-      done += wanted;
-    }
-    const sum = (low >>> 0) + (this.#leastLow >>> 0);
-    this.deltaLow = sum | 0;
-    this.deltaHigh = high + this.#leastHigh + (sum > 0xffff_ffff ? 1 : 0) | 0;
+  /** Unpacks the next miniblock; returns how many differences it has room for. */
+  next(): number {
+    const width = this.#open();
+    const at = this.#at;
+    this.#at += this.#miniblockValues * width / 8;
+    if (width === 0) this.lows.fill(0);
+    else if (width <= 25) this.#unpackNarrow(at, width);
+    else this.#unpack(at, width);
+    if (width <= 32) this.highs.fill(0);
+    return this.#miniblockValues;
   }
 
   /** Where the bytes after the page's last miniblock begin. */
   finish(): number {
-    return this.#miniblockEnd;
+    while (this.#left > 0) {
+      const width = this.#open(); // which moves to where its bits begin
+      this.#at += width * this.#miniblockValues / 8;
+    }
+    return this.#at;
   }
 
-  #openMiniblock(): void {
-    this.#at = this.#miniblockEnd;
+  /** Goes to the next miniblock, whose bits begin at `#at`; returns their width. */
+  #open(): number {
     if (this.#miniblock === this.#miniblocks) {
       this.#zigzag();
-      this.#leastLow = this.#low;
-      this.#leastHigh = this.#high;
+      this.leastLow = this.#low;
+      this.leastHigh = this.#high;
       this.#widths = this.#at;
       this.#at += this.#miniblocks;
       this.#miniblock = 0;
     }
-    this.#width = this.bytes[this.#widths + this.#miniblock++];
-    this.#miniblockEnd = this.#at + this.#miniblockValues * this.#width / 8;
-    if (!(this.#width <= 64) || this.#miniblockEnd > this.bytes.length) {
+    const width = this.bytes[this.#widths + this.#miniblock++];
+    this.#left -= this.#miniblockValues;
+    if (!(width <= 64) || this.#at + this.#miniblockValues * width / 8 > this.bytes.length) {
       throw malformedPage("differences that end early");
     }
-    this.#left = this.#miniblockValues;
-    this.#pending = this.#bits = 0;
+    return width;
+  }
+
+  /** Up to 25 bits lie within a word that begins at a whole byte. */
+  #unpackNarrow(from: number, width: number): void {
+    const { lows, bytes } = this;
+    const view = this.#view, mask = (1 << width) - 1, wordsEnd = bytes.length - 3;
+    for (let index = 0, bit = 0; index < lows.length; index++, bit += width) {
+      const at = from + (bit >> 3);
+      lows[index] = (at < wordsEnd ? view.getInt32(at, true) : this.#wordAt(at)) >>> (bit & 7) & mask;
+    }
+  }
+
+  #unpack(from: number, width: number): void {
+    const { lows, highs } = this;
+    for (let index = 0, bit = 0; index < lows.length; index++, bit += width) {
+      const low = this.#bitsAt(from * 8 + bit);
+      lows[index] = width < 32 ? low & (1 << width) - 1 : low;
+      if (width > 32) highs[index] = this.#bitsAt(from * 8 + bit + 32) & -1 >>> (64 - width);
+    }
+  }
+
+  #bitsAt(bit: number): number {
+    const at = Math.floor(bit / 8), shift = bit & 7;
+    const word = this.#wordAt(at);
+    return shift === 0 ? word : word >>> shift | (this.bytes[at + 4] ?? 0) << (32 - shift);
+  }
+
+  /** Four bytes, of which those behind the end are 0. */
+  #wordAt(at: number): number {
+    const { bytes } = this;
+    if (at + 4 <= bytes.length) return this.#view.getInt32(at, true);
+    let word = 0;
+    for (let byte = 0; at + byte < bytes.length; byte++) word |= bytes[at + byte] << byte * 8;
+    return word;
   }
 
   #varint(): number {

@@ -1,12 +1,12 @@
 /**
- * The pages of one column chunk: headers, decompression, levels, and where the values begin. Parquet format 2.11
- * (parquet.thrift PageHeader; Data Pages of version 1 and 2).
+ * The pages of one column chunk: decompression, levels, and where the values begin. Parquet format 2.11 (Data Pages of
+ * version 1 and 2).
  */
 import { zstdDecompressSync } from "node:zlib";
 import { OpenWitError } from "../../error.ts";
 import { isFrameOf } from "../../ingest/zstd.ts";
-import { readThriftStructAt, type ThriftStruct } from "../../segment/thrift.ts";
-import { readRuns } from "./runs.ts";
+import { kindData, kindDataV2, kindDictionary, PageHeaders } from "./header.ts";
+import { readLevels } from "./levels.ts";
 
 export interface Page {
   readonly kind: "data" | "dictionary";
@@ -15,8 +15,9 @@ export interface Page {
   /** Number of parquet.thrift's Encoding. */
   readonly encoding: number;
   /** A level a place; undefined where the column has no such levels. */
-  readonly repetition: Int32Array | undefined;
-  readonly definition: Int32Array | undefined;
+  readonly repetition: Uint8Array | undefined;
+  /** The same; undefined as well where all places have the column's greatest. */
+  readonly definition: Uint8Array | undefined;
   /** Decompressed; the values begin at `from`. */
   readonly bytes: Uint8Array;
   readonly from: number;
@@ -24,9 +25,16 @@ export interface Page {
 
 export const plain = 0,
   plainDictionary = 2,
+  runLengths = 3,
   deltaBinaryPacked = 5,
   deltaLengthByteArray = 6,
-  rleDictionary = 8;
+  rleDictionary = 8,
+  byteStreamSplit = 9;
+
+export interface LeafLevels {
+  readonly maxRepetition: number;
+  readonly maxDefinition: number;
+}
 
 /** A page is about a row group of one column. */
 const pageBytesMax = 256 * 1024 * 1024;
@@ -42,97 +50,101 @@ export function* readPages(
   maxRepetition: number,
   maxDefinition: number,
 ): Generator<Page> {
+  const headers = new PageHeaders(bytes);
+  while (headers.next()) {
+    // an index page says nothing of values
+    if (isOfValues(headers)) yield openPage(headers, codec, { maxRepetition, maxDefinition }, pageBytesMax);
+  }
+}
+
+export function isOfValues({ kind }: PageHeaders): boolean {
+  return kind === kindData || kind === kindDictionary || kind === kindDataV2;
+}
+
+/**
+ * Decompresses the page at hand.
+ * @param bytesMax that it may take
+ * @throws OpenWitError as above; `too_large`
+ */
+export function openPage(headers: PageHeaders, codec: string, levels: LeafLevels, bytesMax: number): Page {
   if (codec !== "ZSTD" && codec !== "UNCOMPRESSED") {
     throw new OpenWitError(
       "unsupported",
       `a Parquet column is compressed with ${codec}, which is not read here`,
     );
   }
-  for (let at = 0; at < bytes.length;) {
-    const { struct, end } = readThriftStructAt(bytes, at);
-    const size = number(struct, 2), stored = number(struct, 3);
-    if (size > pageBytesMax || end + stored > bytes.length) {
-      throw malformedPage(`a page of ${stored} bytes where ${bytes.length - end} are left`);
-    }
-    const body = bytes.subarray(end, end + stored);
-    at = end + stored;
-    switch (number(struct, 1)) {
-      case 0:
-        yield pageOfVersion1(child(struct, 5), inflate(body, codec, size), maxRepetition, maxDefinition);
-        break;
-      case 2: {
-        const header = child(struct, 7);
-        yield {
-          kind: "dictionary",
-          count: number(header, 1),
-          encoding: number(header, 2),
-          repetition: undefined,
-          definition: undefined,
-          bytes: inflate(body, codec, size),
-          from: 0,
-        };
-        break;
-      }
-      case 3:
-        yield pageOfVersion2(child(struct, 8), body, codec, size, maxRepetition, maxDefinition);
-    } // an index page says nothing of values
+  const { kind, size, stored, count, encoding, bodyAt, bytes } = headers;
+  if (size > pageBytesMax) throw malformedPage(`a page of ${size} bytes`);
+  if (size > bytesMax) {
+    throw new OpenWitError("too_large", `a Parquet page has ${size} bytes, more than ${bytesMax}`);
   }
-}
-
-/** Levels come first, each after its length in four bytes, and all is compressed as one. */
-function pageOfVersion1(
-  header: ThriftStruct,
-  bytes: Uint8Array,
-  maxRepetition: number,
-  maxDefinition: number,
-): Page {
-  const count = number(header, 1);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  let from = 0;
-  const levels = (max: number) => {
-    if (max === 0) return undefined;
-    const end = from + 4 > bytes.length ? Infinity : from + 4 + view.getUint32(from, true);
-    if (end > bytes.length) throw malformedPage("levels that end early");
-    const levels = readLevels(bytes, from + 4, end, max, count);
-    from = end;
-    return levels;
-  };
-  const repetition = levels(maxRepetition);
-  const definition = levels(maxDefinition);
-  return { kind: "data", count, encoding: number(header, 2), repetition, definition, bytes, from };
-}
-
-/** Levels are not compressed, and the header has their lengths. */
-function pageOfVersion2(
-  header: ThriftStruct,
-  body: Uint8Array,
-  codec: string,
-  size: number,
-  maxRepetition: number,
-  maxDefinition: number,
-): Page {
-  const count = number(header, 1);
-  const definitionBytes = number(header, 5), repetitionBytes = number(header, 6);
-  const from = definitionBytes + repetitionBytes;
-  if (from > body.length) throw malformedPage("levels that end early");
-  const isCompressed = header.fields.get(7) !== false;
+  checkedCount(count);
+  const body = bytes.subarray(bodyAt, bodyAt + stored);
+  if (kind === kindDataV2) return pageOfVersion2(headers, body, codec, levels);
+  const inflated = inflate(body, codec, size);
+  if (kind === kindData) return pageOfVersion1(count, encoding, inflated, levels);
   return {
-    kind: "data",
+    kind: "dictionary",
     count,
-    encoding: number(header, 4),
-    repetition: maxRepetition === 0 ? undefined : readLevels(body, 0, repetitionBytes, maxRepetition, count),
-    definition: maxDefinition === 0
-      ? undefined
-      : readLevels(body, repetitionBytes, from, maxDefinition, count),
-    bytes: isCompressed ? inflate(body.subarray(from), codec, size - from) : body.subarray(from),
+    encoding,
+    repetition: undefined,
+    definition: undefined,
+    bytes: inflated,
     from: 0,
   };
 }
 
-function readLevels(bytes: Uint8Array, from: number, end: number, max: number, count: number): Int32Array {
-  const levels = new Int32Array(checkedCount(count));
-  readRuns(bytes, from, end, 32 - Math.clz32(max), count, levels);
-  return levels;
+/** Levels come first, each after its length in four bytes, and all is compressed as one. */
+function pageOfVersion1(
+  count: number,
+  encoding: number,
+  bytes: Uint8Array,
+  { maxRepetition, maxDefinition }: LeafLevels,
+): Page {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let from = 0;
+  const levelsEnd = () => {
+    const end = from + 4 > bytes.length ? Infinity : from + 4 + view.getUint32(from, true);
+    if (end > bytes.length) throw malformedPage("levels that end early");
+    return end;
+  };
+  let repetition: Uint8Array | undefined, definition: Uint8Array | undefined;
+  if (maxRepetition > 0) {
+    const end = levelsEnd();
+    repetition = readLevels(bytes, from + 4, end, maxRepetition, count, false);
+    from = end;
+  }
+  if (maxDefinition > 0) {
+    const end = levelsEnd();
+    definition = readLevels(bytes, from + 4, end, maxDefinition, count, true);
+    from = end;
+  }
+  return { kind: "data", count, encoding, repetition, definition, bytes, from };
+}
+
+/** Levels are not compressed, and the header has their lengths. */
+function pageOfVersion2(
+  { count, encoding, size, definitionBytes, repetitionBytes, isCompressed }: PageHeaders,
+  body: Uint8Array,
+  codec: string,
+  { maxRepetition, maxDefinition }: LeafLevels,
+): Page {
+  const from = definitionBytes + repetitionBytes;
+  if (from > body.length || from > size) throw malformedPage("levels that end early");
+  const rest = body.subarray(from);
+  return {
+    kind: "data",
+    count,
+    encoding,
+    repetition: maxRepetition === 0
+      ? undefined
+      : readLevels(body, 0, repetitionBytes, maxRepetition, count, false),
+    definition: maxDefinition === 0
+      ? undefined
+      : readLevels(body, repetitionBytes, from, maxDefinition, count, true),
+    bytes: isCompressed ? inflate(rest, codec, size - from) : rest,
+    from: 0,
+  };
 }
 
 /** A run of four bytes may claim any number of places: no page of ours has so many. */
@@ -152,18 +164,6 @@ function inflate(body: Uint8Array, codec: string, size: number): Uint8Array {
   } catch (cause) {
     throw malformedPage("bytes that do not decompress", cause);
   }
-}
-
-function number(struct: ThriftStruct, id: number): number {
-  const value = struct.fields.get(id);
-  if (typeof value !== "number" || value < 0) throw malformedPage(`a header without field ${id}`);
-  return value;
-}
-
-function child(struct: ThriftStruct, id: number): ThriftStruct {
-  const value = struct.fields.get(id);
-  if (typeof value !== "object" || !("fields" in value)) throw malformedPage(`a header without struct ${id}`);
-  return value;
 }
 
 export function malformedPage(what: string, cause?: unknown): OpenWitError {

@@ -7,10 +7,14 @@ import { SimClock } from "../../tests/sim/clock.ts";
 import { Janitor, type MaintenanceTask, runsMax } from "./janitor.ts";
 
 function janitor(...tasks: MaintenanceTask[]) {
+  return janitorOf(tasks);
+}
+
+function janitorOf(tasks: readonly MaintenanceTask[], beside: readonly MaintenanceTask[] = []) {
   const clock = new SimClock();
   const metrics = new Metrics();
   const env = { clock, random: seededRandom(1), log: silentLog, metrics };
-  return { clock, metrics, janitor: new Janitor(env, tasks) };
+  return { clock, metrics, janitor: new Janitor(env, tasks, beside) };
 }
 
 /** Lets time pass in steps, with turns of the event loop between them for what was woken. */
@@ -85,6 +89,23 @@ test("tasks never overlap, also when one is asked for", async () => {
   expect(runs).toBeGreaterThan(5);
   expect(most).toBe(1);
 });
+
+test("a task of the lane beside does not wait for the others", async () => {
+  const made = janitorOf([{ name: "long", everyMs: 10, run: (signal) => aborted(signal) }], [
+    { name: "short", everyMs: 10, run: () => Promise.resolve("done") },
+  ]);
+  made.janitor.start();
+  await pass(made.clock, 100, 10);
+  expect(made.janitor.tasks().find(({ name }) => name === "long")).toMatchObject({ isRunning: true });
+  expect(made.janitor.runs().filter(({ task }) => task === "short").length).toBeGreaterThan(3);
+  await made.janitor.stop();
+  expect(made.janitor.runs().at(-1)).toMatchObject({ task: "long", outcome: "aborted" });
+});
+
+/** Rejects when it aborts. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+}
 
 test("a run that fails is told, counted and remembered, and the task comes again", async () => {
   let tries = 0;

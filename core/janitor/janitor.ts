@@ -1,6 +1,6 @@
 /**
  * Does a node's maintenance by itself: runs tasks, one at a time, each at its interval with some jitter, and keeps
- * what became of the last runs for `system.tasks`.
+ * what became of the last runs for `system.tasks`. What somebody waits for has a lane of its own, beside the others.
  *
  * A task resolves with what it did, in words, or rejects; it ends soon when its signal aborts, and may be cut off at
  * any point without harm. A task that fails is logged and comes again at its next time.
@@ -51,9 +51,20 @@ export interface JanitorEnv {
 
 interface Entry {
   readonly task: MaintenanceTask;
+  readonly lane: Lane;
   everyMs: number;
   dueMs: number;
   last: TaskRun | undefined;
+}
+
+/** Its tasks run one after another, whoever asks for them. */
+class Lane {
+  last: Promise<unknown> = Promise.resolve();
+  running: Entry | undefined;
+  runningSinceMs = 0;
+  /** Ends the wait for the task that is due next. */
+  wake: (() => void) | undefined;
+  loop: Promise<void> = Promise.resolve();
 }
 
 /** Runs that are remembered: a day of a task that comes every five minutes. */
@@ -63,34 +74,39 @@ export class Janitor {
   readonly #entries: Entry[];
   readonly #runs: TaskRun[] = [];
   readonly #stopping = new AbortController();
-  /** Ends the wait for the task that is due next. */
-  #wake: (() => void) | undefined;
-  #running: Entry | undefined;
-  #runningSinceMs = 0;
-  /** Tasks run one after another, whoever asks for them. */
-  #last: Promise<unknown> = Promise.resolve();
-  #loop: Promise<void> = Promise.resolve();
+  readonly #main = new Lane();
+  readonly #beside = new Lane();
 
-  constructor(readonly env: JanitorEnv, tasks: readonly MaintenanceTask[]) {
+  /** @param beside tasks that run one at a time as well, and do not wait for the others */
+  constructor(
+    readonly env: JanitorEnv,
+    tasks: readonly MaintenanceTask[],
+    beside: readonly MaintenanceTask[] = [],
+  ) {
     const now = env.clock.monotonicMs();
-    this.#entries = tasks.map((task) => ({
-      task,
-      everyMs: task.everyMs,
-      dueMs: now + this.#jittered(task.everyMs),
-      last: undefined,
-    }));
+    const entriesOf = (lane: Lane, tasks: readonly MaintenanceTask[]) =>
+      tasks.map((task): Entry => ({
+        task,
+        lane,
+        everyMs: task.everyMs,
+        dueMs: now + this.#jittered(task.everyMs),
+        last: undefined,
+      }));
+    this.#entries = [...entriesOf(this.#main, tasks), ...entriesOf(this.#beside, beside)];
   }
 
   /** Runs the tasks in the background until `stop`. */
   start(): void {
-    this.#loop = this.#maintain();
+    for (const lane of this.#lanes()) lane.loop = this.#maintain(lane);
   }
 
   /** Aborts what runs, and resolves when it has ended. Nothing runs afterwards. */
   async stop(): Promise<void> {
     this.#stopping.abort(new OpenWitError("cancelled", "the node is shutting down"));
-    await this.#loop;
-    await this.#last;
+    for (const lane of this.#lanes()) {
+      await lane.loop;
+      await lane.last;
+    }
   }
 
   /**
@@ -111,21 +127,22 @@ export class Janitor {
     if (entry === undefined || entry.everyMs === everyMs) return;
     entry.everyMs = everyMs;
     entry.dueMs = this.env.clock.monotonicMs() + this.#jittered(everyMs);
-    this.#wake?.();
+    entry.lane.wake?.();
   }
 
   /** Has a task come as soon as nothing else runs, if it does not run already. @throws OpenWitError `not_found` */
   hurry(name: string): void {
     const entry = this.#entryOf(name);
-    if (this.#running === entry) return;
+    if (entry.lane.running === entry) return;
     entry.dueMs = this.env.clock.monotonicMs();
-    this.#wake?.();
+    entry.lane.wake?.();
   }
 
   /** Runs work that is on no schedule as soon as nothing else runs. @throws what it throws */
   async runOnce(name: string, run: MaintenanceTask["run"]): Promise<void> {
     const done = await this.#enqueue({
       task: { name, everyMs: 0, run },
+      lane: this.#main,
       everyMs: 0,
       dueMs: 0,
       last: undefined,
@@ -143,8 +160,8 @@ export class Janitor {
     return this.#entries.map((entry) => ({
       name: entry.task.name,
       everyMs: entry.everyMs,
-      isRunning: this.#running === entry,
-      runningMs: this.#running === entry ? now - this.#runningSinceMs : 0,
+      isRunning: entry.lane.running === entry,
+      runningMs: entry.lane.running === entry ? now - entry.lane.runningSinceMs : 0,
       dueInMs: Math.max(0, entry.dueMs - now),
       last: entry.last,
     }));
@@ -158,28 +175,33 @@ export class Janitor {
     });
   }
 
-  async #maintain(): Promise<void> {
+  #lanes(): readonly Lane[] {
+    return [this.#main, this.#beside];
+  }
+
+  async #maintain(lane: Lane): Promise<void> {
     const { clock } = this.env;
     const { signal } = this.#stopping;
-    while (!signal.aborted && this.#entries.length > 0) {
-      const next = this.#entries.reduce((first, each) => each.dueMs < first.dueMs ? each : first);
+    const entries = this.#entries.filter((entry) => entry.lane === lane);
+    while (!signal.aborted && entries.length > 0) {
+      const next = entries.reduce((first, each) => each.dueMs < first.dueMs ? each : first);
       const waitMs = next.dueMs - clock.monotonicMs();
-      if (waitMs > 0) await this.#sleep(waitMs, signal);
+      if (waitMs > 0) await this.#sleep(lane, waitMs, signal);
       else await this.#enqueue(next, (signal) => next.task.run(signal));
     }
   }
 
-  async #sleep(ms: number, signal: AbortSignal): Promise<void> {
+  async #sleep(lane: Lane, ms: number, signal: AbortSignal): Promise<void> {
     const woken = new AbortController();
-    this.#wake = () => woken.abort();
+    lane.wake = () => woken.abort();
     // An abort ends the loop at its head; who wakes it has changed what is due next.
     await this.env.clock.sleep(ms, AbortSignal.any([signal, woken.signal])).catch(() => {});
-    this.#wake = undefined;
+    lane.wake = undefined;
   }
 
   #enqueue(entry: Entry, run: MaintenanceTask["run"]): Promise<TaskRun> {
-    const done = this.#last.then(() => this.#run(entry, run));
-    this.#last = done;
+    const done = entry.lane.last.then(() => this.#run(entry, run));
+    entry.lane.last = done;
     return done;
   }
 
@@ -190,8 +212,8 @@ export class Janitor {
     const { name: task } = entry.task;
     const startedNs = clock.nowNs();
     const startedMs = clock.monotonicMs();
-    this.#running = entry;
-    this.#runningSinceMs = startedMs;
+    entry.lane.running = entry;
+    entry.lane.runningSinceMs = startedMs;
     let outcome: TaskRun["outcome"] = "done";
     let did = "";
     let error: OpenWitError | undefined;
@@ -202,7 +224,7 @@ export class Janitor {
       error = toOpenWitError(thrown);
       outcome = signal.aborted ? "aborted" : "failed";
     }
-    this.#running = undefined;
+    entry.lane.running = undefined;
     const now = clock.monotonicMs();
     entry.dueMs = now + this.#jittered(entry.everyMs);
     const durationMs = now - startedMs;

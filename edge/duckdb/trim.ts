@@ -6,31 +6,39 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 
-/** The calls, bound when first needed: then DuckDB's library is loaded. */
+/** The calls, each bound when first needed and there: DuckDB's library is loaded with the first statement. */
 export function allocatorTrim(): () => void {
-  let trims: (() => void)[] | undefined;
-  return () => (trims ??= [bind(purgeOf), bind(trimOf)]).forEach((trim) => trim());
+  const trims = [lazily(purgeOf), lazily(trimOf)];
+  return () => trims.forEach((trim) => trim());
 }
 
-function bind(of: (ffi: typeof import("bun:ffi")) => () => void): () => void {
-  try {
-    // Looked up at run time: a runtime without it must be able to load this file.
-    return of(process.getBuiltinModule("bun:ffi" as "fs") as unknown as typeof import("bun:ffi"));
-  } catch {
-    return () => {}; // another libc, or a DuckDB without jemalloc: their memory comes back by itself, or does not
-  }
+type Ffi = typeof import("bun:ffi");
+
+function lazily(bind: (ffi: Ffi) => (() => void) | undefined): () => void {
+  let bound: (() => void) | undefined;
+  return () => {
+    try {
+      // Looked up at run time: a runtime without it must be able to load this file.
+      bound ??= bind(process.getBuiltinModule("bun:ffi" as "fs") as unknown as Ffi);
+    } catch {
+      bound = () => {}; // another libc, or a DuckDB without jemalloc: their memory comes back by itself, or does not
+    }
+    bound?.();
+  };
 }
 
-function purgeOf({ dlopen }: typeof import("bun:ffi")): () => void {
+/** `undefined` while the library is not loaded. */
+function purgeOf({ dlopen }: Ffi): (() => void) | undefined {
   const [library] = /\/\S*libduckdb\.so/.exec(readFileSync("/proc/self/maps", "utf8")) ?? [];
-  const { symbols } = dlopen(library!, {
+  if (library === undefined) return undefined;
+  const { symbols } = dlopen(library, {
     duckdb_je_mallctl: { args: ["cstring", "ptr", "ptr", "ptr", "usize"], returns: "i32" },
   });
   const allArenas = Buffer.from("arena.4096.purge\0");
   return () => void symbols.duckdb_je_mallctl(allArenas, null, null, null, 0);
 }
 
-function trimOf({ dlopen }: typeof import("bun:ffi")): () => void {
+function trimOf({ dlopen }: Ffi): () => void {
   const { symbols } = dlopen("libc.so.6", { malloc_trim: { args: ["usize"], returns: "i32" } });
   return () => void symbols.malloc_trim(0n);
 }

@@ -5,6 +5,7 @@ import type { MemoryShare } from "../../core/budget/memory-share.ts";
 import { systemClock } from "../../core/env/clock.ts";
 import type { Log } from "../../core/env/log.ts";
 import type { Store } from "../../core/store/store.ts";
+import { allocatorTrim } from "../duckdb/trim.ts";
 import { leastBound } from "./control-group.ts";
 
 /** Resident memory may pass the limit by 15% for a moment; the kernel kills whoever passes the group's. */
@@ -22,6 +23,7 @@ export function memoryCeiling(
   store: () => Store | undefined,
   shared: MemoryShare,
 ): MemoryCeiling {
+  const trim = allocatorTrim();
   return new MemoryCeiling({
     clock: systemClock,
     log,
@@ -31,6 +33,7 @@ export function memoryCeiling(
     relieve: (how) => {
       store()?.hurryFlush();
       Bun.gc(how === "at-once");
+      if (how === "at-once") trim(); // what statements and merges have freed and their allocators keep
     },
   }, limitBytes);
 }

@@ -1,14 +1,18 @@
 /**
  * A set of blocks of one segment: block n holds the rows [n × 8,192, (n + 1) × 8,192) of its file. A segment has at
- * most 120 blocks, so a set is four words.
+ * most 120 blocks, so a set is four words, and costs little more than a number: a statement makes hundreds of them.
  */
 import { blockRows, segmentRowsMax } from "../segment/encoder.ts";
 
-const words = 4;
+/** Words of 32 blocks each, the first block lowest, as a set is handed to another thread. */
+export const blockSetWords = 4;
 const blocksMax = segmentRowsMax / blockRows;
 
 export class BlockSet {
-  readonly #bits = new Uint32Array(words);
+  #first = 0;
+  #second = 0;
+  #third = 0;
+  #fourth = 0;
 
   /** @param count blocks that the segment has. @throws Error when it can have no such number */
   constructor(readonly count: number) {
@@ -17,48 +21,78 @@ export class BlockSet {
 
   static all(count: number): BlockSet {
     const set = new BlockSet(count);
-    for (let block = 0; block < count; block++) set.add(block);
+    set.#first = lowBits(count);
+    set.#second = lowBits(count - 32);
+    set.#third = lowBits(count - 64);
+    set.#fourth = lowBits(count - 96);
     return set;
   }
 
-  /** A set from another's `words`. */
-  static from(count: number, words: Uint32Array): BlockSet {
+  /** A set that `write` wrote. */
+  static read(count: number, words: Uint32Array, at: number): BlockSet {
     const set = new BlockSet(count);
-    set.#bits.set(words);
+    set.#first = words[at] | 0;
+    set.#second = words[at + 1] | 0;
+    set.#third = words[at + 2] | 0;
+    set.#fourth = words[at + 3] | 0;
     return set;
   }
 
-  /** Its bits, 32 blocks a word, the first block lowest. */
-  get words(): Uint32Array {
-    return this.#bits;
+  /** Writes its `blockSetWords` words. */
+  write(words: Uint32Array, at: number): void {
+    words[at] = this.#first;
+    words[at + 1] = this.#second;
+    words[at + 2] = this.#third;
+    words[at + 3] = this.#fourth;
   }
 
   add(block: number): void {
-    this.#bits[block >>> 5] |= 1 << (block & 31);
+    const bit = 1 << (block & 31);
+    switch (block >>> 5) {
+      case 0:
+        this.#first |= bit;
+        return;
+      case 1:
+        this.#second |= bit;
+        return;
+      case 2:
+        this.#third |= bit;
+        return;
+      case 3:
+        this.#fourth |= bit;
+    }
   }
 
   has(block: number): boolean {
-    return (this.#bits[block >>> 5] & 1 << (block & 31)) !== 0;
+    return (this.#word(block >>> 5) & 1 << (block & 31)) !== 0;
   }
 
   /** Takes out what the other does not have. */
   intersect(other: BlockSet): void {
-    for (let word = 0; word < words; word++) this.#bits[word] &= other.#bits[word];
+    this.#first &= other.#first;
+    this.#second &= other.#second;
+    this.#third &= other.#third;
+    this.#fourth &= other.#fourth;
   }
 
   /** Takes in what the other has. */
   unite(other: BlockSet): void {
-    for (let word = 0; word < words; word++) this.#bits[word] |= other.#bits[word];
+    this.#first |= other.#first;
+    this.#second |= other.#second;
+    this.#third |= other.#third;
+    this.#fourth |= other.#fourth;
   }
 
   get size(): number {
     let size = 0;
-    for (const word of this.#bits) for (let bits = word; bits !== 0; bits &= bits - 1) size++;
+    for (let word = 0; word < blockSetWords; word++) {
+      for (let bits = this.#word(word); bits !== 0; bits &= bits - 1) size++;
+    }
     return size;
   }
 
   get isEmpty(): boolean {
-    return this.#bits.every((word) => word === 0);
+    return (this.#first | this.#second | this.#third | this.#fourth) === 0;
   }
 
   /** Ascending. */
@@ -78,4 +112,13 @@ export class BlockSet {
     }
     return ranges;
   }
+
+  #word(word: number): number {
+    return word === 0 ? this.#first : word === 1 ? this.#second : word === 2 ? this.#third : this.#fourth;
+  }
+}
+
+/** A word of which the lowest `count` bits are set. */
+function lowBits(count: number): number {
+  return count <= 0 ? 0 : count >= 32 ? -1 : (1 << count) - 1;
 }

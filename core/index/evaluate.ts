@@ -1,135 +1,87 @@
 /** The blocks of a segment that a predicate leaves, by its index. */
 import { BlockSet } from "./blocks.ts";
-import { isIndexedField, jsonColumnOf } from "./fields.ts";
-import {
-  type EqualPredicate,
-  type IndexPredicate,
-  type PartPredicate,
-  type WordPredicate,
-} from "./predicate.ts";
+import type { IndexPredicate, PartPredicate } from "./predicate.ts";
+import { type PartQuestion, type Question, questionOf, type TokensQuestion } from "./question.ts";
 import type { Sidecar } from "./sidecar.ts";
-import { keyOfText, type TokenKind, tokenKind, valueText } from "./token.ts";
-import { isIndexedWord, strongTokens } from "./strong.ts";
+import { type TokenKind, tokenKind, tokenOf } from "./token.ts";
 import { innerRunMark, innerRunMin, startRunMark } from "./words.ts";
 
 /** More words than this have a part in common only where the part tells little. */
 const wordsMax = 2_000;
 
 /** @throws OpenWitError `corrupt`, `io` */
-export async function evaluate(index: Sidecar, predicate: IndexPredicate): Promise<BlockSet> {
-  switch (predicate.kind) {
+export function evaluate(index: Sidecar, predicate: IndexPredicate): BlockSet {
+  return answer(index, questionOf(predicate, index.header.signal));
+}
+
+/** The same, of a question that is asked of many. @throws OpenWitError `corrupt`, `io` */
+export function answer(index: Sidecar, question: Question): BlockSet {
+  const { blockCount } = index.header;
+  switch (question.kind) {
     case "all":
-      return BlockSet.all(index.header.blockCount);
+      return BlockSet.all(blockCount);
     case "none":
-      return new BlockSet(index.header.blockCount);
+      return new BlockSet(blockCount);
     case "and": {
-      const blocks = BlockSet.all(index.header.blockCount);
-      // Parts last: they may have to look through the dictionary, and nothing may be left by then.
-      const ordered = predicate.of.toSorted((left, right) => cost(left) - cost(right));
-      for (const each of ordered) {
-        blocks.intersect(await evaluate(index, each));
+      const blocks = BlockSet.all(blockCount);
+      for (const each of question.of) {
+        blocks.intersect(answer(index, each));
         if (blocks.isEmpty) break;
       }
       return blocks;
     }
     case "or": {
-      const blocks = new BlockSet(index.header.blockCount);
-      for (const each of predicate.of) blocks.unite(await evaluate(index, each));
+      const blocks = new BlockSet(blockCount);
+      for (const each of question.of) blocks.unite(answer(index, each));
       return blocks;
     }
-    case "equal":
-      return await valueBlocks(index, predicate);
-    case "word":
-      return await wordBlocks(index, predicate);
+    case "tokens":
+      return tokenBlocks(index, question);
     case "part":
-      return await partBlocks(index, predicate);
+      return partBlocks(index, question);
   }
 }
 
-function cost(predicate: IndexPredicate): number {
-  if (predicate.kind === "part") return 2;
-  return predicate.kind === "and" || predicate.kind === "or" ? Math.max(1, ...predicate.of.map(cost)) : 0;
-}
-
-async function valueBlocks(index: Sidecar, predicate: EqualPredicate): Promise<BlockSet> {
-  const { field } = predicate;
-  const { signal, blockCount } = index.header;
-  if (!isIndexedField(signal, field)) return BlockSet.all(blockCount);
-  const blocks = BlockSet.all(blockCount);
-  for (const { kind, text } of tokensOf(predicate)) blocks.intersect(await lookUp(index, kind, text));
-  const column = jsonColumnOf(field);
-  if (column === undefined) return blocks;
-  // A value that only JSON can tell may be this one.
-  for (const each of [field, column]) blocks.unite(await lookUp(index, tokenKind.opaqueValue, each));
+function tokenBlocks(index: Sidecar, { every, orAny }: TokensQuestion): BlockSet {
+  let blocks: BlockSet | undefined;
+  for (const token of every) {
+    const found = index.find(token);
+    if (found !== undefined && blocks !== undefined) found.intersect(blocks);
+    blocks = found;
+    if (blocks === undefined || blocks.isEmpty) break;
+  }
+  blocks ??= new BlockSet(index.header.blockCount);
+  for (const token of orAny) unite(blocks, index.find(token));
   return blocks;
-}
-
-type Token = { readonly kind: TokenKind; readonly text: string };
-
-/** The same predicate is asked of hundreds of segments. */
-const knownTokens = new WeakMap<EqualPredicate, readonly Token[]>();
-
-/** What stands for a value in an index. */
-function tokensOf(predicate: EqualPredicate): readonly Token[] {
-  let tokens = knownTokens.get(predicate);
-  if (tokens === undefined) {
-    const { field, value } = predicate;
-    tokens = strongTokens(value) ?? [{ kind: tokenKind.value, text: valueText(field, value) }];
-    knownTokens.set(predicate, tokens);
-  }
-  return tokens;
-}
-
-async function wordBlocks(index: Sidecar, { word }: WordPredicate): Promise<BlockSet> {
-  if (!isIndexedWord(word)) return BlockSet.all(index.header.blockCount);
-  return await lookUp(index, word.includes(".") ? tokenKind.quad : tokenKind.word, word);
 }
 
 /**
  * A word without digits is listed, so it is found by the part. In a word with digits the part's own digits are not
  * to be found, but its runs of letters are.
  */
-async function partBlocks(
-  index: Sidecar,
-  { column, text, atStart, atEnd }: PartPredicate,
-): Promise<BlockSet> {
-  const { blockCount } = index.header;
-  if (atStart && atEnd) return await wordBlocks(index, { kind: "word", column, word: text });
-  const opaque = await lookUp(index, tokenKind.opaqueWord, "");
-  const blocks = /[0-9]/.test(text)
-    ? await runsOfPart(index, text, atStart, atEnd)
-    : await lettersOfPart(index, text, atStart, atEnd);
-  if (blocks === undefined) return BlockSet.all(blockCount);
-  blocks.unite(opaque);
+function partBlocks(index: Sidecar, { part, opaque }: PartQuestion): BlockSet {
+  const blocks = /[0-9]/.test(part.text) ? runsOfPart(index, part) : lettersOfPart(index, part);
+  if (blocks === undefined) return BlockSet.all(index.header.blockCount);
+  unite(blocks, index.find(opaque));
   return blocks;
 }
 
 /** Letters alone: words that are listed, and runs of letters in words with digits. */
-async function lettersOfPart(
-  index: Sidecar,
-  text: string,
-  atStart: boolean,
-  atEnd: boolean,
-): Promise<BlockSet | undefined> {
+function lettersOfPart(index: Sidecar, { text, atStart, atEnd }: PartPredicate): BlockSet | undefined {
   const isShort = [...text].length < innerRunMin;
   if (isHex(text) && (isShort || !atStart)) return undefined;
   if (atStart) {
-    const words = await index.wordsWith(text, true, wordsMax);
-    const runs = await index.wordsWith(startRunMark + text, true, wordsMax);
-    return words && runs && await union(index, [...words, ...runs]);
+    const words = index.wordsWith(text, true, wordsMax);
+    const runs = index.wordsWith(startRunMark + text, true, wordsMax);
+    return words && runs && union(index, [...words, ...runs]);
   }
   if (isShort) return undefined;
-  const words = await index.wordsWith(text, false, wordsMax);
-  return words && await union(index, atEnd ? words.filter((word) => word.endsWith(text)) : words);
+  const words = index.wordsWith(text, false, wordsMax);
+  return words && union(index, atEnd ? words.filter((word) => word.endsWith(text)) : words);
 }
 
 /** A part with digits stands in a word with digits: each of its runs of letters must be one of that word's. */
-async function runsOfPart(
-  index: Sidecar,
-  text: string,
-  atStart: boolean,
-  atEnd: boolean,
-): Promise<BlockSet | undefined> {
+function runsOfPart(index: Sidecar, { text, atStart, atEnd }: PartPredicate): BlockSet | undefined {
   // In a word of hex digits only a run at the start is listed.
   if (isHex(text) && !(atStart && /^[a-f]{3,}[0-9]/.test(text))) return undefined;
   let blocks: BlockSet | undefined;
@@ -149,16 +101,16 @@ async function runsOfPart(
         ? [tokenKind.innerRun]
         : [tokenKind.startRun, tokenKind.innerRun];
       const found = new BlockSet(index.header.blockCount);
-      for (const kind of kinds) found.unite(await lookUp(index, kind, run));
+      for (const kind of kinds) unite(found, lookUp(index, kind, run));
       narrow(found);
       continue;
     }
-    const listed = await index.wordsWith(run, false, wordsMax);
+    const listed = index.wordsWith(run, false, wordsMax);
     const runs = listed?.filter((each) =>
       (each.startsWith(startRunMark) || each.startsWith(innerRunMark)) &&
       (isWholeLeft ? each.slice(1).startsWith(run) : isWholeRight ? each.endsWith(run) : true)
     );
-    narrow(runs && await union(index, runs));
+    narrow(runs && union(index, runs));
   }
   return blocks;
 }
@@ -169,7 +121,7 @@ function isHex(text: string): boolean {
 }
 
 /** Blocks of any of these words and marked runs. */
-async function union(index: Sidecar, listed: readonly string[]): Promise<BlockSet> {
+function union(index: Sidecar, listed: readonly string[]): BlockSet {
   const blocks = new BlockSet(index.header.blockCount);
   for (const text of listed) {
     const kind = text.startsWith(startRunMark)
@@ -177,11 +129,15 @@ async function union(index: Sidecar, listed: readonly string[]): Promise<BlockSe
       : text.startsWith(innerRunMark)
       ? tokenKind.innerRun
       : tokenKind.word;
-    blocks.unite(await lookUp(index, kind, kind === tokenKind.word ? text : text.slice(1)));
+    unite(blocks, lookUp(index, kind, kind === tokenKind.word ? text : text.slice(1)));
   }
   return blocks;
 }
 
-async function lookUp(index: Sidecar, kind: TokenKind, text: string): Promise<BlockSet> {
-  return await index.blocksOf(keyOfText(kind, text, index.header.seed));
+function lookUp(index: Sidecar, kind: TokenKind, text: string): BlockSet | undefined {
+  return index.find(tokenOf(kind, text));
+}
+
+function unite(blocks: BlockSet, more: BlockSet | undefined): void {
+  if (more !== undefined) blocks.unite(more);
 }

@@ -32,8 +32,8 @@ import { blockRows } from "../segment/encoder.ts";
 import { wordRulesVersion } from "../text/word.ts";
 import { crc32c } from "../wal/crc32c.ts";
 import type { BuiltIndex } from "./builder.ts";
-import type { KeyShape } from "./postings.ts";
-import type { HashState } from "./token.ts";
+import { type KeyShape, riceBitsMax } from "./postings.ts";
+import { type HashState, keyBits } from "./token.ts";
 
 export const indexFormatVersion = 1;
 
@@ -140,7 +140,11 @@ export function parseIndexHeader(bytes: Uint8Array): IndexHeader {
     throw corrupt("its header's checksum does not fit its bytes");
   }
   const signal = signals[bytes[26]];
-  if (signal === undefined || bytes[43] !== sectionNames.length) throw corrupt("its header makes no sense");
+  const [keptBits, bucketBits, riceBits, sectionCount] = bytes.subarray(40);
+  const isShaped = keptBits <= keyBits && bucketBits <= keptBits && riceBits <= riceBitsMax;
+  if (signal === undefined || !isShaped || sectionCount !== sectionNames.length) {
+    throw corrupt("its header makes no sense");
+  }
   const section = (index: number): Section => {
     const at = sectionsAt + index * 12;
     return {
@@ -155,7 +159,7 @@ export function parseIndexHeader(bytes: Uint8Array): IndexHeader {
     blockCount: bytes[27],
     rows: view.getUint32(28, true),
     seed: { high: view.getInt32(32, true), low: view.getInt32(36, true) },
-    shape: { keptBits: bytes[40], bucketBits: bytes[41], riceBits: bytes[42] },
+    shape: { keptBits, bucketBits, riceBits },
     tokens: view.getUint32(44, true),
     sections: Object.fromEntries(sectionNames.map((name, index) => [name, section(index)])) as Record<
       SectionName,

@@ -1,6 +1,6 @@
 /**
  * Where a query asks which blocks of a segment it has to read. `SidecarIndexes` (sidecars.ts) is the one that reads
- * the index files.
+ * the index files; a server has it in a thread of its own (edge/index/lookup-thread.ts).
  */
 import type { Signal } from "../model/columns.ts";
 import type { BlockSet } from "./blocks.ts";
@@ -16,10 +16,14 @@ export interface IndexedSegment {
 
 export interface SegmentIndexes {
   /**
-   * The blocks that may hold rows which meet the predicate; `undefined` when the segment has no index that can be
-   * read, so that all of it has to be.
+   * For each of these segments the blocks that may hold rows which meet the predicate; `undefined` where it has no
+   * index that can be read, so that all of it has to be. Hundreds are best asked at once: a look into one takes
+   * microseconds, a question and its answer a hundred.
    */
-  candidates(segment: IndexedSegment, predicate: IndexPredicate): Promise<BlockSet | undefined>;
+  candidatesOf(
+    segments: readonly IndexedSegment[],
+    predicate: IndexPredicate,
+  ): Promise<readonly (BlockSet | undefined)[]>;
   /** Least and greatest time of each block, in nanoseconds since 1970; `undefined` as above. */
   blockTimes(segment: IndexedSegment): Promise<BlockTimes | undefined>;
 }
@@ -37,3 +41,12 @@ export interface BlockTimes {
   readonly min: BigInt64Array;
   readonly max: BigInt64Array;
 }
+
+/** Of a store that answers no queries; one that does would read every segment whole. */
+export const noIndexes: StoreIndexes = {
+  candidatesOf: async (segments) => segments.map(() => undefined),
+  blockTimes: async () => undefined,
+  unusable: new Map(),
+  forget() {},
+  close() {},
+};

@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import { randomBelow, seededRandom } from "../env/random.ts";
 import { OpenWitError } from "../error.ts";
 import { BlockSet } from "./blocks.ts";
-import { checkBucket, encodePostings, findInBucket, placeOf, type Postings } from "./postings.ts";
+import { checkBucket, findInBucket } from "./bucket.ts";
+import { encodePostings, placeOf, type Postings } from "./postings.ts";
 
 const keyMax = 2 ** 40;
 
@@ -11,7 +12,7 @@ function find(postings: Postings, key: number, blockCount: number): BlockSet | u
   let from = 0;
   for (let before = 0; before < bucket; before++) from += postings.lengths[before];
   const bytes = postings.buckets.subarray(from, from + postings.lengths[bucket]);
-  return findInBucket(bytes, rest, postings.shape, blockCount);
+  return findInBucket(bytes, bytes.length, rest, postings.shape, blockCount);
 }
 
 test.each([[0, 1], [1, 1], [7, 3], [1_000, 120], [60_000, 120], [5_000, 19]])(

@@ -14,14 +14,13 @@
  *     1 0, a count less two in 4 bits, and that many blocks in 7 bits each   when in up to 17, and that is shorter
  *     1 1, and a bit a block                                                else
  *
- * A token that stands in one block takes about 24 bits.
+ * A token that stands in one block takes about 24 bits. bucket.ts reads them.
  */
 import { OpenWitError } from "../error.ts";
 import { crc32c } from "../wal/crc32c.ts";
-import { BlockSet } from "./blocks.ts";
 import { keyBits } from "./token.ts";
 
-/** How an index file cut its keys. */
+/** How an index file cut its keys. A rest has at most `riceBitsMax` bits, which are read at once. */
 export interface KeyShape {
   /** Bits that are kept, the topmost of `keyBits`. */
   readonly keptBits: number;
@@ -30,10 +29,13 @@ export interface KeyShape {
   readonly riceBits: number;
 }
 
+export const riceBitsMax = 23;
+
 /** One in 2^this look-ups of an unknown token finds something. */
 const falsePositiveBits = 14;
 const bucketTokens = 128;
-const blockBits = 7;
+/** Bits of a block's number. */
+export const blockBits = 7;
 const listMax = 17;
 
 export interface Postings {
@@ -81,43 +83,11 @@ export function encodePostings(entries: Float64Array, blockCount: number): Posti
   return { shape, tokens, lengths, buckets: out.taken() };
 }
 
-/** The bucket of a key, and what is left of it there. */
+/** The bucket of a key, and what is left of the key there. */
 export function placeOf(key: number, { keptBits, bucketBits }: KeyShape): { bucket: number; rest: number } {
   const kept = Math.floor(key / 2 ** (keyBits - keptBits));
   const bucketSize = 2 ** (keptBits - bucketBits);
   return { bucket: Math.floor(kept / bucketSize), rest: kept % bucketSize };
-}
-
-/**
- * Looks for a token in its bucket.
- * @returns its blocks; `undefined` when the segment does not have it
- * @throws OpenWitError `corrupt`
- */
-export function findInBucket(
-  bytes: Uint8Array,
-  rest: number,
-  { riceBits }: KeyShape,
-  blockCount: number,
-): BlockSet | undefined {
-  const reader = new BucketReader(bytes, riceBits, blockCount);
-  let at = -1;
-  for (let left = reader.count; left > 0; left--) {
-    at += reader.difference() + 1;
-    if (at === rest) return reader.blocks();
-    if (at > rest) return undefined;
-    reader.skipBlocks();
-  }
-  return undefined;
-}
-
-/** Reads a bucket to its end; for checking. @returns its tokens. @throws OpenWitError `corrupt` */
-export function checkBucket(bytes: Uint8Array, { riceBits }: KeyShape, blockCount: number): number {
-  const reader = new BucketReader(bytes, riceBits, blockCount);
-  for (let left = reader.count; left > 0; left--) {
-    reader.difference();
-    reader.skipBlocks();
-  }
-  return reader.count;
 }
 
 class BucketWriter {
@@ -226,75 +196,3 @@ class BucketWriter {
 
 /** Check and count. */
 const headBytesMax = 5;
-
-class BucketReader {
-  readonly count: number;
-  #at: number;
-  #pending = 0;
-  #bits = 0;
-
-  constructor(readonly bytes: Uint8Array, readonly riceBits: number, readonly blockCount: number) {
-    this.#at = 2;
-    if (bytes.length === 0) {
-      this.count = 0;
-      return;
-    }
-    if ((bytes[0] | bytes[1] << 8) !== (crc32c(bytes.subarray(2)) & 0xffff)) {
-      throw corrupt("a bucket's check does not fit its bytes");
-    }
-    let count = 0;
-    for (let shift = 0;; shift += 7) {
-      const byte = bytes[this.#at++];
-      if (byte === undefined || shift > 14) throw corrupt("a bucket's count does not end");
-      count |= (byte & 127) << shift;
-      if (byte < 128) break;
-    }
-    this.count = count;
-  }
-
-  difference(): number {
-    let quotient = 0;
-    while (this.#take(1) === 1) quotient++;
-    const low = this.#take(Math.min(16, this.riceBits));
-    const high = this.riceBits > 16 ? this.#take(this.riceBits - 16) : 0;
-    return quotient * 2 ** this.riceBits + high * 65_536 + low;
-  }
-
-  blocks(): BlockSet {
-    const blocks = new BlockSet(this.blockCount);
-    this.#blocks((block) => {
-      if (block >= this.blockCount) throw corrupt(`block ${block} of ${this.blockCount}`);
-      blocks.add(block);
-    });
-    return blocks;
-  }
-
-  skipBlocks(): void {
-    this.#blocks(() => {});
-  }
-
-  #blocks(each: (block: number) => void): void {
-    if (this.#take(1) === 0) return each(this.#take(blockBits));
-    if (this.#take(1) === 0) {
-      for (let left = this.#take(4) + 2; left > 0; left--) each(this.#take(blockBits));
-      return;
-    }
-    for (let block = 0; block < this.blockCount; block++) if (this.#take(1) === 1) each(block);
-  }
-
-  #take(count: number): number {
-    while (this.#bits < count) {
-      if (this.#at >= this.bytes.length) throw corrupt("a bucket ends early");
-      this.#pending |= this.bytes[this.#at++] << this.#bits;
-      this.#bits += 8;
-    }
-    const value = this.#pending & (1 << count) - 1;
-    this.#pending >>>= count;
-    this.#bits -= count;
-    return value;
-  }
-}
-
-function corrupt(what: string): OpenWitError {
-  return new OpenWitError("corrupt", `cannot read an index: ${what}`);
-}

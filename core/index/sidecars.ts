@@ -2,18 +2,22 @@
  * The index files of a data folder, as queries use them: opened when first asked, kept open within a bound of
  * memory, and closed when their segment goes, for an open file holds its disk space.
  *
+ * Files are read synchronously (file.ts): a question is answered in one turn, whatever it is about.
+ *
  * An index that is missing or cannot be read costs time and never an answer: its segment is scanned. It is noted, so
  * that it is not tried at each query, and `doctor` and the janitor can tell of it.
  */
-import type { Disk } from "../env/disk.ts";
 import type { Log } from "../env/log.ts";
 import { toOpenWitError } from "../error.ts";
+import type { Signal } from "../model/columns.ts";
 import type { BlockSet } from "./blocks.ts";
-import { evaluate } from "./evaluate.ts";
+import { answer } from "./evaluate.ts";
+import type { IndexFiles } from "./file.ts";
 import { indexPath } from "./format.ts";
 import type { BlockTimes, IndexedSegment, StoreIndexes } from "./indexes.ts";
 import type { IndexPredicate } from "./predicate.ts";
-import { Sidecar } from "./sidecar.ts";
+import { type Question, questionOf } from "./question.ts";
+import { bucketRoom, Sidecar } from "./sidecar.ts";
 
 export interface SidecarOptions {
   /** Memory that open indexes may keep. */
@@ -24,25 +28,28 @@ export interface SidecarOptions {
 
 export const defaultSidecarOptions: SidecarOptions = { memoryBytesMax: 16 * 1024 * 1024, filesMax: 4_096 };
 
+/** Of each bound this much is kept when it was passed: closing files one by one would look at all of them each time. */
+const keptShare = 7 / 8;
+
 interface Entry {
-  readonly index: Promise<Sidecar | undefined>;
-  /** Look-ups under way: a file is not closed beneath them. */
-  users: number;
-  /** To be closed when the last of them is done. */
-  isDropped: boolean;
+  readonly index: Sidecar;
+  /** When it was last used, in uses of all. */
+  usedAt: number;
   /** Memory that it was last seen to keep. */
   bytes: number;
 }
 
 export class SidecarIndexes implements StoreIndexes {
-  /** By segment id; in order of last use. */
+  /** By segment id. */
   readonly #entries = new Map<string, Entry>();
   readonly #unusable = new Map<string, string>();
+  readonly #room = bucketRoom();
   /** Memory of all entries. */
   #bytes = 0;
+  #uses = 0;
 
   constructor(
-    readonly disk: Disk,
+    readonly files: IndexFiles,
     readonly log: Log,
     readonly options: SidecarOptions = defaultSidecarOptions,
   ) {}
@@ -51,17 +58,27 @@ export class SidecarIndexes implements StoreIndexes {
     return this.#unusable;
   }
 
-  async candidates(segment: IndexedSegment, predicate: IndexPredicate): Promise<BlockSet | undefined> {
-    return await this.#use(segment, (index) => evaluate(index, predicate));
+  async candidatesOf(
+    segments: readonly IndexedSegment[],
+    predicate: IndexPredicate,
+  ): Promise<(BlockSet | undefined)[]> {
+    let signal: Signal | undefined, question: Question;
+    const failures: Failures = [];
+    const found = segments.map((segment) =>
+      this.#use(segment, failures, (index) => {
+        if (signal !== segment.signal) question = questionOf(predicate, signal = segment.signal);
+        return answer(index, question);
+      })
+    );
+    this.#tell(failures);
+    return found;
   }
 
   async blockTimes(segment: IndexedSegment): Promise<BlockTimes | undefined> {
-    return await this.#use(segment, (index) => index.times());
-  }
-
-  /** Names of the keys that the rows of a segment have; `undefined` when it has no index. */
-  async fields(segment: IndexedSegment): Promise<readonly string[] | undefined> {
-    return await this.#use(segment, (index) => index.fields());
+    const failures: Failures = [];
+    const times = this.#use(segment, failures, (index) => index.times());
+    this.#tell(failures);
+    return times;
   }
 
   forget(id: string): void {
@@ -74,50 +91,69 @@ export class SidecarIndexes implements StoreIndexes {
     for (const id of [...this.#entries.keys()]) this.#drop(id);
   }
 
-  async #use<Result>(
+  #use<Result>(
     segment: IndexedSegment,
-    ask: (index: Sidecar) => Promise<Result>,
-  ): Promise<Result | undefined> {
-    // A reader's own scratch segments lie outside the data folder, and have none.
-    if (this.#unusable.has(segment.id) || segment.path.startsWith("/")) return undefined;
-    const entry = this.#entry(segment);
-    entry.users++;
+    failures: Failures,
+    ask: (index: Sidecar) => Result,
+  ): Result | undefined {
+    let entry = this.#entries.get(segment.id);
+    if (entry === undefined) {
+      // A reader's own scratch segments lie outside the data folder, and have none.
+      if (this.#unusable.has(segment.id) || segment.path.startsWith("/")) return undefined;
+      entry = this.#open(segment);
+      if (entry === undefined) return undefined;
+    }
+    entry.usedAt = ++this.#uses;
     try {
-      const index = await entry.index;
-      if (index === undefined) return undefined;
-      const answer = await ask(index);
-      this.#count(entry, index.memoryBytes);
-      return answer;
+      const result = ask(entry.index);
+      const bytes = entry.index.memoryBytes;
+      if (bytes !== entry.bytes) this.#count(entry, bytes);
+      return result;
     } catch (thrown) {
-      this.#giveUp(segment, thrown);
+      if (isOfFile(thrown)) this.#giveUp(segment, thrown);
+      else failures.push({ segment, thrown });
       return undefined;
-    } finally {
-      entry.users--;
-      if (entry.isDropped && entry.users === 0) void closeEntry(entry);
-      else this.#trim();
     }
   }
 
-  #entry(segment: IndexedSegment): Entry {
-    const known = this.#entries.get(segment.id);
-    const entry = known ?? {
-      index: Sidecar.open(this.disk, indexPath(segment.path), segment).catch((thrown) => {
-        this.#giveUp(segment, thrown);
-        return undefined;
-      }),
-      users: 0,
-      isDropped: false,
-      bytes: 0,
-    };
-    if (known !== undefined) this.#entries.delete(segment.id); // to come last
-    this.#entries.set(segment.id, entry);
-    return entry;
+  #open(segment: IndexedSegment): Entry | undefined {
+    const path = indexPath(segment.path);
+    try {
+      const index = Sidecar.open(this.files.open(path), path, segment, this.#room);
+      const entry = { index, usedAt: 0, bytes: 0 };
+      this.#entries.set(segment.id, entry);
+      entry.usedAt = ++this.#uses;
+      this.#count(entry, index.memoryBytes);
+      return entry;
+    } catch (thrown) {
+      this.#giveUp(segment, thrown);
+      return undefined;
+    }
   }
 
   #count(entry: Entry, bytes: number): void {
-    if (entry.isDropped) return;
     this.#bytes += bytes - entry.bytes;
     entry.bytes = bytes;
+    const { filesMax, memoryBytesMax } = this.options;
+    if (this.#entries.size > filesMax || this.#bytes > memoryBytesMax) this.#trim();
+  }
+
+  /** Closes what was used longest ago. The one used last stays, for it is in use. */
+  #trim(): void {
+    const files = this.options.filesMax * keptShare, bytes = this.options.memoryBytesMax * keptShare;
+    const byUse = [...this.#entries].sort(([, left], [, right]) => left.usedAt - right.usedAt);
+    for (const [id] of byUse.slice(0, -1)) {
+      if (this.#entries.size <= files && this.#bytes <= bytes) return;
+      this.#drop(id);
+    }
+  }
+
+  #drop(id: string): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    this.#entries.delete(id);
+    this.#bytes -= entry.bytes;
+    entry.index.close();
   }
 
   #giveUp(segment: IndexedSegment, thrown: unknown): void {
@@ -133,26 +169,22 @@ export class SidecarIndexes implements StoreIndexes {
     });
   }
 
-  /** Closes what was used longest ago, until the bounds hold. */
-  #trim(): void {
-    const { filesMax, memoryBytesMax } = this.options;
-    if (this.#entries.size <= filesMax && this.#bytes <= memoryBytesMax) return;
-    for (const [id, entry] of this.#entries) {
-      if (this.#entries.size <= filesMax && this.#bytes <= memoryBytesMax) return;
-      if (entry.users === 0) this.#drop(id);
-    }
-  }
-
-  #drop(id: string): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return;
-    this.#entries.delete(id);
-    this.#bytes -= entry.bytes;
-    entry.isDropped = true;
-    if (entry.users === 0) void closeEntry(entry);
+  /** Told once a question, for it is as likely the question that is at fault as the file. */
+  #tell(failures: Failures): void {
+    if (failures.length === 0) return;
+    const [{ segment, thrown }] = failures;
+    this.log("error", "looking into indexes failed; the segments are scanned for this statement", {
+      segments: failures.length,
+      path: indexPath(segment.path),
+      error: toOpenWitError(thrown),
+    });
   }
 }
 
-async function closeEntry({ index }: Entry): Promise<void> {
-  await (await index)?.close();
+/** Looks into files that failed for another reason than the files, which stay in use. */
+type Failures = { readonly segment: IndexedSegment; readonly thrown: unknown }[];
+
+/** Whether it is the file that cannot be used; anything else is a fault of ours in answering. */
+function isOfFile(thrown: unknown): boolean {
+  return ["corrupt", "unsupported", "not_found", "io"].includes(toOpenWitError(thrown).code);
 }

@@ -68,10 +68,26 @@ export function tokenKey(high: number, low: number): number {
   return (high >>> 0) * 256 + (low & 255);
 }
 
-/** The key of a token given as text: for look-ups. */
-export function keyOfText(kind: TokenKind, text: string, seed: HashState): number {
-  const bytes = encoder.encode(text);
-  const { high, low } = hashBytes(beginHash(kind, seed), bytes, 0, bytes.length);
+/** A token that is looked up: in each file its hash is another one. */
+export interface Token {
+  readonly kind: TokenKind;
+  readonly bytes: Uint8Array;
+}
+
+export function tokenOf(kind: TokenKind, text: string): Token {
+  return { kind, bytes: encoder.encode(text) };
+}
+
+/** The key of a token in a file of this seed. */
+export function keyOfToken({ kind, bytes }: Token, seed: HashState): number {
+  let high = Math.imul(seed.high ^ kind, highPrime);
+  let low = Math.imul(seed.low ^ kind, lowPrime);
+  low ^= low >>> 15;
+  for (let at = 0; at < bytes.length; at++) {
+    high = Math.imul(high ^ bytes[at], highPrime);
+    low = Math.imul(low ^ bytes[at], lowPrime);
+    low ^= low >>> 15;
+  }
   return tokenKey(finishLane(high), finishLane(low));
 }
 

@@ -7,7 +7,7 @@ import type { SegmentMeta } from "../manifest/manifest.ts";
 import type { Store } from "../store/store.ts";
 import { indexPath } from "./format.ts";
 import type { SegmentIndexer } from "./indexer.ts";
-import { Sidecar } from "./sidecar.ts";
+import { requireIndex } from "./inspect.ts";
 
 export interface IndexingReport {
   readonly segments: number;
@@ -65,8 +65,7 @@ export class IndexUpkeep {
   async #isSettled(segment: SegmentMeta): Promise<boolean> {
     if (this.#settled.has(segment.id) && !this.store.indexes.unusable.has(segment.id)) return true;
     try {
-      const index = await Sidecar.open(this.store.env.disk, indexPath(segment.path), segment);
-      await index.close();
+      await requireIndex(this.store.env.disk, indexPath(segment.path), segment);
       if (this.store.indexes.unusable.has(segment.id)) return false; // a part of it could not be read
       this.#settled.add(segment.id);
       return true;

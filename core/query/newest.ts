@@ -130,11 +130,9 @@ export async function* slicesOf(
   isDescending: boolean,
   range: TimeRange,
 ): AsyncGenerator<Slice, void, undefined> {
-  // Oldest first is newest first of times with the other sign.
-  const near = (piece: { minNs: bigint; maxNs: bigint }) => isDescending ? piece.maxNs : -piece.minNs;
-  const far = (piece: { minNs: bigint; maxNs: bigint }) => isDescending ? piece.minNs : -piece.maxNs;
-  const byNear = (left: { minNs: bigint; maxNs: bigint }, right: { minNs: bigint; maxNs: bigint }) =>
-    near(left) > near(right) ? -1 : near(left) < near(right) ? 1 : 0;
+  const near = nearOf(isDescending);
+  const far = (piece: Times) => isDescending ? piece.minNs : -piece.maxNs;
+  const byNear = nearestFirst(isDescending);
   const unopened = [...files].sort(byNear);
   let waiting: Piece[] = [];
   let active: Piece[] = [];
@@ -163,6 +161,19 @@ export async function* slicesOf(
     active = active.filter((piece) => far(piece) <= lower);
     upper = lower;
   }
+}
+
+type Times = Pick<Piece, "minNs" | "maxNs">;
+
+/** The order in which slices come to files and pieces. */
+export function nearestFirst(isDescending: boolean): (left: Times, right: Times) => number {
+  const near = nearOf(isDescending);
+  return (left, right) => near(left) > near(right) ? -1 : near(left) < near(right) ? 1 : 0;
+}
+
+/** The end that a slice meets first. Oldest first is newest first of times with the other sign. */
+function nearOf(isDescending: boolean): (piece: Times) => bigint {
+  return ({ minNs, maxNs }) => isDescending ? maxNs : -minNs;
 }
 
 /** Two row groups: as much as is read to look at one row. */

@@ -19,7 +19,7 @@ import type { EngineTable, FileRead, RowRange, SqlEngine } from "./engine.ts";
 import { findRows, type FindStatement, findStatement, type FoundRow } from "./find.ts";
 import type { Mention } from "./mentions.ts";
 import { neededColumns, type OwnConditions, ownConditions } from "./needs.ts";
-import { type Newest, newestOf, type Piece, slicesOf, type UnopenedFile } from "./newest.ts";
+import { nearestFirst, type Newest, newestOf, type Piece, slicesOf, type UnopenedFile } from "./newest.ts";
 import { predicateOf } from "./predicates.ts";
 import type { SourceFile, TableSource } from "./sources.ts";
 
@@ -88,7 +88,8 @@ class Planning {
   readonly #needs: ReadonlySet<string> | undefined;
   /** Files of the mention's time. */
   readonly #files: readonly SourceFile[];
-  readonly #candidates = new Map<number, Promise<Candidate>>();
+  /** By the positions of their files; as far as they were looked up. */
+  readonly #candidates: (Candidate | undefined)[] = [];
   #indexMs = 0;
   #findMs = 0;
 
@@ -128,34 +129,31 @@ class Planning {
 
   /** What the index leaves of each file. */
   async #allCandidates(): Promise<Candidate[]> {
-    const candidates: Candidate[] = [];
-    for (let at = 0; at < this.#files.length; at += lookUpsAtOnce) {
+    const files = this.#files.map((_, at) => at).filter((at) => this.#candidates[at] === undefined);
+    for (let at = 0; at < files.length; at += lookUpsAtOnce) {
       this.env.signal.throwIfAborted();
-      const end = Math.min(at + lookUpsAtOnce, this.#files.length);
-      candidates.push(
-        ...await this.#timed(
-          "index",
-          () => Promise.all(Array.from({ length: end - at }, (_, more) => this.#candidate(at + more))),
-        ),
-      );
+      await this.#timed("index", () => this.#lookUp(files.slice(at, at + lookUpsAtOnce)));
     }
-    return candidates;
+    return this.#files.map((_, at) => this.#candidates[at]!);
   }
 
-  #candidate(at: number): Promise<Candidate> {
-    const known = this.#candidates.get(at);
-    if (known !== undefined) return known;
-    const asked = this.#lookUp(this.#files[at]);
-    this.#candidates.set(at, asked);
-    return asked;
-  }
-
-  async #lookUp(file: SourceFile): Promise<Candidate> {
-    const blockCount = Math.ceil(file.rows / blockRows);
-    const segment = this.#segmentOf(file);
-    const isAsked = this.#predicate.kind !== "all" && segment !== undefined;
-    const blocks = isAsked ? await this.env.indexes?.candidates(segment, this.#predicate) : undefined;
-    return { file, blockCount, blocks };
+  /** Asks the indexes of these files. */
+  async #lookUp(files: readonly number[]): Promise<void> {
+    const { indexes } = this.env;
+    const isAsked = this.#predicate.kind !== "all" && indexes !== undefined;
+    const asked = isAsked ? files.filter((at) => this.#files[at].id !== undefined) : [];
+    const found = asked.length === 0
+      ? []
+      : await indexes!.candidatesOf(asked.map((at) => this.#segmentOf(this.#files[at])!), this.#predicate);
+    const blocks = new Map(asked.map((at, place) => [at, found[place]]));
+    for (const at of files) {
+      const file = this.#files[at];
+      this.#candidates[at] = {
+        file,
+        blockCount: Math.ceil(file.rows / blockRows),
+        blocks: blocks.get(at),
+      };
+    }
   }
 
   #segmentOf({ id, path, rows }: SourceFile): IndexedSegment | undefined {
@@ -203,7 +201,8 @@ class Planning {
     const pieces: Piece[] = [];
     let bound: bigint | undefined, isCut = false;
     const range = intersection(this.range, this.env.window);
-    const slices = slicesOf(files.map((_, at) => this.#unopened(at)), isDescending, range);
+    const opened: Candidate[] = [];
+    const slices = slicesOf(this.#unopened(isDescending, opened), isDescending, range);
     for await (const slice of slices) {
       this.env.signal.throwIfAborted();
       for (const piece of slice.pieces) {
@@ -235,8 +234,7 @@ class Planning {
       ? this.#readsOf(pieces.filter((piece) => key(isDescending ? piece.maxNs : piece.minNs) >= key(bound!)))
         .map(({ read }) => read)
       : exactReads(files.map(({ path }) => path), kept);
-    const candidates = await Promise.all([...this.#candidates.values()]);
-    return this.#result("newest", reads, candidates, {
+    return this.#result("newest", reads, opened, {
       bound: bound === undefined ? {} : isDescending ? { minNs: bound } : { maxNs: bound },
       blocks: pieces.reduce(
         (sum, { file, block }) => sum + (block === undefined ? Math.ceil(files[file].rows / blockRows) : 1),
@@ -246,27 +244,46 @@ class Planning {
     });
   }
 
-  #unopened(at: number): UnopenedFile {
-    const { minTimeNs, maxTimeNs, rows } = this.#files[at];
-    const whole: Piece = { file: at, rows, minNs: minTimeNs!, maxNs: maxTimeNs! };
-    return {
+  /**
+   * The files in the order in which slices of time come to them. Opening one asks the indexes of those after it as
+   * well, of more each time, for a search may go through hundreds.
+   * @param opened gets those that were
+   */
+  #unopened(isDescending: boolean, opened: Candidate[]): UnopenedFile[] {
+    const files = this.#files.map(({ minTimeNs, maxTimeNs, rows }, file): Piece => ({
+      file,
+      rows,
+      minNs: minTimeNs!,
+      maxNs: maxTimeNs!,
+    })).sort(nearestFirst(isDescending));
+    let ahead = lookUpsAtFirst;
+    return files.map((whole, place) => ({
       ...whole,
       open: () =>
         this.#timed("index", async () => {
-          const { blocks, blockCount } = await this.#candidate(at);
-          if (blocks?.isEmpty === true) return [];
-          const segment = this.#segmentOf(this.#files[at]);
-          const times = segment === undefined ? undefined : await this.env.indexes?.blockTimes(segment);
-          if (times === undefined) return [whole];
-          return [...blocks ?? BlockSet.all(blockCount)].map((block) => ({
-            file: at,
-            block,
-            rows: Math.min(blockRows, rows - block * blockRows),
-            minNs: times.min[block],
-            maxNs: times.max[block],
-          }));
+          if (this.#candidates[whole.file] === undefined) {
+            await this.#lookUp(files.slice(place, place + ahead).map(({ file }) => file));
+            ahead = Math.min(ahead * 4, lookUpsAtOnce);
+          }
+          const candidate = this.#candidates[whole.file]!;
+          opened.push(candidate);
+          return await this.#piecesOf(whole, candidate);
         }),
-    };
+    }));
+  }
+
+  async #piecesOf(whole: Piece, { file, blocks, blockCount }: Candidate): Promise<readonly Piece[]> {
+    if (blocks?.isEmpty === true) return [];
+    const segment = this.#segmentOf(file);
+    const times = segment === undefined ? undefined : await this.env.indexes?.blockTimes(segment);
+    if (times === undefined) return [whole];
+    return [...blocks ?? BlockSet.all(blockCount)].map((block) => ({
+      file: whole.file,
+      block,
+      rows: Math.min(blockRows, file.rows - block * blockRows),
+      minNs: times.min[block],
+      maxNs: times.max[block],
+    }));
   }
 
   /** Reads of pieces, each with the position of its file. */
@@ -352,8 +369,10 @@ class Planning {
   }
 }
 
-/** Index files that are read at once. */
-const lookUpsAtOnce = 16;
+/** Indexes that are asked at once: a millisecond or two, after which a statement may have been given up. */
+const lookUpsAtOnce = 512;
+/** Of a search from the newest time on. */
+const lookUpsAtFirst = 16;
 
 /** Of a file with more of its blocks left than this, all are read: the ranges would cost more than they spare. */
 const wholeShareMin = 0.5;

@@ -15,8 +15,7 @@ import type { Log } from "../env/log.ts";
 import type { Random } from "../env/random.ts";
 import { OpenWitError } from "../error.ts";
 import type { IngestRequest, IngestResult } from "../ingest/request.ts";
-import type { StoreIndexes } from "../index/indexes.ts";
-import { SidecarIndexes } from "../index/sidecars.ts";
+import { noIndexes, type StoreIndexes } from "../index/indexes.ts";
 import type { Manifest, ManifestEdit, SegmentMeta } from "../manifest/manifest.ts";
 import { forgetIdleStreams, Memtable } from "../memtable/memtable.ts";
 import { SpareChunks } from "../memtable/spares.ts";
@@ -42,7 +41,7 @@ export interface StoreEnv {
   readonly random: Random;
   readonly log: Log;
   readonly encoder: SegmentEncoder;
-  /** Who looks into the indexes; by itself the store does, through its disk. */
+  /** Who looks into the indexes; absent where no queries are answered. */
   readonly indexes?: StoreIndexes;
   readonly metrics: Metrics;
 }
@@ -121,7 +120,7 @@ export class Store {
     scratch?: Scratch,
   ) {
     this.#spares = new SpareChunks(current.memoryBytesMax / 2);
-    this.indexes = env.indexes ?? new SidecarIndexes(env.disk, env.log);
+    this.indexes = env.indexes ?? noIndexes;
     this.retired = new RetiredSegments(
       env.disk,
       env.clock,

@@ -5,7 +5,7 @@
 import type { Disk } from "../env/disk.ts";
 import { type OpenWitError, toOpenWitError } from "../error.ts";
 import { indexPath } from "../index/format.ts";
-import { Sidecar } from "../index/sidecar.ts";
+import { loadIndex, requireIndex } from "../index/inspect.ts";
 import type { SegmentMeta } from "../manifest/manifest.ts";
 import { type Column, columnsOf, type ColumnType, schemaVersion, type Signal } from "../model/columns.ts";
 import { parseFooter } from "../segment/footer.ts";
@@ -70,10 +70,9 @@ export async function checkSegment(
 /** An index that is there, whole when in depth. One that is not is no fault, nor is one of another version. */
 async function checkIndex(disk: Disk, meta: SegmentMeta, isDeep: boolean): Promise<Finding[]> {
   const path = indexPath(meta.path);
-  let index: Sidecar | undefined;
   try {
-    index = await Sidecar.open(disk, path, meta);
-    if (isDeep) await index.verify();
+    if (isDeep) (await loadIndex(disk, path, meta)).verify();
+    else await requireIndex(disk, path, meta);
     return [];
   } catch (thrown) {
     const error = toOpenWitError(thrown);
@@ -82,8 +81,6 @@ async function checkIndex(disk: Disk, meta: SegmentMeta, isDeep: boolean): Promi
     return [
       finding("index_damaged", path, error.message, `the index of ${meta.rows} ${meta.signal}`, meta.id),
     ];
-  } finally {
-    await index?.close();
   }
 }
 

@@ -8,8 +8,10 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { Hono } from "hono";
 import { systemClock } from "../../core/env/clock.ts";
+import type { Log } from "../../core/env/log.ts";
 import { systemRandom } from "../../core/env/random.ts";
 import { toOpenWitError } from "../../core/error.ts";
+import { SidecarIndexes } from "../../core/index/sidecars.ts";
 import { Metrics } from "../../core/metrics/metrics.ts";
 import { openStoreReadOnly } from "../../core/store/open.ts";
 import { defaultStoreOptions } from "../../core/store/store.ts";
@@ -17,6 +19,7 @@ import { askRoutes, errorResponse } from "../api/app.ts";
 import { exportRoutes } from "../api/admin/archive.ts";
 import { NodeDisk } from "../disk/disk.ts";
 import { defaultEngineOptions, duckDBEngine } from "../duckdb/engine.ts";
+import { nodeIndexFiles } from "../index/files.ts";
 import { inProcessEncoder } from "../parquet/in-process.ts";
 import type { Target } from "./target.ts";
 
@@ -33,19 +36,21 @@ export async function openOffline(dataDir: string): Promise<Target> {
   const remove = () => rm(scratch, { recursive: true, force: true });
   try {
     const metrics = new Metrics();
+    const log: Log = (level, message, fields) => {
+      if (level !== "error") return;
+      const { error } = fields as { error?: unknown };
+      process.stderr.write(
+        `openwit: ${message}${error === undefined ? "" : `: ${toOpenWitError(error).message}`}\n`,
+      );
+    };
     const store = await openStoreReadOnly(
       {
         disk: new NodeDisk(folder),
         clock: systemClock,
         random: systemRandom,
-        log: (level, message, fields) => {
-          if (level !== "error") return;
-          const { error } = fields as { error?: unknown };
-          process.stderr.write(
-            `openwit: ${message}${error === undefined ? "" : `: ${toOpenWitError(error).message}`}\n`,
-          );
-        },
+        log,
         encoder: inProcessEncoder(),
+        indexes: new SidecarIndexes(nodeIndexFiles(folder), log),
         metrics,
       },
       defaultStoreOptions,

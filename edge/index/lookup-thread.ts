@@ -1,38 +1,32 @@
 /**
  * The indexes of a server's data folder, asked in a thread of its own: a statement may have to look into hundreds of
- * files, which would take this thread's time from the requests, and ten times as long through the thread pool.
+ * files, which would take this thread's time from the requests.
  *
- * Questions that are asked in one turn with one predicate travel together. The thread starts with the first question
- * and ends when it was idle. Should it die, segments are scanned, and the next question starts another.
+ * The thread starts with the first question and ends when it was idle. Should it die, segments are scanned, and the
+ * next question starts another.
  */
 import type { Log } from "../../core/env/log.ts";
-import { BlockSet } from "../../core/index/blocks.ts";
-import type { BlockTimes, IndexedSegment, StoreIndexes } from "../../core/index/indexes.ts";
-import type { IndexPredicate } from "../../core/index/predicate.ts";
-import type { FromLookup, ToLookup } from "./lookup-protocol.ts";
+import type { IndexedSegment, StoreIndexes } from "../../core/index/indexes.ts";
+import { decodeBlocks, type FromLookup, type Told, type ToLookup } from "./lookup-protocol.ts";
 
 /** People who ask come back after a while; the thread takes some 30 MB meanwhile. */
 const idleMs = 5 * 60_000;
 
-interface Question {
-  readonly segment: IndexedSegment;
-  readonly resolve: (blocks: BlockSet | undefined) => void;
-}
-
 /** @param dataDir absolute */
 export function lookupThread(dataDir: string, log: Log): StoreIndexes {
   const unusable = new Map<string, string>();
-  /** Questions of this turn. */
-  const gathered = new Map<IndexPredicate, Question[]>();
+  /** Numbers of the segments that the thread knows, by their ids. */
+  const numbers = new Map<string, number>();
   const waiting = new Map<number, (answer: FromLookup | undefined) => void>();
   let worker: Worker | undefined;
   let idle: ReturnType<typeof setTimeout> | undefined;
-  let asked = 0;
+  let asked = 0, numbered = 0;
 
   const stop = () => {
     clearTimeout(idle);
     worker?.terminate();
     worker = undefined;
+    numbers.clear();
     for (const answer of waiting.values()) answer(undefined);
     waiting.clear();
   };
@@ -41,7 +35,7 @@ export function lookupThread(dataDir: string, log: Log): StoreIndexes {
     const thread = new Worker(new URL("./lookup-worker.ts", import.meta.url));
     thread.onmessage = ({ data }: MessageEvent<FromLookup>) => {
       for (const [id, why] of data.unusable) unusable.set(id, why);
-      for (const { message, fields } of data.warnings) log("warn", message, fields);
+      for (const { level, message, fields } of data.lines) log(level, message, fields);
       waiting.get(data.ask)?.(data);
       waiting.delete(data.ask);
     };
@@ -55,51 +49,58 @@ export function lookupThread(dataDir: string, log: Log): StoreIndexes {
     return thread;
   };
 
-  const send = (message: (ask: number) => ToLookup): Promise<FromLookup | undefined> => {
+  const send = (question: (ask: number) => ToLookup): Promise<FromLookup | undefined> => {
     const ask = ++asked;
     const { promise, resolve } = Promise.withResolvers<FromLookup | undefined>();
     waiting.set(ask, resolve);
-    (worker ??= open()).postMessage(message(ask));
+    (worker ??= open()).postMessage(question(ask));
     clearTimeout(idle);
     idle = setTimeout(() => waiting.size === 0 && stop(), idleMs);
     idle.unref?.();
     return promise;
   };
 
-  const flush = async (predicate: IndexPredicate) => {
-    const questions = gathered.get(predicate)!;
-    gathered.delete(predicate);
-    const segments = questions.map(({ segment: { id, signal, path, rows } }) => ({ id, signal, path, rows }));
-    const answer = await send((ask) => ({ kind: "candidates", ask, segments, predicate }));
-    for (const [at, { resolve }] of questions.entries()) {
-      const blocks = answer?.blocks?.[at];
-      resolve(
-        blocks === undefined || blocks === null ? undefined : BlockSet.from(blocks.count, blocks.words),
-      );
-    }
+  const numberOf = ({ id, signal, path, rows }: IndexedSegment, told: Told["told"][number][]): number => {
+    const known = numbers.get(id);
+    if (known !== undefined) return known;
+    numbers.set(id, ++numbered);
+    told.push([numbered, { id, signal, path, rows }]);
+    return numbered;
   };
 
   return {
     unusable,
-    candidates(segment, predicate) {
-      if (unusable.has(segment.id)) return Promise.resolve(undefined);
-      const { promise, resolve } = Promise.withResolvers<BlockSet | undefined>();
-      const questions = gathered.get(predicate);
-      if (questions !== undefined) questions.push({ segment, resolve });
-      else {
-        gathered.set(predicate, [{ segment, resolve }]);
-        queueMicrotask(() => void flush(predicate));
-      }
-      return promise;
+    async candidatesOf(segments, predicate) {
+      const usable = segments.filter(({ id }) => !unusable.has(id));
+      if (usable.length === 0) return segments.map(() => undefined);
+      const told: Told["told"][number][] = [];
+      const answer = await send((ask) => ({
+        kind: "candidates",
+        ask,
+        segments: Uint32Array.from(usable, (segment) => numberOf(segment, told)),
+        told,
+        predicate,
+      }));
+      const { blocks } = answer ?? {};
+      if (blocks === undefined) return segments.map(() => undefined);
+      // `unusable` may have grown since; `usable` is in the order of the segments.
+      let at = 0;
+      return segments.map((segment) =>
+        segment === usable[at] ? decodeBlocks(blocks, at++, segment.rows) : undefined
+      );
     },
-    async blockTimes({ id, signal, path, rows }): Promise<BlockTimes | undefined> {
-      if (unusable.has(id)) return undefined;
-      const answer = await send((ask) => ({ kind: "times", ask, segment: { id, signal, path, rows } }));
+    async blockTimes(segment) {
+      if (unusable.has(segment.id)) return undefined;
+      const told: Told["told"][number][] = [];
+      const answer = await send((ask) => ({ kind: "times", ask, segment: numberOf(segment, told), told }));
       return answer?.times ?? undefined;
     },
     forget(id) {
       unusable.delete(id);
-      worker?.postMessage({ kind: "forget", id } satisfies ToLookup);
+      const segment = numbers.get(id);
+      if (segment === undefined) return;
+      numbers.delete(id);
+      worker?.postMessage({ kind: "forget", segment } satisfies ToLookup);
     },
     close: stop,
   };

@@ -7,6 +7,7 @@ import { Manifest } from "../../core/manifest/manifest.ts";
 import { signals } from "../../core/model/columns.ts";
 import { SidecarIndexes } from "../../core/index/sidecars.ts";
 import { NodeDisk } from "../../edge/disk/disk.ts";
+import { nodeIndexFiles } from "../../edge/index/files.ts";
 import { buildHistory, historySize, hoursOf, readHours } from "./history.ts";
 import { needle } from "./needle.ts";
 import { isHeld } from "./needles-table.ts";
@@ -37,7 +38,7 @@ test("a history is built once, whole, with an index for each segment", async () 
     const disk = new NodeDisk(dataDir);
     const manifest = await Manifest.open({ disk, random: systemRandom, log: () => {} }, { readOnly: true });
     const segments = [...manifest.state.segments.values()];
-    const indexes = new SidecarIndexes(disk, () => {});
+    const indexes = new SidecarIndexes(nodeIndexFiles(dataDir), () => {});
     for (const segment of segments) expect(await indexes.blockTimes(segment)).toBeDefined();
     indexes.close();
     const paths = (signal: string) =>

@@ -9,6 +9,7 @@ import { Hono } from "hono";
 import { systemClock } from "../../core/env/clock.ts";
 import { systemRandom } from "../../core/env/random.ts";
 import { toOpenWitError } from "../../core/error.ts";
+import { SidecarIndexes } from "../../core/index/sidecars.ts";
 import { Metrics } from "../../core/metrics/metrics.ts";
 import type { Signal } from "../../core/model/columns.ts";
 import { openStore } from "../../core/store/open.ts";
@@ -18,6 +19,7 @@ import { askRoutes, errorResponse } from "../../edge/api/app.ts";
 import { tailRoutes } from "../../edge/api/tail.ts";
 import { NodeDisk } from "../../edge/disk/disk.ts";
 import { defaultEngineOptions, duckDBEngine } from "../../edge/duckdb/engine.ts";
+import { nodeIndexFiles } from "../../edge/index/files.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
 
 export interface ApiFixture extends AsyncDisposable {
@@ -45,6 +47,7 @@ export async function openApi(
     random: systemRandom,
     log: () => {},
     encoder: inProcessEncoder(),
+    indexes: new SidecarIndexes(nodeIndexFiles(folder), () => {}),
     metrics,
   }, defaultStoreOptions);
   const engine = duckDBEngine({ ...defaultEngineOptions, dataDir: folder });

@@ -14,6 +14,7 @@ import { columnIndex, columnsOf, type Signal, signals, timeColumnOf } from "../.
 import type { Vector } from "../../core/model/vector.ts";
 import type { QuerySources, SourceFile, TableSource } from "../../core/query/sources.ts";
 import { NodeDisk } from "../../edge/disk/disk.ts";
+import { nodeIndexFiles } from "../../edge/index/files.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
 import { baseTimeNs } from "../golden/segment-chunk.ts";
 
@@ -81,7 +82,7 @@ export async function openPruningData(seed: number): Promise<PruningData> {
       : [chunkOf(signal, random, 700, 0.9, 1, false), chunkOf(signal, random, 300, 0.2, 1, false)];
     tables[signal] = { signal, files, chunks: chunks.map((chunk) => ({ chunk, rows: chunk.rows })) };
   }
-  const indexes = new SidecarIndexes(disk, () => {});
+  const indexes = new SidecarIndexes(nodeIndexFiles(dataDir), () => {});
   return {
     dataDir,
     indexes,

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { evaluate } from "../../core/index/evaluate.ts";
 import type { IndexPredicate } from "../../core/index/predicate.ts";
-import { Sidecar } from "../../core/index/sidecar.ts";
+import { loadIndex } from "../../core/index/inspect.ts";
 import { NodeDisk } from "../../edge/disk/disk.ts";
 import { baseTimeNs } from "./segment-chunk.ts";
 
@@ -29,18 +29,14 @@ const answers: [IndexPredicate, number[]][] = [
 ];
 
 test("an index of format 1 answers as when it was written", async () => {
-  const index = await Sidecar.open(new NodeDisk(import.meta.dirname), "index-v1-logs.idx", segment);
-  try {
-    await index.verify();
-    for (const [predicate, blocks] of answers) expect([predicate, [...await evaluate(index, predicate)]]).toEqual([predicate, blocks]);
-    expect(await index.wordsWith("c", true, 100)).toEqual(["c", "cart", "checkout"]);
-    const { min, max } = await index.times();
-    expect([...min]).toEqual([0n, 8_192n, 16_384n].map((row) => baseTimeNs + row * 50_000_000n));
-    expect([...max]).toEqual([8_191n, 16_383n, 16_999n].map((row) => baseTimeNs + row * 50_000_000n));
-    expect(await index.fields()).toContain("attributes.key2.0");
-  } finally {
-    await index.close();
-  }
+  const index = await loadIndex(new NodeDisk(import.meta.dirname), "index-v1-logs.idx", segment);
+  index.verify();
+  for (const [predicate, blocks] of answers) expect([predicate, [...evaluate(index, predicate)]]).toEqual([predicate, blocks]);
+  expect(index.wordsWith("c", true, 100)).toEqual(["c", "cart", "checkout"]);
+  const { min, max } = index.times();
+  expect([...min]).toEqual([0n, 8_192n, 16_384n].map((row) => baseTimeNs + row * 50_000_000n));
+  expect([...max]).toEqual([8_191n, 16_383n, 16_999n].map((row) => baseTimeNs + row * 50_000_000n));
+  expect(index.fields()).toContain("attributes.key2.0");
 });
 
 test("an index of a newer version is refused", async () => {
@@ -49,7 +45,7 @@ test("an index of a newer version is refused", async () => {
   const folder = mkdtempSync(join(tmpdir(), "openwit-golden-"));
   try {
     writeFileSync(join(folder, "newer.idx"), bytes);
-    const opening = Sidecar.open(new NodeDisk(folder), "newer.idx", segment);
+    const opening = loadIndex(new NodeDisk(folder), "newer.idx", segment);
     expect(await opening.catch((error) => error)).toMatchObject({ code: "unsupported", hint: "openwit index rebuild" });
     expect(readFileSync(join(folder, "newer.idx")).equals(bytes)).toBe(true);
   } finally {

@@ -13,7 +13,7 @@ import { seededRandom } from "../../core/env/random.ts";
 import { OpenWitError } from "../../core/error.ts";
 import { indexPath } from "../../core/index/format.ts";
 import { directIndexer } from "../../core/index/indexer.ts";
-import { Sidecar } from "../../core/index/sidecar.ts";
+import { loadIndex } from "../../core/index/inspect.ts";
 import type { SegmentMeta } from "../../core/manifest/manifest.ts";
 import type { Store } from "../../core/store/store.ts";
 import type { SimClock } from "./clock.ts";
@@ -106,12 +106,7 @@ export async function segmentBodies(
 async function checkIndexes(segments: readonly SegmentMeta[], disk: Disk): Promise<void> {
   for (const segment of segments) {
     if (await disk.stat(indexPath(segment.path)) === undefined) continue;
-    const index = await Sidecar.open(disk, indexPath(segment.path), segment);
-    try {
-      await index.verify();
-    } finally {
-      await index.close();
-    }
+    (await loadIndex(disk, indexPath(segment.path), segment)).verify();
   }
 }
 

@@ -8,7 +8,7 @@ import { isoTimestamp } from "../model/row.ts";
 import type { Signal } from "../model/columns.ts";
 import { pruneFiles, type TimeRange } from "./bounds.ts";
 import type { Json } from "./format.ts";
-import type { SourceFile, TableSource } from "./sources.ts";
+import { type SourceFile, type TableSource, totalsOf } from "./sources.ts";
 
 /** A segment that the manifest names and that cannot be read. */
 export interface MissingSegment extends SourceFile {
@@ -36,20 +36,33 @@ export function coverageOf(
   window: TimeRange,
   missing: readonly MissingSegment[],
 ): Coverage {
-  const files = tables.flatMap((table) => pruneFiles(table.files, window));
-  const oldest = files.reduce<bigint | undefined>(
-    (least, { minTimeNs }) =>
-      minTimeNs !== undefined && (least === undefined || minTimeNs < least) ? minTimeNs : least,
-    undefined,
-  );
+  const seen = tables.map((table) => seenOf(table, window));
   const signals = new Set(tables.map(({ signal }) => signal));
   return {
-    sinceNs: window.minNs ?? oldest,
+    sinceNs: window.minNs ?? leastOf(seen.map(({ oldestNs }) => oldestNs)),
     untilNs: window.maxNs,
-    segments: files.length,
+    segments: seen.reduce((sum, { files }) => sum + files, 0),
     memtableRows: tables.flatMap(({ chunks }) => chunks).reduce((sum, { rows }) => sum + rows, 0),
     missing: pruneFiles(missing.filter(({ signal }) => signals.has(signal)), window) as MissingSegment[],
   };
+}
+
+/** Files of a table within the window, and the least of their times. */
+function seenOf(table: TableSource, window: TimeRange): { files: number; oldestNs?: bigint } {
+  const isOpen = window.minNs === undefined && window.maxNs === undefined;
+  const files = isOpen ? table.files : pruneFiles(table.files, window);
+  // Where a time is asked for it is told, and not the oldest one.
+  const oldestNs = window.minNs === undefined
+    ? (isOpen && table.totals || totalsOf(files)).oldestNs
+    : undefined;
+  return { files: files.length, ...(oldestNs === undefined ? {} : { oldestNs }) };
+}
+
+function leastOf(times: readonly (bigint | undefined)[]): bigint | undefined {
+  return times.reduce(
+    (least, time) => time !== undefined && (least === undefined || time < least) ? time : least,
+    undefined,
+  );
 }
 
 /** What several statements of one answer could see together. */

@@ -24,6 +24,8 @@ export interface SqlEngine {
   parse(sql: string): Promise<SqlTree>;
   /** The SQL text of a tree. @throws OpenWitError */
   print(tree: SqlTree): Promise<string>;
+  /** The same, and the tree of that text. @throws OpenWitError */
+  printAndParse(tree: SqlTree): Promise<PrintedStatement>;
   /** Constant expressions as nanoseconds since 1970 UTC; `undefined` for one that is not a time. */
   evaluateTimes(expressions: readonly SqlNode[]): Promise<(bigint | undefined)[]>;
   /**
@@ -37,6 +39,11 @@ export interface SqlEngine {
   resize?(limits: EngineLimits): void;
   /** Statements that run and wait now, and refusals since start. */
   readonly load?: EngineLoad;
+}
+
+export interface PrintedStatement {
+  readonly sql: string;
+  readonly tree: SqlTree;
 }
 
 export interface EngineLimits {

@@ -5,10 +5,10 @@
  * What it runs is the printed form of conditions that passed the check, and that form passes it again.
  */
 import { timeColumnOf } from "../model/columns.ts";
-import { checkStatement } from "./check.ts";
 import { type EngineTable, rowPlaceColumns, type SqlEngine } from "./engine.ts";
 import type { Mention } from "./mentions.ts";
 import type { OwnConditions } from "./needs.ts";
+import { checkedText } from "./prepare.ts";
 import { allOf, call, columnReference, selectTree, type SqlNode } from "./tree.ts";
 
 /** A row that was found. */
@@ -56,9 +56,7 @@ export async function findStatement(
     where_clause: own.conditions.length === 0 ? null : allOf(own.conditions),
     modifiers: isDescending === undefined ? [] : [{ type: "ORDER_MODIFIER", orders: [order] }],
   });
-  const sql = await engine.print(tree);
-  checkStatement(await engine.parse(sql), true);
-  return { sql, columns: own.columns };
+  return { sql: await checkedText(engine, tree), columns: own.columns };
 }
 
 /**

@@ -21,7 +21,7 @@ import type { Mention } from "./mentions.ts";
 import { neededColumns, type OwnConditions, ownConditions } from "./needs.ts";
 import { nearestFirst, type Newest, newestOf, type Piece, slicesOf, type UnopenedFile } from "./newest.ts";
 import { predicateOf } from "./predicates.ts";
-import type { SourceFile, TableSource } from "./sources.ts";
+import { type SourceFile, type TableSource, totalsOf } from "./sources.ts";
 
 export interface PlanEnv {
   readonly engine: SqlEngine;
@@ -167,7 +167,7 @@ class Planning {
   ): Promise<MentionPlan | undefined> {
     const own = this.#own;
     const isWide = this.#needs === undefined || [...this.#needs].some((name) => !own.columns.has(name));
-    const blocks = blocksRead(reads, candidates);
+    const blocks = blocksRead(reads, this.#files);
     const isFew = blocks >= findBlocksMin && blocks <= findShareMax * blocksOf(candidates);
     if (!isWide || !isFew || own.conditions.length === 0) return undefined;
     const statement = await findStatement(this.env.engine, this.mention, own, undefined);
@@ -357,8 +357,8 @@ class Planning {
         inPart: reads.filter(({ rows }) => rows !== undefined).length,
       },
       blocks: {
-        considered: source.files.reduce((sum, { rows }) => sum + Math.ceil(rows / blockRows), 0),
-        read: more.blocks ?? blocksRead(reads, candidates),
+        considered: (source.totals ?? totalsOf(source.files)).blocks,
+        read: more.blocks ?? blocksRead(reads, this.#files),
       },
       ...(more.rowsFound === undefined ? {} : { rowsFound: more.rowsFound }),
       memtableRows: source.chunks.reduce((sum, { rows }) => sum + rows, 0),
@@ -405,16 +405,22 @@ function blocksOf(candidates: readonly Candidate[]): number {
   return candidates.reduce((sum, { blockCount }) => sum + blockCount, 0);
 }
 
-function blocksRead(reads: readonly FileRead[], candidates: readonly Candidate[]): number {
-  const byPath = new Map(candidates.map((candidate) => [candidate.file.path, candidate]));
+function blocksRead(reads: readonly FileRead[], files: readonly SourceFile[]): number {
+  const byPath = filesOf(reads, files);
   return reads.reduce((sum, { path, rows }) => {
-    if (rows === undefined) return sum + (byPath.get(path)?.blockCount ?? 0);
+    if (rows === undefined) return sum + Math.ceil(byPath.get(path)!.rows / blockRows);
     return sum + rows.reduce((blocks, { from, end }) => blocks + Math.ceil((end - from) / blockRows), 0);
   }, 0);
 }
 
+/** The files that are read, which are few of them. */
+function filesOf(reads: readonly FileRead[], files: readonly SourceFile[]): ReadonlyMap<string, SourceFile> {
+  const paths = new Set(reads.map(({ path }) => path));
+  return new Map(files.filter(({ path }) => paths.has(path)).map((file) => [file.path, file]));
+}
+
 function encodedBytes(reads: readonly FileRead[], files: readonly SourceFile[]): number {
-  const byPath = new Map(files.map((file) => [file.path, file]));
+  const byPath = filesOf(reads, files);
   return reads.reduce((sum, { path, rows }) => {
     const file = byPath.get(path)!;
     if (rows === undefined) return sum + file.bytes;

@@ -1,35 +1,25 @@
 /**
  * The front of SQL: parse, check, rewrite, prune, run, and hand over rows with their limits kept.
  *
- * Invariants: (1) what the engine runs is the printed form of a tree that passed the check, and that form passes it
- * again. (2) The sources are pinned after the check and released exactly once, whatever happens. (3) Rows arrive in
- * batches that the reader pulls: nothing is gathered here.
+ * Invariants: (1) what the engine runs is the printed form of a tree that passed the check, and that form has passed it
+ * again before it runs (prepare.ts). (2) The sources are pinned after the first check and released exactly once,
+ * whatever happens. (3) Rows arrive in batches that the reader pulls: nothing is gathered here.
  */
 import type { Clock } from "../env/clock.ts";
 import { OpenWitError } from "../error.ts";
-import { type Signal, signals } from "../model/columns.ts";
-import { rangeOf, timeBounds, type TimeRange } from "./bounds.ts";
 import type { SegmentIndexes } from "../index/indexes.ts";
-import { checkStatement } from "./check.ts";
+import type { Signal } from "../model/columns.ts";
+import type { SystemTable, SystemTableName } from "../system/tables.ts";
+import type { TimeRange } from "./bounds.ts";
 import type { EngineResult, SqlEngine } from "./engine.ts";
-import { boundGrowth } from "./growth.ts";
 import { heldBytes } from "./heavy.ts";
 import { withLocation } from "./locate.ts";
-import { type Mention, mentionsOf } from "./mentions.ts";
 import { type MentionPlan, type PlanEnv, planMention } from "./plan.ts";
+import { type Prepared, prepareStatement } from "./prepare.ts";
+import type { PreparedStatements } from "./prepared.ts";
 import { type ResultBatch, type ResultColumn, valueBytes } from "./result.ts";
-import { type Parameters, rewriteStatement, type Rewritten } from "./rewrite.ts";
+import type { Parameters } from "./rewrite.ts";
 import type { QuerySources } from "./sources.ts";
-import { type SystemTable, type SystemTableName, systemTableNames } from "../system/tables.ts";
-import {
-  constantInteger,
-  integerConstant,
-  isNode,
-  nodesIn,
-  selectTree,
-  type SqlTree,
-  textOf,
-} from "./tree.ts";
 
 export interface QueryRequest {
   readonly sql: string;
@@ -63,6 +53,8 @@ export interface QueryEnv {
   readonly clock: Clock;
   /** Of the segments that `sources` gives; absent where there are none. */
   readonly indexes?: SegmentIndexes;
+  /** Statements that were prepared before; absent where none are kept. */
+  readonly statements?: PreparedStatements;
 }
 
 /** How the statement is answered. */
@@ -72,7 +64,10 @@ export interface QueryPlan {
   readonly phasesMs: PhaseTimes;
 }
 
-/** Milliseconds: reading the statement, choosing files, asking indexes, looking for rows, running up to the first row. */
+/**
+ * Milliseconds: reading the statement as far as planning had to wait for it, choosing files, asking indexes, looking for
+ * rows, running up to the first row.
+ */
 export type PhaseTimes = Readonly<Record<"prepare" | "plan" | "index" | "find" | "run", number>>;
 
 /** Final once `batches` has ended. */
@@ -135,8 +130,7 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
   const close = () => closed ??= doClose();
 
   try {
-    const leave = await engine.enter(request.tenant, abort.signal);
-    const prepared = await prepareStatement(engine, request, clock.nowNs()).finally(leave);
+    const prepared = await prepareStatement(request, clock.nowNs(), abort.signal, env);
     abort.signal.throwIfAborted();
     const sources = pinned = request.sources(prepared.signals);
     const stats: QueryStats = {
@@ -162,8 +156,10 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
       stats.filesPruned += files.considered - files.whole - files.inPart;
     }
     const plannedMs = clock.monotonicMs();
+    const sql = await prepared.text;
+    const checkedMs = clock.monotonicMs();
     const running = result = await engine.run({
-      sql: prepared.sql,
+      sql,
       tenant: request.tenant,
       tables: plans.map(({ table }) => table),
       systemTables: await systemTablesOf(request, prepared.systemTables, abort.signal),
@@ -181,53 +177,17 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
     const batches = limited(running, request, stats, () => clock.monotonicMs() - startedMs, close);
     const plan = {
       mentions: plans,
-      phasesMs: phasesOf(plans, startedMs, preparedMs, plannedMs, clock.monotonicMs()),
+      phasesMs: phasesOf(plans, {
+        prepare: preparedMs - startedMs + checkedMs - plannedMs,
+        plan: plannedMs - preparedMs,
+        run: clock.monotonicMs() - checkedMs,
+      }),
     };
     return { columns: running.columns, batches, stats, plan, close };
   } catch (error) {
     await close();
     throw error;
   }
-}
-
-interface Prepared {
-  readonly sql: string;
-  readonly rowsMax: number;
-  readonly original: SqlTree;
-  /** What runs. */
-  readonly tree: SqlTree;
-  readonly signals: ReadonlySet<Signal>;
-  readonly systemTables: ReadonlySet<SystemTableName>;
-  readonly mentions: readonly { readonly mention: Mention; readonly range: TimeRange }[];
-}
-
-async function prepareStatement(engine: SqlEngine, request: QueryRequest, nowNs: bigint): Promise<Prepared> {
-  const parsed = await engine.parse(request.sql);
-  const original = isShowTables(parsed) ? await engine.parse(showTablesSql) : parsed;
-  const checked = checkStatement(original);
-  const rewritten = rewriteStatement(original, nowNs, request.params);
-  boundGrowth(rewritten.tree);
-  await nameColumns(engine, rewritten);
-  const rowsMax = limitRows(rewritten.tree, request.limit);
-  const sql = await engine.print(rewritten.tree);
-  // What is printed is what runs: were printing to change its meaning, this would see it.
-  checkStatement(await engine.parse(sql), true);
-  const mentions = await boundedMentions(engine, rewritten.tree);
-  const { signals, systemTables } = checked;
-  return { sql, rowsMax, original, tree: rewritten.tree, signals, systemTables, mentions };
-}
-
-/** The mentions of a rewritten tree, each with the time range outside of which it reads nothing. */
-async function boundedMentions(engine: SqlEngine, tree: SqlTree): Promise<Prepared["mentions"]> {
-  const mentions = mentionsOf(tree).map((mention) => ({ mention, bounds: timeBounds(mention) }));
-  const times = await engine.evaluateTimes(
-    mentions.flatMap(({ bounds }) => bounds.map(({ value }) => value)),
-  );
-  let at = 0;
-  return mentions.map(({ mention, bounds }) => ({
-    mention,
-    range: rangeOf(bounds, times.slice(at, at += bounds.length)),
-  }));
 }
 
 /** One after the other: each may look for rows, and a statement has the engine once. */
@@ -245,19 +205,10 @@ function sumOf(plans: readonly MentionPlan[], of: (plan: MentionPlan) => number)
 
 function phasesOf(
   plans: readonly MentionPlan[],
-  startedMs: number,
-  preparedMs: number,
-  plannedMs: number,
-  ranMs: number,
+  { prepare, plan, run }: Pick<PhaseTimes, "prepare" | "plan" | "run">,
 ): PhaseTimes {
   const index = sumOf(plans, ({ indexMs }) => indexMs), find = sumOf(plans, ({ findMs }) => findMs);
-  return {
-    prepare: preparedMs - startedMs,
-    plan: plannedMs - preparedMs - index - find,
-    index,
-    find,
-    run: ranMs - plannedMs,
-  };
+  return { prepare, plan: plan - index - find, index, find, run };
 }
 
 async function systemTablesOf(
@@ -272,43 +223,6 @@ async function systemTablesOf(
     `there is no ${[...names].map((name) => `system.${name}`).join(", ")} here`,
   );
 }
-
-/** Gives columns whose expression was rewritten the name that they would have had. */
-async function nameColumns(engine: SqlEngine, { unnamed }: Rewritten): Promise<void> {
-  for (const { item, original } of unnamed) {
-    item.alias = (await engine.print(selectTree({ select_list: [original] }))).replace(/^SELECT\s+/, "");
-  }
-}
-
-/**
- * Lets the engine stop at the row limit, so that a sort keeps only the first rows and a result stays small.
- * Returns the most rows that the statement can give: one more than the limit, to know whether there were more.
- */
-function limitRows(tree: SqlTree, limit: number): number {
-  const rowsMax = Math.min(limit, 2 ** 52) + 1;
-  const node = tree.statements[0].node;
-  if (!isNode(node) || !Array.isArray(node.modifiers)) return Infinity;
-  if (isNode(node.from_table) && node.from_table.type === "SHOW_REF") return rowsMax; // a row a column
-  const own = nodesIn(node.modifiers).find(({ type }) => textOf(type).startsWith("LIMIT"));
-  const value = own?.type === "LIMIT_MODIFIER" && isNode(own.limit) ? constantInteger(own.limit) : undefined;
-  if (own !== undefined && isNode(own.limit) && value === undefined) return Infinity; // computed, or a percentage
-  const modifier = own ?? { type: "LIMIT_MODIFIER", offset: null };
-  if (value === undefined || value > BigInt(rowsMax)) modifier.limit = integerConstant(rowsMax);
-  if (own === undefined) node.modifiers.push(modifier);
-  return rowsMax;
-}
-
-function isShowTables(tree: SqlTree): boolean {
-  const node = tree.statements.length === 1 ? tree.statements[0].node : undefined;
-  const table = isNode(node) && isNode(node.from_table) ? node.from_table : undefined;
-  return table?.type === "SHOW_REF" && table.query === null && /^"?tables"?$/.test(textOf(table.table_name));
-}
-
-const showTablesSql = `SELECT * FROM (VALUES ${
-  [...signals, "traces", ...systemTableNames.map((name) => `system.${name}`)].sort().map((name) =>
-    `('${name}')`
-  ).join(", ")
-}) AS tables(name)`;
 
 async function* limited(
   result: EngineResult,

@@ -42,13 +42,16 @@ export interface Rewritten {
   readonly tree: SqlTree;
   /** Items of select lists that lost the text by which the engine names their column, and that text's tree. */
   readonly unnamed: readonly { readonly item: SqlNode; readonly original: SqlNode }[];
+  /** Whether it would be another tree at another time. */
+  readonly isOfNow: boolean;
 }
 
 /** @throws OpenWitError `invalid_argument` for a parameter that is missing. */
 export function rewriteStatement(tree: SqlTree, nowNs: bigint, parameters: Parameters = []): Rewritten {
   const rewriter = new Rewriter(nowNs, parameters);
   const statements = tree.statements.map((statement) => rewriter.node(statement, noContext));
-  return { tree: { ...tree, statements }, unnamed: rewriter.unnamed };
+  const { unnamed, isOfNow } = rewriter;
+  return { tree: { ...tree, statements }, unnamed, isOfNow };
 }
 
 /** Most bytes of texts that take the place of parameters. */
@@ -66,6 +69,7 @@ const noContext: Context = { ctes: new Set(), isZoned: false, scopes: [] };
 
 class Rewriter {
   readonly unnamed: { item: SqlNode; original: SqlNode }[] = [];
+  isOfNow = false;
   /** Names of columns and aliases that hold nanoseconds. */
   readonly #times = new Set(timeColumnNames);
   #mentions = 0;
@@ -212,6 +216,7 @@ class Rewriter {
   }
 
   #now(): SqlNode {
+    this.isOfNow = true;
     return castTo(textConstant(isoTimestamp(this.nowNs)), "TIMESTAMP_NS");
   }
 

@@ -4,6 +4,7 @@
  */
 import type { Chunk } from "../model/chunk.ts";
 import type { Signal } from "../model/columns.ts";
+import { blockRows } from "../segment/encoder.ts";
 
 /** A Parquet file. Without both times it is never pruned. */
 export interface SourceFile {
@@ -29,6 +30,24 @@ export interface TableSource {
   readonly signal: Signal;
   readonly files: readonly SourceFile[];
   readonly chunks: readonly SourceChunk[];
+  /** Of these files, where it is known already. */
+  readonly totals?: FileTotals;
+}
+
+/** What holds of files together. */
+export interface FileTotals {
+  readonly blocks: number;
+  /** Of those whose times are known; absent where there is none. */
+  readonly oldestNs?: bigint;
+}
+
+export function totalsOf(files: readonly SourceFile[]): FileTotals {
+  let blocks = 0, oldestNs: bigint | undefined;
+  for (const { rows, minTimeNs } of files) {
+    blocks += Math.ceil(rows / blockRows);
+    if (minTimeNs !== undefined && (oldestNs === undefined || minTimeNs < oldestNs)) oldestNs = minTimeNs;
+  }
+  return { blocks, ...(oldestNs === undefined ? {} : { oldestNs }) };
 }
 
 export type QuerySources = Readonly<Record<Signal, TableSource>> & {

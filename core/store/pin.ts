@@ -1,10 +1,14 @@
 /** What one query sees of one stream, unchanged while it is held: whatever is flushed, merged or evicted meanwhile. */
 import type { SegmentMeta } from "../manifest/manifest.ts";
 import type { MemtableChunk } from "../memtable/memtable.ts";
+import type { FileTotals } from "../query/sources.ts";
 import type { RetiredSegments } from "./retired.ts";
+import type { VisibleList } from "./visible.ts";
 
 export interface PinnedStream {
   readonly segments: readonly SegmentMeta[];
+  /** Of these segments. */
+  readonly totals: FileTotals;
   readonly chunks: readonly { readonly chunk: MemtableChunk["chunk"]; readonly rows: number }[];
   /** To be called once: until then the files of the segments stay. */
   release(): void;
@@ -13,7 +17,7 @@ export interface PinnedStream {
 /** Pins the visible rows of these chunks, and the files of these segments. One synchronous turn. */
 export function pinStream(
   memtableChunks: readonly MemtableChunk[],
-  segments: readonly SegmentMeta[],
+  { segments, totals }: VisibleList,
   retired: RetiredSegments,
 ): PinnedStream {
   const chunks = memtableChunks.filter((each) => each.rows > 0);
@@ -22,6 +26,7 @@ export function pinStream(
   let isHeld = true;
   return {
     segments,
+    totals,
     chunks: chunks.map(({ chunk, rows }) => ({ chunk, rows })),
     release() {
       if (!isHeld) return;

@@ -17,7 +17,8 @@ const graceMs = 60_000;
 const keyPrefix = "retired/";
 
 export class RetiredSegments {
-  readonly #pins = new Map<string, number>();
+  /** How often each list of segments is pinned: a statement pins hundreds, in lists that stay the same. */
+  readonly #pins = new Map<readonly SegmentMeta[], number>();
   /** Ids in edits under way. */
   readonly #going = new Set<string>();
   /** Monotonic time of retirement, by id; those of an earlier process are due at once. */
@@ -35,18 +36,16 @@ export class RetiredSegments {
     readonly onGone: (id: string) => void = () => {},
   ) {}
 
-  /** Keeps the files of these segments until the returned function is called. */
+  /** Keeps the files of these segments, a list that must not change, until the returned function is called. */
   pin(segments: readonly SegmentMeta[]): () => void {
-    for (const { id } of segments) this.#pins.set(id, (this.#pins.get(id) ?? 0) + 1);
+    this.#pins.set(segments, (this.#pins.get(segments) ?? 0) + 1);
     let isHeld = true;
     return () => {
       if (!isHeld) return;
       isHeld = false;
-      for (const { id } of segments) {
-        const count = this.#pins.get(id)! - 1;
-        if (count === 0) this.#pins.delete(id);
-        else this.#pins.set(id, count);
-      }
+      const count = this.#pins.get(segments)! - 1;
+      if (count === 0) this.#pins.delete(segments);
+      else this.#pins.set(segments, count);
     };
   }
 
@@ -97,12 +96,13 @@ export class RetiredSegments {
    */
   async sweep(options: { hurry: boolean } = { hurry: false }): Promise<number> {
     const gone: string[] = [];
+    const idsOf = new Map<readonly SegmentMeta[], ReadonlySet<string>>();
     const now = this.clock.monotonicMs();
     for (const [key, path] of this.manifest.state.settings) {
       if (!key.startsWith(keyPrefix)) continue;
       const id = key.slice(keyPrefix.length);
       const isYoung = now - (this.#retiredMs.get(id) ?? -Infinity) < graceMs;
-      if (this.#pins.has(id) || (isYoung && !options.hurry)) continue;
+      if (this.#isPinned(id, idsOf) || (isYoung && !options.hurry)) continue;
       this.onGone(id);
       await this.disk.remove(indexPath(String(path)));
       await this.disk.remove(String(path));
@@ -113,5 +113,15 @@ export class RetiredSegments {
     await this.manifest.commit({ set: Object.fromEntries(gone.map((id) => [keyPrefix + id, null])) });
     for (const id of gone) this.#retiredMs.delete(id);
     return gone.length;
+  }
+
+  /** @param idsOf of lists that were looked at before */
+  #isPinned(id: string, idsOf: Map<readonly SegmentMeta[], ReadonlySet<string>>): boolean {
+    for (const segments of this.#pins.keys()) {
+      const ids = idsOf.get(segments) ?? new Set(segments.map((segment) => segment.id));
+      idsOf.set(segments, ids);
+      if (ids.has(id)) return true;
+    }
+    return false;
   }
 }

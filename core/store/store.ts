@@ -34,6 +34,7 @@ import { isDiskFull, Replayer } from "./replayer.ts";
 import { type PinnedStream, pinStream } from "./pin.ts";
 import { RetiredSegments } from "./retired.ts";
 import type { Scratch } from "./open.ts";
+import { VisibleSegments } from "./visible.ts";
 
 export interface StoreEnv {
   readonly disk: Disk;
@@ -108,6 +109,7 @@ export class Store {
   /** Recovery alone uses it. */
   readonly replayer: Replayer;
   readonly #spares: SpareChunks;
+  readonly #visible: VisibleSegments;
   /** Segments in the scratch folder of a store that was opened to read. */
   readonly spilled: SegmentMeta[] = [];
 
@@ -120,6 +122,7 @@ export class Store {
     scratch?: Scratch,
   ) {
     this.#spares = new SpareChunks(current.memoryBytesMax / 2);
+    this.#visible = new VisibleSegments(manifest, damaged, this.spilled);
     this.indexes = env.indexes ?? noIndexes;
     this.retired = new RetiredSegments(
       env.disk,
@@ -213,11 +216,8 @@ export class Store {
   pin(tenant: string, signal: Signal): PinnedStream {
     const key = streamKey(tenant, signal);
     const memtables = [this.#replayed.get(key), this.#memtables.get(key)];
-    const segments = [
-      ...this.manifest.segmentsOf(tenant, signal).filter((segment) => !this.damaged.has(segment.id)),
-      ...this.spilled.filter((segment) => segment.tenant === tenant && segment.signal === signal),
-    ];
-    return pinStream(memtables.flatMap((each) => each?.chunks ?? []), segments, this.retired);
+    const visible = this.#visible.of(tenant, signal);
+    return pinStream(memtables.flatMap((each) => each?.chunks ?? []), visible, this.retired);
   }
 
   /** Calls `listener` for every request that becomes visible, until the returned function is called. */

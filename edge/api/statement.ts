@@ -98,7 +98,7 @@ export async function startStatement(
           ),
         ),
       signal: request.signal,
-    }, { engine: host.engine(), clock: systemClock, indexes: store.indexes });
+    }, { engine: host.engine(), clock: systemClock, indexes: store.indexes, statements: host.statements });
     stats = result.stats;
     return { result, coverage, finish };
   } catch (error) {
@@ -184,9 +184,9 @@ function checkLength(sql: string, bytesMax: number): void {
 /** What a tenant's statement sees, pinned in this one turn. */
 function pinSources(store: Store, tenant: string): QuerySources {
   const pins = signals.map((signal) => ({ signal, ...store.pin(tenant, signal) }));
-  const sources = pins.map(({ signal, segments, chunks }): [Signal, TableSource] => [
+  const sources = pins.map(({ signal, segments, totals, chunks }): [Signal, TableSource] => [
     signal,
-    { signal, files: segments, chunks },
+    { signal, files: segments, totals, chunks },
   ]);
   return {
     ...Object.fromEntries(sources) as Record<Signal, TableSource>,

@@ -12,6 +12,7 @@ import type { Log } from "../../core/env/log.ts";
 import { systemRandom } from "../../core/env/random.ts";
 import { toOpenWitError } from "../../core/error.ts";
 import { SidecarIndexes } from "../../core/index/sidecars.ts";
+import { PreparedStatements } from "../../core/query/prepared.ts";
 import { Metrics } from "../../core/metrics/metrics.ts";
 import { openStoreReadOnly } from "../../core/store/open.ts";
 import { defaultStoreOptions } from "../../core/store/store.ts";
@@ -76,6 +77,7 @@ export async function openOffline(dataDir: string): Promise<Target> {
         sqlBytesMax,
         store: () => store,
         engine: () => engine,
+        statements: new PreparedStatements(),
       }),
     );
     return {

@@ -27,6 +27,7 @@ import { fromDuckDB, isOutOfMemory } from "./error.ts";
 import { Instances, type Opened } from "./instance.ts";
 import type { MemtablePin } from "./memtable.ts";
 import { parsedStatements } from "./parsed.ts";
+import type { ParserQuestion } from "./parsers.ts";
 import { ChunkReader, columnReader } from "./result.ts";
 import { createSystemTable } from "./system.ts";
 import { openSlots, type Slots, statementsAtOnce } from "./slots.ts";
@@ -71,6 +72,13 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
   const starting = new Set<Promise<unknown>>();
   const instances = new Instances(options);
   const parsed = parsedStatements();
+  const ask = async (question: ParserQuestion, text: string) => {
+    try {
+      return await instances.use(({ parsers }) => parsers.ask(question, text));
+    } catch (error) {
+      throw fromDuckDB(error);
+    }
+  };
   let closing = new AbortController();
 
   return {
@@ -97,30 +105,20 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
     async parse(sql) {
       const known = parsed.get(sql);
       if (known !== undefined) return readTree(known) as SqlTree;
-      const reader = await instances.use(({ parser }) =>
-        parser.runAndReadAll(
-          "SELECT json_serialize_sql($1::VARCHAR, skip_default := false, skip_empty := false, skip_null := false)",
-          [sql],
-        )
-      ).catch((error) => {
-        throw fromDuckDB(error);
-      });
-      const json = String(reader.getRows()[0][0]);
-      const tree = readTree(json);
-      if (tree.error === true) throw parseError(tree, sql);
+      const [json] = await ask("parse", sql);
+      const tree = readParsed(json, sql);
       parsed.keep(sql, json);
-      return tree as SqlTree;
+      return tree;
     },
 
     async print(tree) {
-      try {
-        const reader = await instances.use(({ parser }) =>
-          parser.runAndReadAll("SELECT json_deserialize_sql($1::JSON)", [writeTree(tree)])
-        );
-        return String(reader.getRows()[0][0]);
-      } catch (error) {
-        throw fromDuckDB(error);
-      }
+      const [sql] = await ask("print", writeTree(tree));
+      return sql;
+    },
+
+    async printAndParse(tree) {
+      const [sql, json] = await ask("printAndParse", writeTree(tree));
+      return { sql, tree: readParsed(json, sql) };
     },
 
     async evaluateTimes(expressions) {
@@ -437,6 +435,13 @@ async function evaluateAll(
   } catch {
     return undefined; // it bounds nothing; the statement itself will tell what is wrong with it
   }
+}
+
+/** @throws OpenWitError when the text does not parse */
+function readParsed(json: string, sql: string): SqlTree {
+  const tree = readTree(json);
+  if (tree.error === true) throw parseError(tree, sql);
+  return tree as SqlTree;
 }
 
 function parseError(tree: SqlNode, sql: string): OpenWitError {

@@ -8,18 +8,18 @@
  */
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import type { DuckDBInstance } from "@duckdb/node-api";
 import { quoteText } from "../../core/model/sql.ts";
 import type { DuckDBEngineOptions } from "./engine.ts";
 import { fromDuckDB, isFatal, isSpillFull } from "./error.ts";
 import { type DuckDB, loadDuckDB } from "./load.ts";
 import { type MemtableFunctions, registerMemtable } from "./memtable.ts";
+import { Parsers } from "./parsers.ts";
 
 export interface Opened {
   readonly duckdb: DuckDB;
   readonly instance: DuckDBInstance;
-  /** For parsing and printing. */
-  readonly parser: DuckDBConnection;
+  readonly parsers: Parsers;
   readonly memtable: MemtableFunctions;
   readonly spill: string;
   users: number;
@@ -87,8 +87,8 @@ export class Instances {
 async function close(opened: Opened): Promise<void> {
   if (opened.isClosed) return;
   opened.isClosed = true;
-  const { parser, instance, spill } = opened;
-  parser.closeSync();
+  const { parsers, instance, spill } = opened;
+  parsers.close();
   instance.closeSync();
   await rm(spill, { recursive: true, force: true });
 }
@@ -111,7 +111,7 @@ async function open(options: DuckDBEngineOptions, number: number): Promise<Opene
     allow_community_extensions: "false",
     allow_unsigned_extensions: "false",
   });
-  const parser = await instance.connect();
+  const connection = await instance.connect();
   // DuckDB makes the folder when it first spills, but not its parents. What a process that died left in it goes.
   const spill = join(spillFolder(options), String(number));
   await rm(spill, { recursive: true, force: true });
@@ -128,7 +128,9 @@ async function open(options: DuckDBEngineOptions, number: number): Promise<Opene
     "SET enable_external_access = false",
     "SET lock_configuration = true",
   ];
-  for (const setting of settings) await parser.run(setting);
-  const memtable = registerMemtable(duckdb, parser);
-  return { duckdb, instance, parser, memtable, spill, users: 0, isRetired: false, isClosed: false };
+  for (const setting of settings) await connection.run(setting);
+  const memtable = registerMemtable(duckdb, connection);
+  connection.closeSync();
+  const parsers = new Parsers(instance);
+  return { duckdb, instance, parsers, memtable, spill, users: 0, isRetired: false, isClosed: false };
 }

@@ -27,6 +27,7 @@ import { makeDataDir } from "../disk/data-dir.ts";
 import { NodeDisk } from "../disk/disk.ts";
 import { lockDataFolder } from "../disk/lock.ts";
 import type { EngineLoad, SqlEngine } from "../../core/query/engine.ts";
+import { PreparedStatements } from "../../core/query/prepared.ts";
 import { defaultEngineOptions, duckDBEngine } from "../duckdb/engine.ts";
 import { InflightBudget } from "../otlp/budget.ts";
 import type { ReceiverDeps, RequestOutcome } from "../otlp/receiver.ts";
@@ -72,6 +73,7 @@ export class Node implements QueryHost {
   /** Why the node is not ready, when it is not. */
   reason: string | undefined = "recovering the data folder";
   readonly metrics = new Metrics();
+  readonly statements = new PreparedStatements();
   readonly log: Log;
   readonly ingest = new IngestWatch(() => systemClock.monotonicMs());
   readonly dataDir: string;

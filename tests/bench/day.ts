@@ -34,6 +34,7 @@ import { duckDBMerger } from "../../edge/duckdb/merge.ts";
 import { workerEncoder } from "../../edge/parquet/worker-encoder.ts";
 import { SimClock } from "../sim/clock.ts";
 import { percentile } from "./machine.ts";
+import { PreparedStatements } from "../../core/query/prepared.ts";
 
 const usage = `node compile/bun.mjs tests/bench/day.ts [options]
 
@@ -194,6 +195,7 @@ class Day {
       sqlBytesMax: 1_000_000,
       store: () => store,
       engine: () => engine,
+      statements: new PreparedStatements(),
     });
     const query = async (tenant: string, sql: string) => {
       const response = await app.request("/api/v1/query", {

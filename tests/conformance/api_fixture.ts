@@ -21,6 +21,7 @@ import { NodeDisk } from "../../edge/disk/disk.ts";
 import { defaultEngineOptions, duckDBEngine } from "../../edge/duckdb/engine.ts";
 import { nodeIndexFiles } from "../../edge/index/files.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
+import { PreparedStatements } from "../../core/query/prepared.ts";
 
 export interface ApiFixture extends AsyncDisposable {
   readonly app: Hono;
@@ -61,6 +62,7 @@ export async function openApi(
     ...limits,
     store: () => store,
     engine: () => engine,
+    statements: new PreparedStatements(),
     stopping: stopping.signal,
   };
   const app = new Hono();

@@ -12,6 +12,7 @@ import { columnIndex, type Signal, signals, timeColumnOf } from "../../core/mode
 import type { SqlEngine } from "../../core/query/engine.ts";
 import { type Json, rowsOf } from "../../core/query/format.ts";
 import { defaultQueryLimits, type QueryRequest, type QueryResult, runQuery } from "../../core/query/query.ts";
+import { PreparedStatements } from "../../core/query/prepared.ts";
 import type { QuerySources, SourceFile, TableSource } from "../../core/query/sources.ts";
 import type { SystemTable, SystemTableName } from "../../core/system/tables.ts";
 import { defaultEngineOptions, duckDBEngine, type DuckDBEngineOptions } from "../../edge/duckdb/engine.ts";
@@ -62,6 +63,7 @@ export async function openFixture(
     tables[signal] = { signal, files, chunks: parts.slice(2).map((chunk) => ({ chunk, rows: chunk.rows })) };
   }
   const engine = duckDBEngine({ ...defaultEngineOptions, dataDir, ...options });
+  const statements = new PreparedStatements();
   const fixture: Fixture = {
     engine,
     dataDir,
@@ -81,7 +83,7 @@ export async function openFixture(
           systemTables: noRows,
           ...request,
         },
-        { engine, clock },
+        { engine, clock, statements },
       ),
     async rows(sql, request) {
       const result = await fixture.start(sql, request);

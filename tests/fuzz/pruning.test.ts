@@ -9,6 +9,7 @@ import { toOpenWitError } from "../../core/error.ts";
 import type { Signal } from "../../core/model/columns.ts";
 import { type Json, rowsOf } from "../../core/query/format.ts";
 import { defaultQueryLimits, type QueryEnv, type QueryPlan, runQuery } from "../../core/query/query.ts";
+import { PreparedStatements } from "../../core/query/prepared.ts";
 import type { QuerySources, SourceFile, TableSource } from "../../core/query/sources.ts";
 import type { TimeRange } from "../../core/query/bounds.ts";
 import { defaultEngineOptions, duckDBEngine } from "../../edge/duckdb/engine.ts";
@@ -24,7 +25,7 @@ let env: QueryEnv;
 beforeAll(async () => {
   data = await openPruningData(seed);
   const engine = duckDBEngine({ ...defaultEngineOptions, dataDir: data.dataDir });
-  env = { engine, clock, indexes: data.indexes };
+  env = { engine, clock, indexes: data.indexes, statements: new PreparedStatements() };
 }, 120_000);
 afterAll(async () => {
   await env.engine.close();

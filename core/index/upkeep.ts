@@ -1,10 +1,12 @@
 /**
  * Sees to it that every merged segment has an index that can be used: one may be missing because building it failed,
- * or a build of OpenWit with other rules wrote it. Segments that a flush wrote have none: they are soon merged.
+ * or a build of OpenWit with other rules wrote it. Segments that a flush wrote have none, for they are soon merged,
+ * unless they are searched (demand.ts).
  */
 import { OpenWitError, toOpenWitError } from "../error.ts";
 import type { SegmentMeta } from "../manifest/manifest.ts";
 import type { Store } from "../store/store.ts";
+import type { IndexDemand } from "./demand.ts";
 import { indexPath } from "./format.ts";
 import type { SegmentIndexer } from "./indexer.ts";
 import { requireIndex } from "./inspect.ts";
@@ -31,17 +33,29 @@ export class IndexUpkeep {
    */
   async run(signal: AbortSignal, { every }: { every: boolean } = { every: false }): Promise<IndexingReport> {
     const { manifest, damaged } = this.store;
-    const report = { segments: 0, rows: 0, segmentBytes: 0, indexBytes: 0 };
-    const failed: { path: string; why: string }[] = [];
     const segments = [...manifest.state.segments.values()];
     const known = new Set(segments.map(({ id }) => id));
     for (const id of this.#settled) if (!known.has(id)) this.#settled.delete(id);
+    const merged = segments.filter(({ id, level }) => level > 0 && !damaged.has(id));
+    return await this.#index(
+      merged,
+      signal,
+      ({ id }) => this.#settled.add(id), // also where it failed: the file will not change
+      async (segment) => !every && await this.#isSettled(segment),
+    );
+  }
+
+  async #index(
+    segments: readonly SegmentMeta[],
+    signal: AbortSignal,
+    settle: (segment: SegmentMeta) => void,
+    isSettled: (segment: SegmentMeta) => Promise<boolean> = () => Promise.resolve(false),
+  ): Promise<IndexingReport> {
+    const report = { segments: 0, rows: 0, segmentBytes: 0, indexBytes: 0 };
+    const failed: { path: string; why: string }[] = [];
     for (const segment of segments) {
       signal.throwIfAborted();
-      if (segment.level === 0 || damaged.has(segment.id) || !manifest.state.segments.has(segment.id)) {
-        continue;
-      }
-      if (!every && await this.#isSettled(segment)) continue;
+      if (!this.store.manifest.state.segments.has(segment.id) || await isSettled(segment)) continue;
       try {
         report.indexBytes += await buildPinned(this.store, this.indexer, segment, signal);
         report.segments++;
@@ -51,15 +65,25 @@ export class IndexUpkeep {
         signal.throwIfAborted();
         const error = toOpenWitError(thrown);
         if (error.code === "io" || error.code === "disk_full") throw error;
+        if (error.code === "conflict") continue; // merged or evicted meanwhile
         failed.push({ path: segment.path, why: error.message });
         this.store.env.log("warn", "a segment could not be indexed; it is scanned", {
           path: segment.path,
           error,
         });
       }
-      this.#settled.add(segment.id); // also where it failed: the file will not change
+      settle(segment);
     }
     return { ...report, failed };
+  }
+
+  /** Indexes fresh segments that were searched. @throws as `run` */
+  async runWanted(demand: IndexDemand, signal: AbortSignal): Promise<IndexingReport> {
+    const { manifest, damaged } = this.store;
+    const wanted = demand.wanted().flatMap(({ id }) => manifest.state.segments.get(id) ?? []);
+    const fresh = wanted.filter(({ id, level }) => level === 0 && !damaged.has(id));
+    for (const { id } of demand.wanted()) if (!fresh.some((segment) => segment.id === id)) demand.settle(id);
+    return await this.#index(fresh, signal, ({ id }) => demand.settle(id));
   }
 
   async #isSettled(segment: SegmentMeta): Promise<boolean> {

@@ -7,6 +7,7 @@ import { MemoryShare } from "../../core/budget/memory-share.ts";
 import { type CompactionReport, Compactor, defaultDutyCycle } from "../../core/compact/compact.ts";
 import { defaultCompactionPolicy } from "../../core/compact/plan.ts";
 import { type SeverityClass, severityClasses } from "../../core/compact/shed.ts";
+import type { IndexDemand } from "../../core/index/demand.ts";
 import type { SegmentIndexer } from "../../core/index/indexer.ts";
 import { type IndexingReport, IndexUpkeep } from "../../core/index/upkeep.ts";
 import { Janitor, type MaintenanceTask, type TaskRun } from "../../core/janitor/janitor.ts";
@@ -18,6 +19,7 @@ import { makeMergeRoom } from "./merge-room.ts";
 export interface MaintenanceOptions {
   readonly dataDir: string;
   readonly indexer: SegmentIndexer;
+  readonly demand: IndexDemand;
   /** Of the whole node. */
   readonly memoryBytesMax: number;
   /** What merges take their memory from, as heavy statements do. */
@@ -155,6 +157,11 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
     everyMs: indexEveryMs,
     run: async (signal: AbortSignal) => describeIndexing(await upkeep.run(signal)),
   };
+  const indexingWanted = {
+    name: "indexing-wanted",
+    everyMs: indexEveryMs,
+    run: async (signal: AbortSignal) => describeIndexing(await upkeep.runWanted(options.demand, signal)),
+  };
   const sweep = {
     name: "sweep",
     everyMs: sweepEveryMs,
@@ -169,7 +176,8 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
     indexing,
     sweep,
     ...options.tasks ?? [],
-  ]);
+  ], [indexingWanted]);
+  options.demand.onDemand = () => janitor.hurry(indexingWanted.name);
   return {
     janitor,
     configure(changed) {

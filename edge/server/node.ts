@@ -33,6 +33,7 @@ import { InflightBudget } from "../otlp/budget.ts";
 import type { ReceiverDeps, RequestOutcome } from "../otlp/receiver.ts";
 import type { LogEvent } from "../log/format.ts";
 import type { NodeLog } from "../log/log.ts";
+import { IndexDemand } from "../../core/index/demand.ts";
 import { lookupThread } from "../index/lookup-thread.ts";
 import { type WorkerIndexer, workerIndexer } from "../index/worker-indexer.ts";
 import { type WorkerEncoder, workerEncoder } from "../parquet/worker-encoder.ts";
@@ -64,9 +65,6 @@ const receiverShare = 0.07;
 const retentionEveryMs = 60_000;
 /** A node that has more to bring back than it can in this time takes requests meanwhile, and its readers wait. */
 const recoveryMsMax = 5_000;
-
-/** Of the engine that checks an archive, beside that of the queries and that of the merges. */
-const importScanning = { threads: 1, memoryBytes: 128 * 1024 * 1024 };
 
 export class Node implements QueryHost {
   phase: Phase = "starting";
@@ -308,7 +306,7 @@ export class Node implements QueryHost {
       this.endpoints = await this.#listeners.bindAll(this.config, this.#receiverDeps(), apiApp(this));
       this.#encoder = workerEncoder();
       const { log, metrics } = this;
-      const indexes = lookupThread(this.dataDir, log);
+      const indexes = new IndexDemand(lookupThread(this.dataDir, log));
       const env = {
         disk,
         clock: systemClock,
@@ -355,6 +353,7 @@ export class Node implements QueryHost {
         onRun: (run) => catalog.ran(run),
         dataDir: this.dataDir,
         indexer: this.#indexer,
+        demand: indexes,
         shared: this.#shared,
         memoryBytesMax: this.memoryBytesMax,
         spillBytes: this.config.spillBytesMax,
@@ -370,7 +369,7 @@ export class Node implements QueryHost {
         roomBytes: () => this.#budget!.spareBytes,
         exclusively: (work) =>
           this.drain.admit(() => this.#maintenance!.exclusively("import", work, describeImport)),
-        scanning: importScanning,
+        scanning: { threads: 1, memoryBytes: 128 * 1024 * 1024 }, // beside the engines of queries and merges
       });
       await publishEndpoints(this.dataDir, this.endpoints!).catch((error) => {
         // A full disk must not stop a start: commands then have to be told where the server listens.

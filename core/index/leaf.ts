@@ -103,11 +103,20 @@ function joined(pages: readonly LeafPage[], dictionary: Texts | undefined): Text
   const parts: Uint8Array[] = [];
   let value = 0, length = 0;
   for (const { codes, texts, count } of pages) {
-    const from = texts ?? dictionary;
-    if (from === undefined) throw malformedPage("codes without a dictionary");
+    if (texts !== undefined) {
+      // Texts of a page lie side by side.
+      const shift = length - texts.offsets[0];
+      for (let at = 1; at <= count; at++) offsets[++value] = texts.offsets[at] + shift;
+      parts.push(texts.bytes.subarray(texts.offsets[0], texts.offsets[count]));
+      length = offsets[value];
+      continue;
+    }
+    if (dictionary === undefined || codes === undefined) throw malformedPage("codes without a dictionary");
     for (let at = 0; at < count; at++) {
-      const text = codes === undefined ? at : codes[at];
-      const part = from.bytes.subarray(from.offsets[text], from.offsets[text + 1]);
+      const part = dictionary.bytes.subarray(
+        dictionary.offsets[codes[at]],
+        dictionary.offsets[codes[at] + 1],
+      );
       parts.push(part);
       offsets[++value] = length += part.length;
     }

@@ -8,7 +8,7 @@
 import { assert } from "../error.ts";
 import type { ColumnType } from "../model/columns.ts";
 import { writeDelta64 } from "./delta.ts";
-import { type Levels, listLevels, nullableLevels } from "./levels.ts";
+import { type Levels, levelsBetween, listLevels, nullableLevels } from "./levels.ts";
 import type { DictionarySlice, FixedSlice, Slice, TextSlice } from "./slice.ts";
 import { integerStatistics, type Statistics, textStatistics, timeStatistics } from "./statistics.ts";
 import {
@@ -28,6 +28,8 @@ export const encodingPlain = 0, encodingDelta = 5, encodingDeltaLength = 6, enco
 export interface PageWriter {
   /** Whether the leaf at hand has statistics. */
   readonly wantsStatistics: boolean;
+  /** Rows of a page of the leaf at hand, whose texts take `bytes`; `undefined` when it is one page. */
+  textPageRows(bytes: number): number | undefined;
   /**
    * Writes the one data page of the leaf at hand, after its dictionary if it has one, and goes on to the next.
    * @param writeTable writes the PLAIN values of a dictionary of `tableSize`
@@ -39,6 +41,15 @@ export interface PageWriter {
     statistics?: Statistics,
     table?: { readonly size: number; readonly write: (sink: ByteSink) => void },
   ): void;
+  /** Writes the data pages of the leaf at hand, and goes on to the next. */
+  textPages(pages: Iterable<TextPage>, encoding: number): void;
+}
+
+/** A page that begins with a row and ends with one. */
+export interface TextPage {
+  readonly rows: number;
+  readonly levels: Levels;
+  readonly write: (sink: ByteSink) => void;
 }
 
 /** @param levels the places of the column's values */
@@ -123,7 +134,37 @@ function isWide({ type }: FixedSlice): boolean {
 
 function writeText(writer: PageWriter, nullable: boolean, slice: TextSlice, parent: Levels): void {
   const levels = leafLevels(parent, nullable, slice.present);
-  writer.page(levels, encodingDeltaLength, (sink) => writeTexts(sink, slice));
+  const pageRows = writer.textPageRows(slice.bytes.length);
+  if (pageRows === undefined) {
+    return writer.page(levels, encodingDeltaLength, (sink) => writeTexts(sink, slice));
+  }
+  writer.textPages(cutTexts(slice, parent, levels, pageRows), encodingDeltaLength);
+}
+
+/** @param parent the places before NULLs were told from values: the slice has a text for each that is defined */
+function* cutTexts(slice: TextSlice, parent: Levels, levels: Levels, pageRows: number): Generator<TextPage> {
+  const { offsets, bytes, present } = slice;
+  const { repetition, definition, maxDefinition } = parent;
+  for (let place = 0, text = 0; place < parent.count;) {
+    const from = place, firstText = text;
+    let rows = 0;
+    for (; place < parent.count; place++) {
+      if (repetition === undefined || repetition[place] === 0) {
+        if (rows === pageRows) break;
+        rows++;
+      }
+      if (definition === undefined || definition[place] === maxDefinition) text++;
+    }
+    const count = text - firstText;
+    const texts: TextSlice = {
+      kind: "utf8",
+      count,
+      offsets: offsets.subarray(firstText, text + 1),
+      bytes: bytes.subarray(offsets[firstText] - offsets[0], offsets[text] - offsets[0]),
+      present: present?.subarray(firstText, text),
+    };
+    yield { rows, levels: levelsBetween(levels, from, place), write: (sink) => writeTexts(sink, texts) };
+  }
 }
 
 function writeCoded(writer: PageWriter, { codes, count, values }: DictionarySlice, levels: Levels): void {

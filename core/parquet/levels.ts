@@ -68,6 +68,28 @@ export function nullableLevels(parent: Levels, present: Uint8Array | undefined):
   return { ...parent, definition, maxDefinition };
 }
 
+/** Those of some places. */
+export function levelsBetween(levels: Levels, from: number, to: number): Levels {
+  return {
+    ...levels,
+    count: to - from,
+    repetition: levels.repetition?.subarray(from, to),
+    definition: levels.definition?.subarray(from, to),
+  };
+}
+
+/** Writes the levels as a data page of version 2 begins with them: their lengths are in its header. */
+export function writeLevelsApart(
+  sink: ByteSink,
+  { count, repetition, definition, maxRepetition, maxDefinition }: Levels,
+): { repetition: number; definition: number } {
+  const start = sink.length;
+  if (maxRepetition > 0) writeRuns(sink, repetition, count, maxRepetition);
+  const middle = sink.length;
+  if (maxDefinition > 0) writeRuns(sink, definition, count, maxDefinition);
+  return { repetition: middle - start, definition: sink.length - middle };
+}
+
 /** Writes the levels as a data page of version 1 begins with them. */
 export function writeLevels(sink: ByteSink, levels: Levels): void {
   const { count, repetition, definition, maxRepetition, maxDefinition } = levels;
@@ -78,7 +100,11 @@ export function writeLevels(sink: ByteSink, levels: Levels): void {
 function writePart(sink: ByteSink, levels: Uint8Array | undefined, count: number, max: number): void {
   const length = sink.reserve(4);
   sink.length += 4;
+  writeRuns(sink, levels, count, max);
+  sink.setUint32(length, sink.length - length - 4);
+}
+
+function writeRuns(sink: ByteSink, levels: Uint8Array | undefined, count: number, max: number): void {
   if (levels !== undefined) writeLevelRuns(sink, levels, count, bitWidth(max));
   else if (count > 0) writeRun(sink, count, max, bitWidth(max));
-  sink.setUint32(length, sink.length - length - 4);
 }

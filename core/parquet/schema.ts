@@ -29,6 +29,8 @@ export interface Leaf {
   readonly nullable: boolean;
   /** Whether row groups say its least and largest value and its NULLs. */
   readonly hasStatistics: boolean;
+  /** Texts in which a compressor that looks further finds more: those of people and programs, not ids. */
+  readonly isProse: boolean;
 }
 
 /** The leaves of a signal in the schema's order. */
@@ -77,7 +79,7 @@ function leavesBelow(
 ): Leaf[] {
   switch (type.kind) {
     case "map": {
-      const leaf = { physical: physicalByteArray, hasStatistics: false };
+      const leaf = { physical: physicalByteArray, hasStatistics: false, isProse: true };
       return [
         { ...leaf, path: [...path, "key_value", "key"], nullable: false },
         { ...leaf, path: [...path, "key_value", "value"], nullable: true },
@@ -90,8 +92,18 @@ function leavesBelow(
         leavesBelow([...path, field.name], field.type, field.nullable ?? false, false)
       );
     default:
-      return [{ path, physical: physicalOf(type), nullable, hasStatistics }];
+      return [{
+        path,
+        physical: physicalOf(type),
+        nullable,
+        hasStatistics,
+        isProse: isProse(path, type),
+      }];
   }
+}
+
+function isProse(path: readonly string[], { kind }: ColumnType): boolean {
+  return kind === "utf8" && !path.at(-1)!.endsWith("_id");
 }
 
 function physicalOf({ kind }: ColumnType): number {

@@ -1,4 +1,7 @@
-/** Least and largest value of a column in a row group, by which readers skip it (parquet.thrift, Statistics). */
+/**
+ * Least and largest value of a column in a row group, by which readers skip it (parquet.thrift, Statistics): copies, for
+ * the footer is written when the buffers of the rows are gone.
+ */
 import type { TextSlice } from "./slice.ts";
 
 export interface Statistics {
@@ -40,7 +43,8 @@ export function textStatistics({ offsets, bytes }: TextSlice, used: Int32Array):
     if (compare(text, min) < 0) min = text;
     if (compare(text, max) > 0) max = text;
   }
-  return { nulls: 0, ...(min.length <= textBytesMax && max.length <= textBytesMax ? { min, max } : {}) };
+  if (min.length > textBytesMax || max.length > textBytesMax) return { nulls: 0 };
+  return { nulls: 0, min: min.slice(), max: max.slice() };
 }
 
 /** A footer repeats them for each row group. */

@@ -3,8 +3,15 @@ import { buildChunk } from "../../tests/golden/segment-chunk.ts";
 import { OpenWitError } from "../error.ts";
 import { Chunk } from "../model/chunk.ts";
 import { columnIndex, columnsOf, signals } from "../model/columns.ts";
-import { rowGroupRows } from "../segment/encoder.ts";
+import { blockRows, rowGroupRows } from "../segment/encoder.ts";
 import { footerLength, type ParquetFooter, parseParquetFooter } from "../segment/reader.ts";
+import {
+  readThriftStruct,
+  readThriftStructAt,
+  type ThriftList,
+  type ThriftStruct,
+} from "../segment/thrift.ts";
+import { freshLayout, type Layout, mergedLayout } from "./layout.ts";
 import { leavesOf } from "./schema.ts";
 import { sliceChunk } from "./slice.ts";
 import { ParquetWriter } from "./writer.ts";
@@ -68,6 +75,41 @@ test("a row group never holds more than 16,384 rows, however batches are cut", (
   expect(footer.rows).toBe(20_000);
 });
 
+test("a merge's texts are cut into pages that hold whole rows, and the file says where each lies", () => {
+  const chunk = buildChunk("logs", 7, 16_384);
+  const bodies = chunk.vectors[columnIndex("logs", "body")];
+  bodies.truncate(0);
+  for (let row = 0; row < 16_384; row++) {
+    if (bodies.kind === "utf8") bodies.pushText(`${row} `.repeat(40));
+  }
+  const { bytes, footer } = write(chunk, [0, 16_384], mergedLayout);
+  const cut: string[] = [];
+  for (const column of offsetIndexes(bytes)) {
+    const { offset, compressedBytes, values, bytes: raw } = footer.rowGroups[0].columns.find(({ path }) =>
+      path.join(".") === column.path
+    )!;
+    const pages = column.pages.map((page) => ({ ...page, ...dataPage(bytes, page.offset) }));
+    expect(pages.at(-1)!.offset + pages.at(-1)!.bytes).toBe(offset + compressedBytes);
+    expect(pages.reduce((sum, page) => sum + page.values, 0)).toBe(values);
+    if (pages.length === 1) continue;
+    cut.push(column.path);
+    expect(pages[0].offset).toBe(offset);
+    let firstRow = 0, end = offset;
+    for (const page of pages) {
+      expect([page.firstRow, page.offset, page.bytes]).toEqual([firstRow, end, page.wholeBytes]);
+      expect(page.raw).toBeLessThan(256 * 1024);
+      firstRow += page.rows!;
+      end += page.bytes;
+    }
+    expect(firstRow).toBe(16_384);
+    expect(raw).toBeGreaterThan(192 * 1024);
+    expect(blockRows % pages[0].rows!).toBe(0);
+  }
+  expect(cut).toEqual(expect.arrayContaining(["body", "trace_id", "attributes.key_value.value"]));
+  expect(cut).not.toContain("service_name");
+  expect(offsetIndexes(write(chunk, [0, 16_384]).bytes)).toEqual([]);
+});
+
 test("a NULL where the table allows none is a broken invariant, not a file", () => {
   const chunk = new Chunk("spans");
   const source = buildChunk("spans", 6, 1);
@@ -78,9 +120,51 @@ test("a NULL where the table allows none is a broken invariant, not a file", () 
   expect(() => write(chunk, [0, 1])).toThrow(OpenWitError);
 });
 
+interface IndexedColumn {
+  readonly path: string;
+  readonly pages: readonly { readonly offset: number; readonly bytes: number; readonly firstRow: number }[];
+}
+
+/** The OffsetIndex of each column of the first row group that has one. */
+function offsetIndexes(bytes: Uint8Array): IndexedColumn[] {
+  const length = footerLength(bytes, bytes.length);
+  const file = readThriftStruct(bytes.subarray(bytes.length - 8 - length, bytes.length - 8));
+  return items(items(file, 4)[0], 1).filter(({ fields }) => fields.has(4)).map((chunk) => ({
+    path: (child(chunk, 3).fields.get(3) as ThriftList).items.map((part) => text(part as Uint8Array)).join(
+      ".",
+    ),
+    pages: items(readThriftStructAt(bytes, number(chunk, 4)).struct, 1).map((page) => ({
+      offset: number(page, 1),
+      bytes: number(page, 2),
+      firstRow: number(page, 3),
+    })),
+  }));
+}
+
+function dataPage(bytes: Uint8Array, offset: number) {
+  const { struct, end } = readThriftStructAt(bytes, offset);
+  const version2 = struct.fields.has(8);
+  const header = child(struct, version2 ? 8 : 5);
+  return {
+    values: number(header, 1),
+    rows: version2 ? number(header, 3) : undefined,
+    raw: number(struct, 2),
+    wholeBytes: end - offset + number(struct, 3),
+  };
+}
+
+const number = (struct: ThriftStruct, id: number) => Number(struct.fields.get(id));
+const child = (struct: ThriftStruct, id: number) => struct.fields.get(id) as ThriftStruct;
+const items = (struct: ThriftStruct, id: number) =>
+  (struct.fields.get(id) as ThriftList).items as readonly ThriftStruct[];
+
 /** @param cuts where batches begin and end */
-function write(chunk: Chunk, cuts: readonly number[]): { bytes: Uint8Array; footer: ParquetFooter } {
-  const writer = new ParquetWriter(chunk.signal, {});
+function write(
+  chunk: Chunk,
+  cuts: readonly number[],
+  layout: Layout = freshLayout,
+): { bytes: Uint8Array; footer: ParquetFooter } {
+  const writer = new ParquetWriter(chunk.signal, {}, layout);
   const pieces = cuts.slice(1).flatMap((
     to,
     at,

@@ -1,5 +1,5 @@
 /**
- * Random chunks of every kind of column come back from DuckDB as they were: NULLs from none to all, runs and noise,
+ * Random chunks of every kind of column come back from DuckDB as they were, in each layout of pages: NULLs from none to all, runs and noise,
  * numbers of every bit width, dictionaries of one value or of thousands, lists without entries, rows of a megabyte,
  * and row groups made of the rows of several chunks.
  */
@@ -11,6 +11,7 @@ import { type Random, randomBelow, seededRandom } from "../../core/env/random.ts
 import { Chunk } from "../../core/model/chunk.ts";
 import { type Column, columnsOf, type ColumnType, type Signal, signals } from "../../core/model/columns.ts";
 import type { Vector } from "../../core/model/vector.ts";
+import { freshLayout, type Layout, mergedLayout } from "../../core/parquet/layout.ts";
 import { packBatch, sliceChunk } from "../../core/parquet/slice.ts";
 import { ParquetWriter } from "../../core/parquet/writer.ts";
 import type { SegmentPart } from "../../core/segment/encoder.ts";
@@ -82,10 +83,19 @@ test("a batch that was packed for a worker gives the same file", () => {
   }
 });
 
+/** Cuts every column of texts, so that pages begin and end at NULLs, at empty maps and lists, and within none. */
+const smallPages = (rows: number): Layout => ({ ...mergedLayout, textPageRows: () => rows });
+
 async function expectSame(parts: readonly SegmentPart[]): Promise<void> {
+  for (const layout of [freshLayout, mergedLayout, smallPages(1), smallPages(7), smallPages(1_000)]) {
+    await expectSameIn(layout, parts);
+  }
+}
+
+async function expectSameIn(layout: Layout, parts: readonly SegmentPart[]): Promise<void> {
   const { signal } = parts[0].chunk;
   const pieces: Uint8Array[] = [];
-  for await (const piece of inProcessEncoder().encode(signal, parts, {})) pieces.push(piece);
+  for await (const piece of inProcessEncoder(layout).encode(signal, parts, {})) pieces.push(piece);
   const path = join(folder, "x.parquet");
   writeFileSync(path, Buffer.concat(pieces));
   const rows = await duckdb.rows(path);

@@ -17,6 +17,7 @@ import { columnIndex, schemaVersion, type Signal } from "../../core/model/column
 import type { DictionaryVector, FixedVector, Utf8Vector } from "../../core/model/vector.ts";
 import { decodeRequest } from "../../core/otlp/decode.ts";
 import { jsonToProtobuf } from "../../core/otlp/json.ts";
+import { mergedLayout } from "../../core/parquet/layout.ts";
 import { buildFooter } from "../../core/segment/footer.ts";
 import { type HourGroup, splitByHour } from "../../core/segment/hours.ts";
 import { newSegmentId, segmentPath } from "../../core/segment/path.ts";
@@ -31,7 +32,12 @@ import { needleRequest, needlesMax } from "./needle.ts";
 const request = JSON.parse(process.argv[2]) as HoursRequest;
 const { dataDir, history } = request;
 const disk = new NodeDisk(dataDir);
-const encoder = inProcessEncoder();
+/** As merges write them: those of points are DuckDB's, whose pages are whole row groups as those of a flush are. */
+const encoders = {
+  logs: inProcessEncoder(mergedLayout),
+  spans: inProcessEncoder(mergedLayout),
+  metrics: inProcessEncoder(),
+};
 const indexer = directIndexer(disk, systemRandom);
 const hourMs = 3_600_000;
 
@@ -140,7 +146,11 @@ async function writeSegment(signal: Signal, group: HourGroup): Promise<SegmentMe
     rows: sortedRows(chunk, list ?? Int32Array.from({ length: rowCount }, (_, at) => at)),
   };
   const keyValues = buildFooter(segment, { nodeId: historyNode, flushIds: [id] });
-  const bytes = await writeFileDurably(disk, segment.path, encoder.encode(signal, [sorted], keyValues));
+  const bytes = await writeFileDurably(
+    disk,
+    segment.path,
+    encoders[signal].encode(signal, [sorted], keyValues),
+  );
   return { ...segment, bytes };
 }
 

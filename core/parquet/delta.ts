@@ -32,22 +32,28 @@ export function writeDelta64(sink: ByteSink, words: Int32Array, count: number): 
   }
 }
 
-/** The same for numbers of 32 bits. */
-export function writeDelta32(sink: ByteSink, values: Int32Array, count: number): void {
+/**
+ * The same for lengths of texts, numbers of 32 bits: differences take whole bytes, and count from the least of all, so
+ * that lengths which repeat, as those of attributes do, are bytes that repeat. Packed into bits no compressor finds
+ * them again, and they took an eighth of what attributes do.
+ */
+export function writeLengths(sink: ByteSink, values: Int32Array, count: number): void {
   const first = count === 0 ? 0 : values[0];
   writeHeader(sink, count, first, first >> 31);
+  let least = 0x7fff_ffff;
+  for (let index = 1; index < count; index++) least = Math.min(least, values[index] - values[index - 1]);
   for (let from = 1; from < count; from += blockValues) {
     const inBlock = Math.min(blockValues, count - from);
-    let least = 0x7fff_ffff;
     for (let index = 0; index < inBlock; index++) {
-      const difference = values[from + index] - values[from + index - 1] | 0;
-      lows[index] = difference;
-      if (difference < least) least = difference;
+      lows[index] = values[from + index] - values[from + index - 1] - least | 0;
     }
-    for (let index = 0; index < inBlock; index++) lows[index] = lows[index] - least | 0;
     highs.fill(0, 0, inBlock);
-    writeBlock(sink, least, least >> 31, inBlock);
+    writeBlock(sink, least, least >> 31, inBlock, wholeBytes);
   }
+}
+
+function wholeBytes(width: number): number {
+  return width + 7 & ~7;
 }
 
 const blockValues = 128, miniblocks = 4, miniblockValues = blockValues / miniblocks;
@@ -62,7 +68,13 @@ function writeHeader(sink: ByteSink, count: number, firstLow: number, firstHigh:
   writeZigzag(sink, firstLow, firstHigh);
 }
 
-function writeBlock(sink: ByteSink, leastLow: number, leastHigh: number, count: number): void {
+function writeBlock(
+  sink: ByteSink,
+  leastLow: number,
+  leastHigh: number,
+  count: number,
+  widthOf: (bits: number) => number = (bits) => bits,
+): void {
   writeZigzag(sink, leastLow, leastHigh);
   let at = sink.reserve(miniblocks + blockValues * 8);
   const { bytes } = sink;
@@ -77,7 +89,7 @@ function writeBlock(sink: ByteSink, leastLow: number, leastHigh: number, count: 
       low |= lows[index];
       high |= highs[index];
     }
-    const width = high !== 0 ? 64 - Math.clz32(high) : 32 - Math.clz32(low);
+    const width = widthOf(high !== 0 ? 64 - Math.clz32(high) : 32 - Math.clz32(low));
     bytes[widths + miniblock] = width;
     // Readers take no bytes for miniblocks beyond the last value.
     if (width > 0 && from < count) at = pack(bytes, at, from, to, width);

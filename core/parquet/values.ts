@@ -1,7 +1,7 @@
 /** Encodes the values of a leaf, NULLs left out (Encodings.md); which encoding for which: see column.ts. */
 import { isUtf8 } from "node:buffer";
 import { OpenWitError } from "../error.ts";
-import { writeDelta32 } from "./delta.ts";
+import { writeLengths } from "./delta.ts";
 import { bitWidth, writeCodes } from "./rle.ts";
 import type { ByteSink } from "./sink.ts";
 import type { TextSlice } from "./slice.ts";
@@ -14,7 +14,7 @@ export function writeTexts(sink: ByteSink, { offsets, bytes, present, count }: T
   for (let row = 0; row < count; row++) {
     if (present === undefined || present[row] === 1) lengths[values++] = offsets[row + 1] - offsets[row];
   }
-  writeDelta32(sink, lengths, values);
+  writeLengths(sink, lengths, values);
   sink.append(bytes);
 }
 

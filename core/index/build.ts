@@ -12,7 +12,15 @@ import type { LeafLevels } from "../parquet/read/page.ts";
 import { blockRows, segmentRowsMax } from "../segment/encoder.ts";
 import { type ParquetColumnChunk, type ParquetRowGroup, readParquetFooter } from "../segment/reader.ts";
 import { IndexBuilder } from "./builder.ts";
-import { jsonColumns, mapColumn, textColumnOf, valueColumns } from "./fields.ts";
+import {
+  foldedColumnOf,
+  jsonColumns,
+  levelOf,
+  mapColumn,
+  serviceColumn,
+  textColumnOf,
+  valueColumns,
+} from "./fields.ts";
 import { encodeIndex } from "./format.ts";
 import { readNumbers, readTexts, type TextLeaf } from "./leaf.ts";
 
@@ -86,6 +94,9 @@ function addRows(
     if (leaf !== undefined) builder.values(name, leaf, from, end);
     else builder.numbers(name, numbers.get(name)!, from, end);
   }
+  const services = texts.get(serviceColumn)!, level = levelOf[signal], folded = foldedColumnOf[signal];
+  if (level !== undefined) builder.levels(level, numbers.get(level.column)!, services, from, end);
+  if (folded !== undefined) builder.folded(folded, texts.get(folded)!, services, from, end);
   for (const name of jsonColumns) builder.json(name, texts.get(name)!, from, end);
   builder.map(mapColumn, keys, mapValues, from, end);
   const text = textColumnOf[signal];

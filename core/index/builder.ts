@@ -10,16 +10,21 @@
 import { blockRows } from "../segment/encoder.ts";
 import type { Texts } from "../parquet/read/column.ts";
 import { multiByte, sequenceLength, wordByteTable, wordCharacterAt } from "../text/word.ts";
+import { eachPair, greatestBeside } from "./beside.ts";
+import { foldedValue, type Level } from "./fields.ts";
 import { jsonFields } from "./json_fields.ts";
 import type { TextLeaf } from "./leaf.ts";
 import { encodePostings, type Postings } from "./postings.ts";
 import {
   beginHash,
   finishLane,
+  foldedText,
   hashBytes,
   type HashState,
   highPrime,
+  levelText,
   lowPrime,
+  pairText,
   tokenKey,
   type TokenKind,
   tokenKind,
@@ -98,11 +103,17 @@ export class IndexBuilder {
   /** Values of a column of whole numbers, as decimal digits. */
   numbers(field: string, numbers: Int32Array, from: number, end: number): void {
     const seed = this.#fieldSeed(field);
-    const seen = new Set<number>();
+    const small = new Uint8Array(smallNumbers), others = new Set<number>();
     for (let row = from; row < end; row++) {
-      if (row > from && numbers[row] === numbers[row - 1] || seen.has(numbers[row])) continue;
-      seen.add(numbers[row]);
-      this.#addText(seed, String(numbers[row]));
+      const number = numbers[row];
+      if (number >= 0 && number < smallNumbers) {
+        if (small[number] !== 0) continue;
+        small[number] = 1;
+      } else {
+        if (others.has(number)) continue;
+        others.add(number);
+      }
+      this.#addText(seed, String(number));
     }
   }
 
@@ -110,6 +121,41 @@ export class IndexBuilder {
   values(field: string, leaf: TextLeaf, from: number, end: number): void {
     const seed = this.#fieldSeed(field);
     this.#eachText(leaf, from, end, (texts, text) => this.#addValue(seed, texts, text));
+  }
+
+  /** How high a number goes, in the block and in the rows of each service. */
+  levels(
+    { column, thresholds, pairedFrom }: Level,
+    numbers: Int32Array,
+    services: TextLeaf,
+    from: number,
+    end: number,
+  ): void {
+    const greatest = greatestBeside(services, numbers, from, end);
+    const highest = greatest.reduce((left, right) => Math.max(left, right));
+    for (const threshold of thresholds) {
+      const text = levelText(column, threshold);
+      if (highest >= threshold) this.#addToken(tokenKind.level, text);
+      if (threshold < pairedFrom) continue;
+      for (let service = 0; service < services.texts.count; service++) {
+        if (greatest[service] >= threshold) this.#addPair(services.texts, service, text);
+      }
+    }
+  }
+
+  /** Texts in any case, in the block and in the rows of each service. */
+  folded(column: string, leaf: TextLeaf, services: TextLeaf, from: number, end: number): void {
+    const folded = new Map<number, string | undefined>();
+    this.#eachText(leaf, from, end, ({ bytes, offsets }, text) => {
+      const value = foldedValue(decoder.decode(bytes.subarray(offsets[text], offsets[text + 1])));
+      folded.set(text, value);
+      if (value === undefined) this.#addToken(tokenKind.opaqueValue, column);
+      else this.#addToken(tokenKind.folded, foldedText(column, value));
+    });
+    eachPair(services, leaf, from, end, (service, text) => {
+      const value = folded.get(text);
+      if (value !== undefined) this.#addPair(services.texts, service, foldedText(column, value));
+    });
   }
 
   /** Fields of a column of JSON text. */
@@ -211,6 +257,18 @@ export class IndexBuilder {
   #addToken(kind: TokenKind, text: string): void {
     const bytes = encoder.encode(text);
     const { high, low } = hashBytes(beginHash(kind, this.seed), bytes, 0, bytes.length);
+    this.#add(high, low);
+  }
+
+  #addPair({ bytes, offsets }: Texts, service: number, other: string): void {
+    const state = hashBytes(
+      beginHash(tokenKind.pair, this.seed),
+      bytes,
+      offsets[service],
+      offsets[service + 1],
+    );
+    const rest = encoder.encode(pairText("", other));
+    const { high, low } = hashBytes(state, rest, 0, rest.length);
     this.#add(high, low);
   }
 
@@ -361,6 +419,8 @@ export class IndexBuilder {
   }
 }
 
+/** Those below are noted in a table: kinds, levels and the like. */
+const smallNumbers = 64;
 /** More pairs of keys and values than this are hashed each time. */
 const pairsMax = 1 << 20;
 const dot = 0x2e;

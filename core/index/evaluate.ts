@@ -11,7 +11,7 @@ const wordsMax = 2_000;
 
 /** @throws OpenWitError `corrupt`, `io` */
 export function evaluate(index: Sidecar, predicate: IndexPredicate): BlockSet {
-  return answer(index, questionOf(predicate, index.header.signal));
+  return answer(index, questionOf(predicate, index.header));
 }
 
 /** The same, of a question that is asked of many. @throws OpenWitError `corrupt`, `io` */

@@ -21,6 +21,42 @@ export const textColumnOf: Readonly<Record<Signal, TextColumn | undefined>> = {
   metrics: undefined,
 };
 
+export const serviceColumn = "service_name";
+
+/** A number that tells how bad what a row tells of is. */
+export interface Level {
+  readonly column: string;
+  /** Whether a block has a row of at least so much is known for each of these, ascending. */
+  readonly thresholds: readonly number[];
+  /** From this one on it is known as well of which services. */
+  readonly pairedFrom: number;
+}
+
+export const levelOf: Readonly<Record<Signal, Level | undefined>> = {
+  // Where debug, info, warn, error and fatal begin.
+  logs: { column: "severity_number", thresholds: [5, 9, 13, 17, 21], pairedFrom: 13 },
+  spans: { column: "status_code", thresholds: [2], pairedFrom: 2 },
+  metrics: undefined,
+};
+
+/** The greatest threshold that a number reaches; `undefined` where it reaches none. */
+export function thresholdBelow(thresholds: readonly number[], number: number): number | undefined {
+  return thresholds.findLast((each) => each <= number);
+}
+
+/** The column that is looked up in any case as well, by itself and with a service. */
+export const foldedColumnOf: Readonly<Record<Signal, string | undefined>> = {
+  logs: "severity_text",
+  spans: undefined,
+  metrics: undefined,
+};
+
+/** A text in lower case; `undefined` for one beyond ASCII, of which nobody knows what an engine makes. */
+export function foldedValue(text: string): string | undefined {
+  // deno-lint-ignore no-control-regex -- ASCII is meant whole
+  return /^[\x00-\x7f]*$/.test(text) ? text.toLowerCase() : undefined;
+}
+
 /** Left out: JSON, which is looked up by key, and what nobody looks for. */
 function dictionaryColumns(signal: Signal): string[] {
   const leftOut = new Set([

@@ -1,6 +1,7 @@
 /**
  * The index file of a segment: the segment's path with `.idx` in place of `.parquet`. It can be rebuilt at any time,
- * and is told from a wrong one by what it says of its segment. Little-endian, version 1:
+ * and is told from a wrong one by what it says of its segment. Little-endian, version 2. Version 1 is the same without
+ * tokens for levels, for texts in any case and for pairs (token.ts): it is asked for the rest, until it is built anew.
  *
  *   header, `headerBytes` long
  *     0   "OWIX"
@@ -35,7 +36,10 @@ import type { BuiltIndex } from "./builder.ts";
 import { type KeyShape, riceBitsMax } from "./postings.ts";
 import { type HashState, keyBits } from "./token.ts";
 
-export const indexFormatVersion = 1;
+export const indexFormatVersion = 2;
+/** Files before it have no tokens of the kinds level, folded and pair. */
+export const levelsSince = 2;
+const oldestFormatVersion = 1;
 
 export const sectionNames = [
   "bucketLengths",
@@ -54,6 +58,8 @@ export interface Section {
 }
 
 export interface IndexHeader {
+  /** From `oldestFormatVersion` to `indexFormatVersion`. */
+  readonly formatVersion: number;
   readonly segmentId: string;
   readonly signal: Signal;
   readonly blockCount: number;
@@ -128,11 +134,13 @@ export function parseIndexHeader(bytes: Uint8Array): IndexHeader {
   if (bytes.length < headerBytes) throw corrupt(`it has ${bytes.length} bytes`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (view.getUint32(0, true) !== magic) throw corrupt("it does not begin with OWIX");
-  const version = view.getUint16(4, true), rules = view.getUint16(6, true);
-  if (version !== indexFormatVersion || rules !== wordRulesVersion) {
+  const formatVersion = view.getUint16(4, true), rules = view.getUint16(6, true);
+  const isKnown = formatVersion >= oldestFormatVersion && formatVersion <= indexFormatVersion;
+  if (!isKnown || rules !== wordRulesVersion) {
     throw new OpenWitError(
       "unsupported",
-      `an index of format ${version} with word rules ${rules}; this build reads ${indexFormatVersion} with ${wordRulesVersion}`,
+      `an index of format ${formatVersion} with word rules ${rules}; this build reads ${oldestFormatVersion} to ` +
+        `${indexFormatVersion} with ${wordRulesVersion}`,
       { hint: "openwit index rebuild" },
     );
   }
@@ -154,6 +162,7 @@ export function parseIndexHeader(bytes: Uint8Array): IndexHeader {
     };
   };
   return {
+    formatVersion,
     segmentId: bytes.subarray(12, 26).toHex(),
     signal,
     blockCount: bytes[27],

@@ -4,23 +4,25 @@
  */
 import { type Disk, type DiskFile, readFile } from "../env/disk.ts";
 import { inMemory } from "./file.ts";
-import { headerBytes, parseIndexHeader } from "./format.ts";
+import { headerBytes, indexFormatVersion, parseIndexHeader } from "./format.ts";
 import type { IndexedSegment } from "./indexes.ts";
 import { Sidecar } from "./sidecar.ts";
 
 /**
- * Whether a segment has an index that opens: the parts that every look-up needs are whole.
+ * Requires that a segment has an index that opens: the parts that every look-up needs are whole.
+ * @returns whether it is of the newest format
  * @throws OpenWitError `not_found`, `io`; `corrupt`, `unsupported`
  */
 export async function requireIndex(
   disk: Disk,
   path: string,
   segment: Pick<IndexedSegment, "id" | "signal" | "rows">,
-): Promise<void> {
+): Promise<boolean> {
   const file = await disk.open(path, "read");
   try {
     const { offset, length } = parseIndexHeader(await beginning(file, headerBytes)).sections.bucketLengths;
-    Sidecar.open(inMemory(await beginning(file, offset + length)), path, segment);
+    const { header } = Sidecar.open(inMemory(await beginning(file, offset + length)), path, segment);
+    return header.formatVersion === indexFormatVersion;
   } finally {
     await file.close();
   }

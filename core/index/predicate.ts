@@ -10,6 +10,9 @@ export type IndexPredicate =
   | { readonly kind: "none" }
   | { readonly kind: "and" | "or"; readonly of: readonly IndexPredicate[] }
   | EqualPredicate
+  | LevelPredicate
+  | FoldedPredicate
+  | PairPredicate
   | WordPredicate
   | PartPredicate;
 
@@ -21,6 +24,27 @@ export interface EqualPredicate {
   readonly kind: "equal";
   readonly field: string;
   readonly value: string;
+}
+
+/** A number is at least a threshold that is known: `severity_number` 17 (fields.ts). */
+export interface LevelPredicate {
+  readonly kind: "level";
+  readonly field: string;
+  readonly least: number;
+}
+
+/** A column has this text, given in lower case, in some case: `severity_text`. */
+export interface FoldedPredicate {
+  readonly kind: "folded";
+  readonly field: string;
+  readonly value: string;
+}
+
+/** A row of a service meets the other: of a block that has both in different rows it says no. */
+export interface PairPredicate {
+  readonly kind: "pair";
+  readonly service: string;
+  readonly with: LevelPredicate | FoldedPredicate;
 }
 
 /** A text column holds this word, folded (core/text/word.ts). */
@@ -60,10 +84,13 @@ export function and(predicates: readonly IndexPredicate[]): IndexPredicate {
 }
 
 /**
- * Whether a text that has the one word or part has the other too: a part costs a walk over all words, which asking
- * for `refused` as well makes needless.
+ * Whether a row that meets the one meets the other too: a part costs a walk over all words, which asking for
+ * `refused` as well makes needless.
  */
 function implies(predicate: IndexPredicate, other: IndexPredicate): boolean {
+  if (other.kind === "level") {
+    return predicate.kind === "level" && predicate.field === other.field && predicate.least >= other.least;
+  }
   if (predicate.kind === "word") {
     if (other.kind === "word") return other.column === predicate.column && other.word === predicate.word;
     return other.kind === "part" && other.column === predicate.column &&

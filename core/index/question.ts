@@ -2,11 +2,28 @@
  * A predicate as it is asked of the index files of a signal: which tokens are looked up. It is worked out once and
  * asked of hundreds of files.
  */
-import type { Signal } from "../model/columns.ts";
-import { isIndexedField, jsonColumnOf } from "./fields.ts";
-import type { EqualPredicate, IndexPredicate, PartPredicate, WordPredicate } from "./predicate.ts";
+import { foldedColumnOf, isIndexedField, jsonColumnOf, levelOf, serviceColumn } from "./fields.ts";
+import { type IndexHeader, levelsSince } from "./format.ts";
+import type {
+  EqualPredicate,
+  FoldedPredicate,
+  IndexPredicate,
+  LevelPredicate,
+  PairPredicate,
+  PartPredicate,
+  WordPredicate,
+} from "./predicate.ts";
 import { isIndexedWord, strongTokens } from "./strong.ts";
-import { type Token, tokenKind, tokenOf, valueText } from "./token.ts";
+import {
+  foldedText,
+  levelText,
+  pairText,
+  type Token,
+  type TokenKind,
+  tokenKind,
+  tokenOf,
+  valueText,
+} from "./token.ts";
 
 export type Question =
   | { readonly kind: "all" | "none" }
@@ -29,19 +46,30 @@ export interface PartQuestion {
   readonly opaque: Token;
 }
 
-export function questionOf(predicate: IndexPredicate, signal: Signal): Question {
+/** What a file says of itself that decides what it can be asked. */
+export type Asked = Pick<IndexHeader, "signal" | "formatVersion">;
+
+export function questionOf(predicate: IndexPredicate, asked: Asked): Question {
   switch (predicate.kind) {
     case "all":
     case "none":
       return { kind: predicate.kind };
     case "and":
     case "or": {
-      const of = predicate.of.map((each) => questionOf(each, signal));
+      const of = predicate.of.map((each) => questionOf(each, asked));
       // Parts last: they may have to look through the dictionary, and nothing may be left by then.
       return { kind: predicate.kind, of: of.toSorted((left, right) => cost(left) - cost(right)) };
     }
     case "equal":
-      return valueQuestion(predicate, signal);
+      return valueQuestion(predicate, asked);
+    case "level":
+      return knowsLevel(predicate, asked)
+        ? tokenQuestion(tokenKind.level, levelTextOf(predicate))
+        : everything;
+    case "folded":
+      return foldedQuestion(predicate, tokenOf(tokenKind.folded, foldedTextOf(predicate)), asked);
+    case "pair":
+      return pairQuestion(predicate, asked);
     case "word":
       return wordQuestion(predicate);
     case "part": {
@@ -57,8 +85,14 @@ function cost(question: Question): number {
   return question.kind === "and" || question.kind === "or" ? Math.max(1, ...question.of.map(cost)) : 0;
 }
 
-function valueQuestion({ field, value }: EqualPredicate, signal: Signal): Question {
-  if (!isIndexedField(signal, field)) return { kind: "all" };
+const everything: Question = { kind: "all" };
+
+function tokenQuestion(kind: TokenKind, text: string): TokensQuestion {
+  return { kind: "tokens", every: [tokenOf(kind, text)], orAny: [] };
+}
+
+function valueQuestion({ field, value }: EqualPredicate, { signal }: Asked): Question {
+  if (!isIndexedField(signal, field)) return everything;
   const column = jsonColumnOf(field);
   return {
     kind: "tokens",
@@ -70,7 +104,38 @@ function valueQuestion({ field, value }: EqualPredicate, signal: Signal): Questi
 }
 
 function wordQuestion({ word }: WordPredicate): Question {
-  if (!isIndexedWord(word)) return { kind: "all" };
-  const kind = word.includes(".") ? tokenKind.quad : tokenKind.word;
-  return { kind: "tokens", every: [tokenOf(kind, word)], orAny: [] };
+  if (!isIndexedWord(word)) return everything;
+  return tokenQuestion(word.includes(".") ? tokenKind.quad : tokenKind.word, word);
+}
+
+/** A text beyond ASCII may be this one in the engine's eyes. */
+function foldedQuestion(
+  { field }: FoldedPredicate,
+  token: Token,
+  { signal, formatVersion }: Asked,
+): Question {
+  if (formatVersion < levelsSince || field !== foldedColumnOf[signal]) return everything;
+  return { kind: "tokens", every: [token], orAny: [tokenOf(tokenKind.opaqueValue, field)] };
+}
+
+function pairQuestion({ service, with: other }: PairPredicate, asked: Asked): Question {
+  const ofService = valueQuestion({ kind: "equal", field: serviceColumn, value: service }, asked);
+  if (asked.formatVersion < levelsSince) return ofService;
+  const text = pairText(service, other.kind === "level" ? levelTextOf(other) : foldedTextOf(other));
+  if (other.kind === "folded") return foldedQuestion(other, tokenOf(tokenKind.pair, text), asked);
+  const isPaired = knowsLevel(other, asked) && other.least >= levelOf[asked.signal]!.pairedFrom;
+  return isPaired ? tokenQuestion(tokenKind.pair, text) : ofService;
+}
+
+function knowsLevel({ field, least }: LevelPredicate, { signal, formatVersion }: Asked): boolean {
+  const level = levelOf[signal];
+  return formatVersion >= levelsSince && level?.column === field && level.thresholds.includes(least);
+}
+
+function levelTextOf({ field, least }: LevelPredicate): string {
+  return levelText(field, least);
+}
+
+function foldedTextOf({ field, value }: FoldedPredicate): string {
+  return foldedText(field, value);
 }

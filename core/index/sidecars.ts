@@ -9,14 +9,13 @@
  */
 import type { Log } from "../env/log.ts";
 import { toOpenWitError } from "../error.ts";
-import type { Signal } from "../model/columns.ts";
 import type { BlockSet } from "./blocks.ts";
 import { answer } from "./evaluate.ts";
 import type { IndexFiles } from "./file.ts";
 import { indexPath } from "./format.ts";
 import type { BlockTimes, IndexedSegment, StoreIndexes } from "./indexes.ts";
 import type { IndexPredicate } from "./predicate.ts";
-import { type Question, questionOf } from "./question.ts";
+import { type Asked, type Question, questionOf } from "./question.ts";
 import { bucketRoom, Sidecar } from "./sidecar.ts";
 
 export interface SidecarOptions {
@@ -62,13 +61,10 @@ export class SidecarIndexes implements StoreIndexes {
     segments: readonly IndexedSegment[],
     predicate: IndexPredicate,
   ): Promise<(BlockSet | undefined)[]> {
-    let signal: Signal | undefined, question: Question;
+    const questionFor = questions(predicate);
     const failures: Failures = [];
     const found = segments.map((segment) =>
-      this.#use(segment, failures, (index) => {
-        if (signal !== segment.signal) question = questionOf(predicate, signal = segment.signal);
-        return answer(index, question);
-      })
+      this.#use(segment, failures, (index) => answer(index, questionFor(index.header)))
     );
     this.#tell(failures);
     return found;
@@ -179,6 +175,19 @@ export class SidecarIndexes implements StoreIndexes {
       error: toOpenWitError(thrown),
     });
   }
+}
+
+/** A predicate as each kind of file is asked for it: of one signal, but for files of an older format beside others. */
+function questions(predicate: IndexPredicate): (file: Asked) => Question {
+  const known: { readonly of: Asked; readonly question: Question }[] = [];
+  return (file) => {
+    for (const { of, question } of known) {
+      if (of.signal === file.signal && of.formatVersion === file.formatVersion) return question;
+    }
+    const question = questionOf(predicate, file);
+    known.push({ of: file, question });
+    return question;
+  };
 }
 
 /** Looks into files that failed for another reason than the files, which stay in use. */

@@ -19,8 +19,17 @@ export const tokenKind = {
   opaqueWord: 5,
   /** A field's value. */
   value: 6,
-  /** A key of a JSON column has a value that is no text, whole number or boolean. */
+  /**
+   * A key of a JSON column has a value that is no text, whole number or boolean; a column that is looked up in any
+   * case has a text beyond ASCII.
+   */
   opaqueValue: 7,
+  /** A number is at least a threshold (fields.ts). */
+  level: 8,
+  /** A field's value in lower case. */
+  folded: 9,
+  /** One of the last two in a row of a service. */
+  pair: 10,
 } as const;
 export type TokenKind = typeof tokenKind[keyof typeof tokenKind];
 
@@ -94,6 +103,20 @@ export function keyOfToken({ kind, bytes }: Token, seed: HashState): number {
 /** The text under which a field's value is hashed; a field's name has no zero byte. */
 export function valueText(field: string, value: string): string {
   return `${field}\0${value}`;
+}
+
+/** What a pair has beside a service's name. */
+export function levelText(column: string, least: number): string {
+  return `${column}>=${least}`;
+}
+
+export function foldedText(column: string, value: string): string {
+  return `${column}~${value}`;
+}
+
+/** The text under which a pair is hashed. */
+export function pairText(service: string, other: string): string {
+  return `${service}\0${other}`;
 }
 
 const encoder = new TextEncoder();

@@ -1,7 +1,7 @@
 /**
  * Sees to it that every merged segment has an index that can be used: one may be missing because building it failed,
- * or a build of OpenWit with other rules wrote it. Segments that a flush wrote have none, for they are soon merged,
- * unless they are searched (demand.ts).
+ * a build of OpenWit with other rules wrote it, or an older one, whose indexes know less. Segments that a flush wrote
+ * have none, for they are soon merged, unless they are searched (demand.ts).
  */
 import { OpenWitError, toOpenWitError } from "../error.ts";
 import type { SegmentMeta } from "../manifest/manifest.ts";
@@ -89,7 +89,8 @@ export class IndexUpkeep {
   async #isSettled(segment: SegmentMeta): Promise<boolean> {
     if (this.#settled.has(segment.id) && !this.store.indexes.unusable.has(segment.id)) return true;
     try {
-      await requireIndex(this.store.env.disk, indexPath(segment.path), segment);
+      const isNewest = await requireIndex(this.store.env.disk, indexPath(segment.path), segment);
+      if (!isNewest) return false;
       if (this.store.indexes.unusable.has(segment.id)) return false; // a part of it could not be read
       this.#settled.add(segment.id);
       return true;

@@ -96,3 +96,13 @@ test("what has nothing to ask of an index says so", () => {
     'part "…a"',
   );
 });
+
+test("levels, texts in any case and pairs are told in words", () => {
+  const error = { kind: "level", field: "severity_number", least: 17 } as const;
+  expect(predicateText(error)).toBe("severity_number >= 17");
+  const warn = { kind: "folded", field: "severity_text", value: "warn" } as const;
+  expect(predicateText(warn)).toBe('severity_text = "warn" in any case');
+  expect(predicateText({ kind: "pair", service: "cart", with: error })).toBe(
+    'service_name = "cart" with severity_number >= 17',
+  );
+});

@@ -2,6 +2,7 @@
  * How a statement was answered, as JSON (`"explain": true` of /api/v1/query) and as lines for a person
  * (`openwit query --explain`). docs/query.md is the contract.
  */
+import { serviceColumn } from "../index/fields.ts";
 import type { IndexPredicate } from "../index/predicate.ts";
 import { isoTimestamp } from "../model/row.ts";
 import type { MentionPlan } from "./plan.ts";
@@ -90,6 +91,12 @@ export function predicateText(predicate: IndexPredicate): string {
       ).join(` ${predicate.kind} `);
     case "equal":
       return `${predicate.field} = ${JSON.stringify(predicate.value)}`;
+    case "level":
+      return `${predicate.field} >= ${predicate.least}`;
+    case "folded":
+      return `${predicate.field} = ${JSON.stringify(predicate.value)} in any case`;
+    case "pair":
+      return `${serviceColumn} = ${JSON.stringify(predicate.service)} with ${predicateText(predicate.with)}`;
     case "word":
       return `word ${JSON.stringify(predicate.word)}`;
     case "part": {

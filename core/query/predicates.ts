@@ -5,11 +5,13 @@
  * An index holds values as they are stored, and is asked for them exactly: `attributes['n'] = '5'` but not
  * `CAST(attributes['n'] AS INTEGER) = 5`, which 5.0 and 05 meet too.
  */
+import { foldedColumnOf, foldedValue, levelOf, thresholdBelow } from "../index/fields.ts";
 import { type AttributeColumn, keyPredicate } from "../index/key.ts";
+import { withPairs } from "../index/pairs.ts";
 import { all, and, type IndexPredicate, or } from "../index/predicate.ts";
 import { columnsOf } from "../model/columns.ts";
 import { equalColumnOf, type Mention } from "./mentions.ts";
-import { textPredicate } from "./text_condition.ts";
+import { changedCaseOf, literalText, textPredicate } from "./text_condition.ts";
 import {
   constantInteger,
   constantText,
@@ -21,7 +23,8 @@ import {
 } from "./tree.ts";
 
 export function predicateOf(mention: Mention): IndexPredicate {
-  return and(mention.conditions.map((condition) => conditionPredicate(condition, mention)));
+  const conditions = mention.conditions.map((condition) => conditionPredicate(condition, mention));
+  return withPairs(and(conditions), mention.signal);
 }
 
 function conditionPredicate(condition: SqlNode, mention: Mention): IndexPredicate {
@@ -32,11 +35,21 @@ function conditionPredicate(condition: SqlNode, mention: Mention): IndexPredicat
       return condition.type === "CONJUNCTION_AND" ? and(of) : or(of);
     }
     case "COMPARISON": {
-      if (condition.type !== "COMPARE_EQUAL" && condition.type !== "COMPARE_NOT_DISTINCT_FROM") return all;
       const { left, right } = condition;
+      const type = textOf(condition.type);
+      if (type !== "COMPARE_EQUAL" && type !== "COMPARE_NOT_DISTINCT_FROM") {
+        return and([
+          atLeast(left, leastOf[type], right, mention),
+          atLeast(right, leastOf[swapped[type]], left, mention),
+        ]);
+      }
       const words = textPredicate(condition, (node) => textColumnOf(node, mention)) ?? all;
       return and([words, equality(left, right, mention), equality(right, left, mention)]);
     }
+    case "BETWEEN":
+      return condition.type === "COMPARE_BETWEEN"
+        ? atLeast(condition.input, 0n, condition.lower, mention)
+        : all;
     case "OPERATOR": {
       const [value, ...listed] = children;
       // Each alternative costs a look into the index of each segment.
@@ -50,6 +63,31 @@ function conditionPredicate(condition: SqlNode, mention: Mention): IndexPredicat
 }
 
 const alternativesMax = 200;
+
+/** What is added to n in `column OP n` for the least that the column may be; absent where it may be anything. */
+const leastOf: Readonly<Record<string, bigint | undefined>> = {
+  COMPARE_GREATERTHANOREQUALTO: 0n,
+  COMPARE_GREATERTHAN: 1n,
+};
+/** `n OP column` as `column OP n`. */
+const swapped: Readonly<Record<string, string>> = {
+  COMPARE_LESSTHANOREQUALTO: "COMPARE_GREATERTHANOREQUALTO",
+  COMPARE_LESSTHAN: "COMPARE_GREATERTHAN",
+};
+
+/** `value` is at least a constant and `more`, where value is the number whose thresholds an index knows. */
+function atLeast(
+  value: SqlValue | undefined,
+  more: bigint | undefined,
+  constant: SqlValue | undefined,
+  mention: Mention,
+): IndexPredicate {
+  const level = levelOf[mention.signal];
+  if (more === undefined || level === undefined || equalColumnOf(mention, value) !== level.column) return all;
+  const number = integerOf(constant);
+  const least = number === undefined ? undefined : thresholdBelow(level.thresholds, Number(number + more));
+  return least === undefined ? all : { kind: "level", field: level.column, least };
+}
 
 function textColumnOf(node: SqlNode, mention: Mention): "body" | "name" | undefined {
   const column = equalColumnOf(mention, node);
@@ -71,10 +109,10 @@ function equality(
     if (kind === "utf8" || kind === "dictionary") return fieldEquality(column, text);
     const isInteger = kind === "int32" || kind === "uint32" || kind === "int64" || kind === "uint64";
     // Text is compared with a number as the number that it is.
-    return isInteger
-      ? fieldEquality(column, (constantInteger(wanted) ?? integerText(text))?.toString())
-      : all;
+    return isInteger ? fieldEquality(column, integerOf(wanted)?.toString()) : all;
   }
+  const inAnyCase = foldedEquality(value, wanted, mention);
+  if (inAnyCase !== undefined) return inAnyCase;
   if (text === undefined) return all;
   const cast = value.class === "CAST" && isNode(value.cast_type) && value.cast_type.id === "VARCHAR"
     ? equalColumnOf(mention, value.child)
@@ -92,8 +130,18 @@ function fieldEquality(field: string, value: string | undefined): IndexPredicate
   return value === undefined || value === "" ? all : { kind: "equal", field, value };
 }
 
-function integerText(text: string | undefined): bigint | undefined {
-  return text !== undefined && /^-?\d{1,18}$/.test(text) ? BigInt(text) : undefined;
+/** A whole number, or a text that the engine takes for one. */
+function integerOf(node: SqlValue | undefined): bigint | undefined {
+  const text = constantText(node);
+  return text !== undefined && /^-?\d{1,18}$/.test(text) ? BigInt(text) : constantInteger(node);
+}
+
+/** `lower(severity_text) = 'error'`, as `match(body, 'level:error')` is rewritten; `undefined` for anything else. */
+function foldedEquality(value: SqlNode, wanted: SqlNode, mention: Mention): IndexPredicate | undefined {
+  const field = foldedColumnOf[mention.signal];
+  if (field === undefined || equalColumnOf(mention, changedCaseOf(value)) !== field) return undefined;
+  const text = foldedValue(literalText(wanted) ?? "");
+  return text === undefined || text === "" ? all : { kind: "folded", field, value: text };
 }
 
 /** The key of an attribute column whose value an expression is. */

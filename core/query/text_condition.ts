@@ -87,13 +87,13 @@ function textColumn(node: SqlNode[string] | undefined, resolve: ResolveColumn): 
 }
 
 /** A constant text, in some case. */
-function literalText(node: SqlNode[string] | undefined): string | undefined {
+export function literalText(node: SqlNode[string] | undefined): string | undefined {
   if (!isNode(node)) return undefined;
   return constantText(node) ?? literalText(changedCaseOf(node));
 }
 
 /** What `lower`, `upper` and the like are called with. */
-function changedCaseOf(node: SqlNode): SqlNode | undefined {
+export function changedCaseOf(node: SqlNode): SqlNode | undefined {
   const children = nodesIn(node.children);
   const isCase = node.class === "FUNCTION" && children.length === 1 &&
     /^(lower|upper|lcase|ucase)$/.test(textOf(node.function_name).toLowerCase());

@@ -23,11 +23,14 @@ export function meets(predicate: IndexPredicate, text: string): boolean {
           : word.includes(predicate.text)
       );
     case "equal":
+    case "level":
+    case "folded":
+    case "pair":
       throw new Error("a text alone has no fields");
   }
 }
 
-/** `word` is whole, `~part~` open at both ends, `field=value`. */
+/** `word` is whole, `~part~` open at both ends, `field=value`, `field~value` in any case, `service:field>=17` a pair. */
 export function shown(predicate: IndexPredicate): string {
   switch (predicate.kind) {
     case "and":
@@ -39,6 +42,12 @@ export function shown(predicate: IndexPredicate): string {
       return `${predicate.atStart ? "" : "~"}${predicate.text}${predicate.atEnd ? "" : "~"}`;
     case "equal":
       return `${predicate.field}=${predicate.value}`;
+    case "level":
+      return `${predicate.field}>=${predicate.least}`;
+    case "folded":
+      return `${predicate.field}~${predicate.value}`;
+    case "pair":
+      return `${predicate.service}:${shown(predicate.with)}`;
     default:
       return predicate.kind;
   }

@@ -10,7 +10,8 @@ import { type Random, randomBelow, seededRandom } from "../../core/env/random.ts
 import { OpenWitError } from "../../core/error.ts";
 import { buildIndex } from "../../core/index/build.ts";
 import { indexPath } from "../../core/index/format.ts";
-import type { IndexPredicate } from "../../core/index/predicate.ts";
+import { levelOf } from "../../core/index/fields.ts";
+import type { IndexPredicate, PairPredicate } from "../../core/index/predicate.ts";
 import { loadIndex } from "../../core/index/inspect.ts";
 import { evaluate } from "../../core/index/evaluate.ts";
 import type { Chunk } from "../../core/model/chunk.ts";
@@ -20,7 +21,7 @@ import { wordsOf } from "../../core/text/word.ts";
 import { NodeDisk } from "../../edge/disk/disk.ts";
 import { duckDBMerger } from "../../edge/duckdb/merge.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
-import { buildChunk, rowOf } from "../golden/segment-chunk.ts";
+import { buildChunk, rowOf, valueAt } from "../golden/segment-chunk.ts";
 import { openDuckDb } from "../golden/segment-duckdb.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "openwit-index-"));
@@ -80,6 +81,17 @@ function texts(chunk: Chunk, column: string, textOf: (row: number) => string): v
   for (let row = 0; row < chunk.rows; row++) vector.pushText(textOf(row));
 }
 
+function numbers(chunk: Chunk, column: string, numberOf: (row: number) => number): void {
+  const vector = chunk.vectors[columnIndex(chunk.signal, column)];
+  if (vector.kind !== "fixed") throw new Error(`${column} is no number`);
+  vector.truncate(0);
+  for (let row = 0; row < chunk.rows; row++) vector.pushInt(numberOf(row));
+}
+
+function serviceOf(chunk: Chunk, row: number): unknown {
+  return valueAt(chunk.vectors[columnIndex(chunk.signal, "service_name")], row);
+}
+
 function chunkOf(signal: Signal, random: Random): Chunk {
   const chunk = buildChunk(signal, 5, rows);
   if (signal === "logs") texts(chunk, "body", (row) => anyText(random, row));
@@ -88,6 +100,33 @@ function chunkOf(signal: Signal, random: Random): Chunk {
     texts(chunk, "trace_id", () => (random.uint32() % 3_000).toString(16).padStart(32, "0"));
   }
   texts(chunk, "service_name", (row) => row < 9_000 ? "early" : `service-${randomBelow(random, 4)}`);
+  if (signal === "logs") {
+    // Of each service another level, and of each block; a text of any case, in one block one beyond ASCII.
+    numbers(chunk, "severity_number", (row) => {
+      if (row < 9_000) return [0, 9, 13][row % 3];
+      const highest = serviceOf(chunk, row) === "service-1" && row < 2 * blockRows
+        ? 24
+        : row % 2 === 0
+        ? 16
+        : 18;
+      return random.uint32() % 400 === 0 && serviceOf(chunk, row) !== "service-0" ? highest : 9;
+    });
+    texts(chunk, "severity_text", (row) => {
+      const list = row < blockRows
+        ? ["info", "Warn"]
+        : row < 2 * blockRows
+        ? ["ERROR", "Error"]
+        : ["to\u212aen"];
+      return random.uint32() % 50 === 0 ? list[row % list.length] : "Info";
+    });
+  }
+  if (signal === "spans") {
+    numbers(
+      chunk,
+      "status_code",
+      (row) => serviceOf(chunk, row) === "service-1" && row < 2 * blockRows ? 2 : row % 2,
+    );
+  }
   texts(chunk, "resource_attributes", (row) =>
     row === 12_345 ? '{"broken' : JSON.stringify({
       "k8s.pod.name": `pod-${row >> 11}`,
@@ -113,6 +152,12 @@ function holds(row: Row, predicate: IndexPredicate): boolean {
       return predicate.of.some((each) => holds(row, each));
     case "equal":
       return valueOf(row, predicate.field) === predicate.value;
+    case "level":
+      return Number(valueOf(row, predicate.field) ?? NaN) >= predicate.least;
+    case "folded":
+      return valueOf(row, predicate.field)?.toLowerCase() === predicate.value;
+    case "pair":
+      return row.service_name === predicate.service && holds(row, predicate.with);
     case "word": {
       const text = String(row[predicate.column] ?? "");
       if (!predicate.word.includes(".")) return wordsIn(text).includes(predicate.word);
@@ -162,14 +207,14 @@ function valueOf(row: Row, field: string): string | undefined {
 
 function anyPredicate(random: Random, signal: Signal, all: readonly Row[], depth = 0): IndexPredicate {
   const row = all[randomBelow(random, all.length)];
-  const kind = randomBelow(random, depth < 2 ? 12 : 9);
+  const kind = randomBelow(random, depth < 2 ? 15 : 12);
   const column = signal === "spans" ? "name" as const : "body" as const;
-  if (kind >= 9) {
+  if (kind >= 12) {
     const of = Array.from(
       { length: 1 + randomBelow(random, 3) },
       () => anyPredicate(random, signal, all, depth + 1),
     );
-    return { kind: kind === 9 ? "or" : "and", of };
+    return { kind: kind === 12 ? "or" : "and", of };
   }
   if (kind < 3 || signal === "metrics") {
     const fields = [
@@ -187,6 +232,7 @@ function anyPredicate(random: Random, signal: Signal, all: readonly Row[], depth
     const field = fields[randomBelow(random, fields.length)];
     return { kind: "equal", field, value: valueOf(row, field) ?? "nothing of the kind" };
   }
+  if (kind >= 9) return anyLevel(random, signal, all, row);
   const every = wordsOf(String(row[column]));
   // Words of digits and letters are the harder ones.
   const mixed = every.filter((word) => /[0-9]/.test(word) && /[^0-9]/.test(word));
@@ -212,6 +258,28 @@ function anyPredicate(random: Random, signal: Signal, all: readonly Row[], depth
     atStart: from === 0 && random.uint32() % 2 === 0,
     atEnd: from + length === characters.length && random.uint32() % 2 === 0,
   };
+}
+
+/** Kinds of predicates that leave out blocks of these rows. */
+const narrowing: Readonly<Record<Signal, readonly string[]>> = {
+  logs: ["equal", "word", "part", "level", "folded", "pair with level", "pair with folded"],
+  spans: ["equal", "word", "part", "level", "pair with level"],
+  metrics: ["equal"],
+};
+
+/** A level, a text in any case, or one of them in the rows of a service. */
+function anyLevel(random: Random, signal: "logs" | "spans", all: readonly Row[], row: Row): IndexPredicate {
+  const { column, thresholds } = levelOf[signal]!;
+  const least = random.uint32() % 20 === 0 ? 7 : thresholds[randomBelow(random, thresholds.length)];
+  // Texts that few rows have are as likely as the one that most have.
+  const texts = [...new Set(all.map((each) => String(each.severity_text).toLowerCase()))];
+  const isFolded = signal === "logs" && random.uint32() % 2 === 0;
+  const other: PairPredicate["with"] = isFolded
+    ? { kind: "folded", field: "severity_text", value: texts[randomBelow(random, texts.length)] }
+    : { kind: "level", field: column, least };
+  if (random.uint32() % 3 === 0) return other;
+  const service = random.uint32() % 2 === 0 ? row.service_name : `service-${randomBelow(random, 5)}`;
+  return { kind: "pair", service: String(service), with: other };
 }
 
 test.each(["logs", "spans", "metrics"] as const)(
@@ -258,10 +326,14 @@ test.each(["logs", "spans", "metrics"] as const)(
           }
         }
         let narrowed = 0;
+        const kinds = new Set<string>();
         for (let round = 0; round < rounds; round++) {
           const predicate = anyPredicate(random, signal, all);
           const found = evaluate(index, predicate);
-          if (found.size < 3) narrowed++;
+          if (found.size < 3) {
+            narrowed++;
+            kinds.add(predicate.kind === "pair" ? `pair with ${predicate.with.kind}` : predicate.kind);
+          }
           for (let row = 0; row < rows; row++) {
             if (!found.has(Math.floor(row / blockRows)) && holds(all[row], predicate)) {
               throw new Error(
@@ -271,6 +343,7 @@ test.each(["logs", "spans", "metrics"] as const)(
           }
         }
         expect(narrowed).toBeGreaterThan(rounds / 40); // or it would be no index
+        expect([...kinds]).toEqual(expect.arrayContaining([...narrowing[signal]]));
       }
     } finally {
       duckdb.close();

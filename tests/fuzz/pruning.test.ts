@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import process from "node:process";
 import { randomBelow, seededRandom } from "../../core/env/random.ts";
 import { toOpenWitError } from "../../core/error.ts";
+import type { IndexPredicate } from "../../core/index/predicate.ts";
 import type { Signal } from "../../core/model/columns.ts";
 import { type Json, rowsOf } from "../../core/query/format.ts";
 import { defaultQueryLimits, type QueryEnv, type QueryPlan, runQuery } from "../../core/query/query.ts";
@@ -75,9 +76,16 @@ const unplanned = (sources: QuerySources) =>
 /** The planner takes these files for large ones, of which it reads blocks. */
 const asIfLarge = (sources: QuerySources) => withFiles(sources, (file) => ({ ...file, bytes: 1e9 }));
 
+function kindsIn(predicate: IndexPredicate): string[] {
+  return predicate.kind === "and" || predicate.kind === "or"
+    ? predicate.of.flatMap(kindsIn)
+    : [predicate.kind];
+}
+
 test(`${count} statements are answered the same, planned and read whole (seed ${seed})`, async () => {
   const random = seededRandom(seed);
   const methods: Record<string, number> = {};
+  const asked = new Set<string>();
   let blocks = 0, read = 0, rows = 0;
   for (let number = 0; number < count; number++) {
     const { sql, isOrdered } = anyQuery(random);
@@ -107,6 +115,7 @@ test(`${count} statements are answered the same, planned and read whole (seed ${
     for (const mention of planned.plan?.mentions ?? []) {
       if (areSmall) expect(mention.method).not.toBe("blocks"); // small files are read whole
       methods[mention.method] = (methods[mention.method] ?? 0) + 1;
+      for (const kind of kindsIn(mention.predicate)) asked.add(kind);
       blocks += mention.blocks.considered;
       read += mention.blocks.read;
     }
@@ -114,6 +123,9 @@ test(`${count} statements are answered the same, planned and read whole (seed ${
   }
   // Each way of reading was taken, much was left out, and there was something to find.
   expect(Object.keys(methods).sort()).toEqual(["blocks", "newest", "rows", "scan"]);
+  expect([...asked]).toEqual(
+    expect.arrayContaining(["equal", "word", "part", "level", "folded", "pair"]),
+  );
   expect(read).toBeLessThan(blocks * 0.8);
   expect(rows).toBeGreaterThan(count);
 }, 1_800_000);

@@ -140,8 +140,7 @@ function rowOf(signal: Signal, random: Random, time: bigint, group: number): Rec
     span_id: random.uint32().toString(16).padStart(8, "0") + random.uint32().toString(16).padStart(8, "0"),
     body: text,
     name: pick(["GET ", "POST "]) + pick(routes),
-    severity_number: [9, 9, 9, 13, 17][randomBelow(random, 5)],
-    severity_text: pick(["INFO", "WARN", "ERROR"]),
+    ...severityOf(random, group, isRare),
     kind: randomBelow(random, 6),
     status_code: isRare ? 2 : 0,
     duration_ns: BigInt(randomBelow(random, 1_000_000)),
@@ -152,6 +151,20 @@ function rowOf(signal: Signal, random: Random, time: bigint, group: number): Rec
       ...(isRare ? { "user.id": `u${randomBelow(random, 5)}` } : {}),
     },
   };
+}
+
+/** Warnings are in every block, errors in some, and fatal ones in few. */
+function severityOf(random: Random, group: number, isRare: boolean): Record<string, Value> {
+  if (isRare) return { severity_number: 21 + randomBelow(random, 4), severity_text: "Fatal" };
+  if (group % 35 === 11 && randomBelow(random, 3) === 0) {
+    return {
+      severity_number: 17 + randomBelow(random, 3),
+      severity_text: ["ERROR", "Error"][randomBelow(random, 2)],
+    };
+  }
+  return randomBelow(random, 5) === 0
+    ? { severity_number: 13, severity_text: "WARN" }
+    : { severity_number: 9, severity_text: "INFO" };
 }
 
 function pushValue(vector: Vector, value: Value): void {

@@ -202,6 +202,15 @@ class Query {
           `${prefix}severity_number = 17`,
           `${prefix}severity_number IN (13, '17')`,
           `${prefix}severity_text = 'ERROR'`,
+          `${prefix}severity_number >= ${this.below(26)}`,
+          `${this.below(25)} < ${prefix}severity_number`,
+          `${prefix}severity_number BETWEEN ${this.below(20)} AND ${this.below(25)}`,
+          `match(${prefix}body, 'level:${this.pick(["error", "Warn", "fatal"])}')`,
+          `lower(${prefix}severity_text) IN ('error', '${this.pick(["fatal", "debug"])}')`,
+          this.errorsOf(prefix, "severity_number >= 17"),
+          this.errorsOf(prefix, "severity_number > 20"),
+          this.errorsOf(prefix, "lower(severity_text) = 'error'"),
+          this.errorsOf(prefix, "severity_number IN (13, 18)"),
           `${prefix}body LIKE '%${word}%'`,
           `${prefix}body ILIKE '${word}%'`,
           `contains(${prefix}body, 'order${this.below(55)}')`,
@@ -212,10 +221,21 @@ class Query {
         ]
         : [
           `${prefix}kind = ${this.below(7)}`,
+          `${prefix}status_code > ${this.below(3)}`,
+          this.errorsOf(prefix, "status_code = 2"),
           `${prefix}name = 'GET /cart'`,
           `match(${prefix}name, 'admin')`,
         ],
     ]);
+  }
+
+  /** What is wrong with one service, or with one of two. */
+  errorsOf(prefix: string, condition: string): string {
+    const service = this.chance(4)
+      ? `IN ('${this.pick(services)}', '${this.pick(services)}')`
+      : `= '${this.pick(services)}'`;
+    const qualified = condition.replace(/severity_\w+|status_code/, (column) => prefix + column);
+    return `(${prefix}service_name ${service} AND ${qualified})`;
   }
 
   times(table: Table, prefix: string): string {

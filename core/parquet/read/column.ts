@@ -8,7 +8,6 @@ import { OpenWitError } from "../../error.ts";
 import type { ParquetColumn, ParquetColumnChunk } from "../../segment/reader.ts";
 import { readDelta32, readDelta64 } from "./delta.ts";
 import {
-  checkedCount,
   deltaBinaryPacked,
   deltaLengthByteArray,
   type LeafLevels,
@@ -19,6 +18,7 @@ import {
   readPages,
   rleDictionary,
 } from "./page.ts";
+import type { PageLevels } from "./levels.ts";
 import { readRuns } from "./runs.ts";
 
 /** Texts: value i is `bytes[offsets[i], offsets[i + 1])`. */
@@ -81,6 +81,16 @@ export function readTextLeaf(bytes: Uint8Array, chunk: ParquetColumnChunk, level
   return { dictionary, pages: leafPages() };
 }
 
+/** A byte a place, for who walks them all. */
+function eachLevel({ repetition, definition, count }: Page, { maxRepetition, maxDefinition }: LeafLevels) {
+  const each = (levels: PageLevels) =>
+    typeof levels === "number" ? new Uint8Array(count).fill(levels) : levels;
+  return {
+    repetition: maxRepetition === 0 ? undefined : each(repetition),
+    definition: definition === maxDefinition ? undefined : each(definition),
+  };
+}
+
 /** The values of an INT32 or INT64 column. @param width words a value. @throws OpenWitError as above */
 export function* readWordPages(
   bytes: Uint8Array,
@@ -98,13 +108,14 @@ export function* readWordPages(
     const words = isDictionaryCoded(page)
       ? lookUp(codesOf(page, count), dictionary, count, width)
       : wordsOf(page, count, width);
-    yield { places: page.count, count, repetition: page.repetition, definition: page.definition, words };
+    yield { places: page.count, count, ...eachLevel(page, levels), words };
   }
 }
 
 function textPage(page: Page, levels: LeafLevels, dictionary: Texts | undefined): LeafPage {
   const count = valueCount(page, levels);
-  const { repetition, definition, count: places } = page;
+  const { count: places } = page;
+  const each = eachLevel(page, levels);
   if (isDictionaryCoded(page)) {
     const codes = codesOf(page, count);
     for (let at = 0; at < count; at++) {
@@ -112,13 +123,13 @@ function textPage(page: Page, levels: LeafLevels, dictionary: Texts | undefined)
         throw malformedPage(`code ${codes[at]} is not in its dictionary`);
       }
     }
-    return { places, count, repetition, definition, codes };
+    return { places, count, ...each, codes };
   }
-  return { places, count, repetition, definition, texts: textsOf(page, count) };
+  return { places, count, ...each, texts: textsOf(page, count) };
 }
 
 function valueCount({ definition, count }: Page, { maxDefinition }: LeafLevels): number {
-  if (definition === undefined) return checkedCount(count);
+  if (typeof definition === "number") return definition === maxDefinition ? count : 0;
   let values = 0;
   for (let at = 0; at < count; at++) if (definition[at] === maxDefinition) values++;
   return values;

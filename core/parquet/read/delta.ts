@@ -160,21 +160,41 @@ class DeltaReader {
 
   /** Up to 25 bits lie within a word that begins at a whole byte. */
   #unpackNarrow(from: number, width: number): void {
-    const { lows, bytes } = this;
-    const view = this.#view, mask = (1 << width) - 1, wordsEnd = bytes.length - 3;
-    for (let index = 0, bit = 0; index < lows.length; index++, bit += width) {
-      const at = from + (bit >> 3);
-      lows[index] = (at < wordsEnd ? view.getInt32(at, true) : this.#wordAt(at)) >>> (bit & 7) & mask;
+    const { lows } = this;
+    const view = this.#view, mask = (1 << width) - 1;
+    const inside = this.#inside(from, width, 4);
+    for (let index = 0, bit = from * 8; index < inside; index++, bit += width) {
+      lows[index] = view.getInt32(bit >>> 3, true) >>> (bit & 7) & mask;
+    }
+    for (let index = inside; index < lows.length; index++) {
+      lows[index] = this.#bitsAt(from * 8 + index * width) & mask;
     }
   }
 
   #unpack(from: number, width: number): void {
     const { lows, highs } = this;
-    for (let index = 0, bit = 0; index < lows.length; index++, bit += width) {
-      const low = this.#bitsAt(from * 8 + bit);
-      lows[index] = width < 32 ? low & (1 << width) - 1 : low;
-      if (width > 32) highs[index] = this.#bitsAt(from * 8 + bit + 32) & -1 >>> (64 - width);
+    const view = this.#view;
+    const lowMask = width < 32 ? (1 << width) - 1 : -1, highMask = width <= 32 ? 0 : -1 >>> (64 - width);
+    const inside = this.#inside(from, width, 12);
+    for (let index = 0, bit = from * 8; index < inside; index++, bit += width) {
+      const at = bit >>> 3, shift = bit & 7;
+      // Shifted twice, for a shift by 32 is none.
+      const middle = view.getInt32(at + 4, true);
+      lows[index] = (view.getInt32(at, true) >>> shift | middle << 1 << (31 - shift)) & lowMask;
+      if (width > 32) {
+        highs[index] = (middle >>> shift | view.getInt32(at + 8, true) << 1 << (31 - shift)) & highMask;
+      }
     }
+    for (let index = inside; index < lows.length; index++) {
+      lows[index] = this.#bitsAt(from * 8 + index * width) & lowMask;
+      highs[index] = width > 32 ? this.#bitsAt(from * 8 + index * width + 32) & highMask : 0;
+    }
+  }
+
+  /** How many of a miniblock's values can be read with so many bytes from where each begins. */
+  #inside(from: number, width: number, bytes: number): number {
+    const bits = (this.bytes.length - bytes - from) * 8;
+    return bits < 0 ? 0 : Math.min(this.lows.length, Math.floor(bits / width) + 1);
   }
 
   #bitsAt(bit: number): number {

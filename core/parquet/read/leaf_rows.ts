@@ -70,13 +70,10 @@ function flatRows(source: LeafSource, rows: Int32Array, meter: ReadMeter, values
     while (last < rows.length && rows[last] < end) last++;
     if (last > at) {
       const page = open(headers, source, meter);
-      if (page.definition === undefined) {
-        const ranks = new Int32Array(last - at);
-        for (let to = 0; to < ranks.length; to++) ranks[to] = rows[at + to] - first;
-        values.values(page, page.count, ranks);
-      } else {
+      const own = chooseFlat(page, rows, at, last, first, maxDefinition, values);
+      if (own !== undefined) {
         definition ??= new Uint8Array(rows.length).fill(maxDefinition);
-        chooseFlat(page, page.definition, maxDefinition, rows, at, last, first, definition, values);
+        definition.set(own, at);
       }
     }
     at = last;
@@ -86,28 +83,43 @@ function flatRows(source: LeafSource, rows: Int32Array, meter: ReadMeter, values
   return { count: rows.length, repetition: undefined, definition };
 }
 
-/** Rows `[at, last)` of a page with NULLs, whose first row is `first`. */
+/** Rows `[at, last)` of a page, whose first row is `first`; their levels, where not all are there. */
 function chooseFlat(
   page: Page,
-  levels: Uint8Array,
-  max: number,
   rows: Int32Array,
   at: number,
   last: number,
   first: number,
-  definition: Uint8Array,
+  max: number,
   values: LeafValues,
-): void {
+): Uint8Array | undefined {
+  const { definition: levels, count } = page;
   const ranks = new Int32Array(last - at);
+  if (levels === max) {
+    for (let to = 0; to < ranks.length; to++) ranks[to] = rows[at + to] - first;
+    values.values(page, count, ranks);
+    return undefined;
+  }
+  const definition = new Uint8Array(last - at);
+  if (typeof levels === "number") return definition.fill(levels);
   let chosen = 0, rank = 0, place = 0;
   for (let row = at; row < last; row++) {
-    for (const end = rows[row] - first; place < end; place++) if (levels[place] === max) rank++;
-    definition[row] = levels[place];
+    const wanted = rows[row] - first;
+    rank += valuesBetween(levels, max, place, wanted);
+    place = wanted;
+    definition[row - at] = levels[place];
     if (levels[place] === max) ranks[chosen++] = rank;
   }
-  if (chosen === 0) return;
-  for (; place < page.count; place++) if (levels[place] === max) rank++;
-  values.values(page, rank, ranks.subarray(0, chosen));
+  rank += valuesBetween(levels, max, place, count);
+  if (chosen > 0) values.values(page, rank, ranks.subarray(0, chosen));
+  return definition;
+}
+
+/** How many places of a page have a value. */
+function valuesBetween(levels: Uint8Array, max: number, from: number, to: number): number {
+  let count = 0;
+  for (let place = from; place < to; place++) count += (levels[place] ^ max) - 1 >>> 31;
+  return count;
 }
 
 /** A row is one place or more, of which the first has repetition level 0. */
@@ -157,38 +169,74 @@ interface ChosenPlaces {
 }
 
 function chooseRepeated(page: Page, max: number, walk: Walk, values: LeafValues): ChosenPlaces {
-  const { count, definition } = page;
-  const repetition = page.repetition!;
-  const { rows } = walk;
-  const places = new Int32Array(count), ranks = new Int32Array(count);
-  let { at, row, isWanted } = walk;
-  let chosen = 0, wanted = 0, rank = 0, place = 0;
-  for (; place < count; place++) {
-    if (repetition[place] === 0) {
-      row++;
-      isWanted = at < rows.length && rows[at] === row;
-      if (isWanted) at++;
-      else if (at === rows.length) break;
-    } else if (row < 0) throw malformedPage("a column that begins within a row");
-    const isThere = definition === undefined || definition[place] === max;
-    if (isWanted) {
-      places[chosen++] = place;
-      if (isThere) ranks[wanted++] = rank;
+  const { definition, repetition } = page;
+  const runs = wantedRuns(page, walk);
+  let places = 0;
+  for (let run = 0; run < runs.length; run += 2) places += runs[run + 1] - runs[run];
+  const chosen = { repetition: new Uint8Array(places), definition: new Uint8Array(places) };
+  const ranks = new Int32Array(places);
+  let to = 0, wanted = 0, rank = 0, passed = 0;
+  for (let run = 0; run < runs.length; run += 2) {
+    rank += valuesIn(page, max, passed, runs[run]);
+    passed = runs[run + 1];
+    for (let place = runs[run]; place < passed; place++, to++) {
+      const level = typeof definition === "number" ? definition : definition[place];
+      chosen.repetition[to] = typeof repetition === "number" ? repetition : repetition[place];
+      chosen.definition[to] = level;
+      if (level === max) ranks[wanted++] = rank++;
     }
-    if (isThere) rank++;
   }
-  if (definition === undefined) rank = count;
-  else for (; place < count; place++) if (definition[place] === max) rank++;
-  walk.at = at;
-  walk.row = row;
-  walk.isWanted = isWanted;
-  if (wanted > 0) values.values(page, rank, ranks.subarray(0, wanted));
-  const ofRepetition = new Uint8Array(chosen), ofDefinition = new Uint8Array(chosen).fill(max);
-  for (let to = 0; to < chosen; to++) {
-    ofRepetition[to] = repetition[places[to]];
-    if (definition !== undefined) ofDefinition[to] = definition[places[to]];
+  if (wanted > 0) {
+    values.values(page, rank + valuesIn(page, max, passed, page.count), ranks.subarray(0, wanted));
   }
-  return { repetition: ofRepetition, definition: ofDefinition };
+  return chosen;
+}
+
+/** The places of the wanted rows of a page: each from and to. Moves the walk to its end. */
+function wantedRuns({ count, repetition }: Page, walk: Walk): number[] {
+  const { rows } = walk;
+  const runs: number[] = [];
+  const begins = typeof repetition === "number" ? repetition === 0 : count === 0 || repetition[0] === 0;
+  if (!begins && walk.row < 0) throw malformedPage("a column that begins within a row");
+  if (typeof repetition === "number") {
+    if (!begins) { // the page is of one row
+      if (walk.isWanted) runs.push(0, count);
+      return runs;
+    }
+    for (const before = walk.row + 1; rows[walk.at] - before < count; walk.at++) {
+      runs.push(rows[walk.at] - before, rows[walk.at] - before + 1);
+    }
+    walk.row += count;
+  } else {
+    let place = 0, { at, row } = walk;
+    const passRow = () => {
+      while (place < count && repetition[place] > 0) place++;
+    };
+    if (walk.isWanted) {
+      passRow();
+      if (place > 0) runs.push(0, place);
+    }
+    while (at < rows.length) {
+      for (const target = rows[at]; place < count; place++) {
+        row += repetition[place] - 1 >>> 31; // 1 where a row begins
+        if (row === target) break;
+      }
+      if (place === count) break;
+      const start = place++;
+      passRow();
+      runs.push(start, place);
+      at++;
+    }
+    walk.at = at;
+    walk.row = row;
+  }
+  walk.isWanted = runs.length > 0 && runs[runs.length - 1] === count;
+  return runs;
+}
+
+function valuesIn({ definition }: Page, max: number, from: number, to: number): number {
+  if (typeof definition === "number") return definition === max ? to - from : 0;
+  return valuesBetween(definition, max, from, to);
 }
 
 function joinedPlaces(parts: readonly ChosenPlaces[]): LeafPlaces {

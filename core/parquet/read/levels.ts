@@ -4,35 +4,17 @@
  */
 import { malformedPage } from "./page.ts";
 
-/**
- * A byte a place.
- * @param mayBeAll gives undefined where every place has the greatest level
- * @throws OpenWitError `malformed`
- */
+/** A byte a place, or the level of all of them. */
+export type PageLevels = Uint8Array | number;
+
+/** @throws OpenWitError `malformed` */
 export function readLevels(
   bytes: Uint8Array,
   from: number,
   end: number,
   max: number,
   count: number,
-  mayBeAll: false,
-): Uint8Array;
-export function readLevels(
-  bytes: Uint8Array,
-  from: number,
-  end: number,
-  max: number,
-  count: number,
-  mayBeAll: boolean,
-): Uint8Array | undefined;
-export function readLevels(
-  bytes: Uint8Array,
-  from: number,
-  end: number,
-  max: number,
-  count: number,
-  mayBeAll: boolean,
-): Uint8Array | undefined {
+): PageLevels {
   const width = 32 - Math.clz32(max);
   if (width > 8) throw malformedPage(`levels up to ${max}`);
   const mask = (1 << width) - 1;
@@ -51,7 +33,8 @@ export function readLevels(
     if (header % 2 === 0) {
       if (length === 0 || at >= end) throw malformedPage("an empty run of levels");
       const level = bytes[at++] & mask;
-      if (mayBeAll && filled === 0 && length >= count && level === max) return undefined;
+      if (level > max) throw malformedPage(`a level of ${level} above ${max}`);
+      if (filled === 0 && length >= count) return level;
       levels ??= new Uint8Array(count);
       levels.fill(level, filled, filled = Math.min(count, filled + length));
       continue;
@@ -61,14 +44,18 @@ export function readLevels(
     levels ??= new Uint8Array(count);
     const upTo = Math.min(count, filled + length * 8);
     unpack(bytes, at, width, levels, filled, upTo);
+    // As many bits as the greatest level has may say more than it is.
+    if (max !== mask) checkLevels(levels, filled, upTo, max);
     at = packedEnd;
     filled = upTo;
   }
-  if (levels === undefined) return count === 0 && mayBeAll ? undefined : new Uint8Array(count);
-  for (let place = 0; place < count; place++) {
+  return levels ?? max;
+}
+
+function checkLevels(levels: Uint8Array, from: number, to: number, max: number): void {
+  for (let place = from; place < to; place++) {
     if (levels[place] > max) throw malformedPage(`a level of ${levels[place]} above ${max}`);
   }
-  return levels;
 }
 
 function unpack(

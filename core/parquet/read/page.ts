@@ -6,7 +6,7 @@ import { zstdDecompressSync } from "node:zlib";
 import { OpenWitError } from "../../error.ts";
 import { isFrameOf } from "../../ingest/zstd.ts";
 import { kindData, kindDataV2, kindDictionary, PageHeaders } from "./header.ts";
-import { readLevels } from "./levels.ts";
+import { type PageLevels, readLevels } from "./levels.ts";
 
 export interface Page {
   readonly kind: "data" | "dictionary";
@@ -14,10 +14,9 @@ export interface Page {
   readonly count: number;
   /** Number of parquet.thrift's Encoding. */
   readonly encoding: number;
-  /** A level a place; undefined where the column has no such levels. */
-  readonly repetition: Uint8Array | undefined;
-  /** The same; undefined as well where all places have the column's greatest. */
-  readonly definition: Uint8Array | undefined;
+  /** 0 and the column's greatest where it has no such levels. */
+  readonly repetition: PageLevels;
+  readonly definition: PageLevels;
   /** Decompressed; the values begin at `from`. */
   readonly bytes: Uint8Array;
   readonly from: number;
@@ -87,8 +86,8 @@ export function openPage(headers: PageHeaders, codec: string, levels: LeafLevels
     kind: "dictionary",
     count,
     encoding,
-    repetition: undefined,
-    definition: undefined,
+    repetition: 0,
+    definition: levels.maxDefinition,
     bytes: inflated,
     from: 0,
   };
@@ -108,15 +107,15 @@ function pageOfVersion1(
     if (end > bytes.length) throw malformedPage("levels that end early");
     return end;
   };
-  let repetition: Uint8Array | undefined, definition: Uint8Array | undefined;
+  let repetition: PageLevels = 0, definition: PageLevels = 0;
   if (maxRepetition > 0) {
     const end = levelsEnd();
-    repetition = readLevels(bytes, from + 4, end, maxRepetition, count, false);
+    repetition = readLevels(bytes, from + 4, end, maxRepetition, count);
     from = end;
   }
   if (maxDefinition > 0) {
     const end = levelsEnd();
-    definition = readLevels(bytes, from + 4, end, maxDefinition, count, true);
+    definition = readLevels(bytes, from + 4, end, maxDefinition, count);
     from = end;
   }
   return { kind: "data", count, encoding, repetition, definition, bytes, from };
@@ -136,12 +135,8 @@ function pageOfVersion2(
     kind: "data",
     count,
     encoding,
-    repetition: maxRepetition === 0
-      ? undefined
-      : readLevels(body, 0, repetitionBytes, maxRepetition, count, false),
-    definition: maxDefinition === 0
-      ? undefined
-      : readLevels(body, repetitionBytes, from, maxDefinition, count, true),
+    repetition: maxRepetition === 0 ? 0 : readLevels(body, 0, repetitionBytes, maxRepetition, count),
+    definition: maxDefinition === 0 ? 0 : readLevels(body, repetitionBytes, from, maxDefinition, count),
     bytes: isCompressed ? inflate(rest, codec, size - from) : rest,
     from: 0,
   };
@@ -150,7 +145,7 @@ function pageOfVersion2(
 /** A run of four bytes may claim any number of places: no page of ours has so many. */
 const placesMax = 64 * 1024 * 1024;
 
-export function checkedCount(count: number): number {
+function checkedCount(count: number): number {
   if (count > placesMax) throw malformedPage(`a page of ${count} places`);
   return count;
 }

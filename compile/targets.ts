@@ -51,4 +51,5 @@ export const workerEntries: readonly string[] = [
   "edge/index/lookup-worker.ts",
   "edge/index/worker.ts",
   "edge/parquet/worker.ts",
+  "edge/rows/row-worker.ts",
 ];

@@ -38,16 +38,18 @@ const mention: MentionPlan = {
   },
   blocks: { considered: 480, read: 9 },
   rowsFound: 3,
+  fetched: { rows: 3, inflatedBytes: 4_000 },
   memtableRows: 70,
   bytes: 1_000,
   indexMs: 1,
   findMs: 2,
+  fetchMs: 0.25,
 };
-const phasesMs = { prepare: 1, plan: 0.5, index: 1, find: 2, run: 3.1234567 };
+const phasesMs = { prepare: 1, plan: 0.5, index: 1, find: 2, fetch: 0.25, run: 3.1234567 };
 
 test("a plan is JSON of the documented form", () => {
   expect(planJson({ mentions: [mention], phasesMs })).toEqual({
-    phases_ms: { prepare: 1, plan: 0.5, index: 1, find: 2, run: 3.123 },
+    phases_ms: { prepare: 1, plan: 0.5, index: 1, find: 2, fetch: 0.25, run: 3.123 },
     tables: [{
       table: "logs",
       alias: "l",
@@ -66,6 +68,7 @@ test("a plan is JSON of the documented form", () => {
       },
       blocks: { considered: 480, read: 9 },
       rows_found: 3,
+      rows_fetched: { rows: 3, inflated_bytes: 4_000 },
       memtable_rows: 70,
       bytes: 1_000,
     }],
@@ -74,23 +77,23 @@ test("a plan is JSON of the documented form", () => {
 
 test("a plan in lines says what was skipped, and why", () => {
   expect(planLines(planJson({ mentions: [mention], phasesMs }))).toEqual([
-    "time (ms): prepare 1.0, plan 0.5, index 1.0, find 2.0, run 3.1",
+    "time (ms): prepare 1.0, plan 0.5, index 1.0, find 2.0, fetch 0.3, run 3.1",
     "logs l: rows that were found by few columns",
     "  time    2026-01-02T03:00:00.000000000Z to …",
     '  index   service_name = "cart" and (word "refused" or part "time…")',
     "  files   12: 4 outside the time range, 5 excluded by the index, 1 read whole, 2 in part, 1 without index",
     "  blocks  9 of 480, at most 1000 bytes",
-    "  rows    3 found before the statement ran",
+    "  rows    3 found before the statement ran, and read from their pages: 4000 bytes decompressed",
     "  memory  70 rows",
   ]);
 });
 
 test("what has nothing to ask of an index says so", () => {
   const plan = planJson({
-    mentions: [{ ...mention, predicate: { kind: "all" }, rowsFound: undefined }],
+    mentions: [{ ...mention, predicate: { kind: "all" }, rowsFound: undefined, fetched: undefined }],
     phasesMs,
   });
-  expect(plan.tables[0]).toMatchObject({ index: null, rows_found: null });
+  expect(plan.tables[0]).toMatchObject({ index: null, rows_found: null, rows_fetched: null });
   expect(planLines(plan)).toContain("  index   nothing to ask");
   expect(predicateText({ kind: "part", column: "name", text: "a", atStart: false, atEnd: true })).toBe(
     'part "…a"',

@@ -33,6 +33,8 @@ export interface TablePlanJson {
   readonly blocks: { readonly considered: number; readonly read: number };
   /** Rows that were found before the statement ran; null where none were looked for. */
   readonly rows_found: number | null;
+  /** Of those, what was read from its pages before the statement ran; null where the statement reads the files. */
+  readonly rows_fetched: { readonly rows: number; readonly inflated_bytes: number } | null;
   readonly memtable_rows: number;
   /** Bytes of the blocks that were read, all columns of them: an estimate of the most that was read. */
   readonly bytes: number;
@@ -68,6 +70,9 @@ function tableJson(plan: MentionPlan): TablePlanJson {
     },
     blocks,
     rows_found: plan.rowsFound ?? null,
+    rows_fetched: plan.fetched === undefined
+      ? null
+      : { rows: plan.fetched.rows, inflated_bytes: plan.fetched.inflatedBytes },
     memtable_rows: plan.memtableRows,
     bytes: plan.bytes,
   };
@@ -129,9 +134,16 @@ function tableLines(plan: TablePlanJson): string[] {
     `  index   ${plan.index ?? "nothing to ask"}`,
     `  files   ${files.considered}: ${[...skipped, read].join(", ")}${withoutIndex}`,
     `  blocks  ${blocks.read} of ${blocks.considered}, at most ${plan.bytes} bytes`,
-    ...(plan.rows_found === null ? [] : [`  rows    ${plan.rows_found} found before the statement ran`]),
+    ...(plan.rows_found === null
+      ? []
+      : [`  rows    ${plan.rows_found} found before the statement ran${fetchedText(plan)}`]),
     `  memory  ${plan.memtable_rows} rows`,
   ];
+}
+
+function fetchedText({ rows_fetched: fetched }: TablePlanJson): string {
+  if (fetched === null) return "";
+  return `, and read from their pages: ${fetched.inflated_bytes} bytes decompressed`;
 }
 
 const methodText: Readonly<Record<string, string>> = {

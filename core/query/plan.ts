@@ -15,12 +15,14 @@ import { OpenWitError } from "../error.ts";
 import type { Clock } from "../env/clock.ts";
 import { blockRows } from "../segment/encoder.ts";
 import { intersection, pruneFiles, type TimeRange } from "./bounds.ts";
-import type { EngineTable, FileRead, RowRange, SqlEngine } from "./engine.ts";
+import type { EngineTable, FileRead, SqlEngine } from "./engine.ts";
 import { findRows, type FindStatement, findStatement, type FoundRow } from "./find.ts";
 import type { Mention } from "./mentions.ts";
 import { neededColumns, type OwnConditions, ownConditions } from "./needs.ts";
 import { nearestFirst, type Newest, newestOf, type Piece, slicesOf, type UnopenedFile } from "./newest.ts";
 import { predicateOf } from "./predicates.ts";
+import { blocksRead, encodedBytes, exactReads, numbersOf, rowsIn } from "./reads.ts";
+import type { RowReader, RowsRead } from "./row_reader.ts";
 import { type SourceFile, type TableSource, totalsOf } from "./sources.ts";
 
 export interface PlanEnv {
@@ -28,6 +30,8 @@ export interface PlanEnv {
   readonly clock: Clock;
   /** Absent where there are none. */
   readonly indexes?: SegmentIndexes;
+  /** Absent where the engine alone reads rows. */
+  readonly rowReader?: RowReader;
   readonly tenant: string;
   /** Rows outside of it do not exist for the statement. */
   readonly window?: TimeRange;
@@ -45,12 +49,15 @@ export interface MentionPlan {
   readonly blocks: { readonly considered: number; readonly read: number };
   /** Rows that were found before the statement ran; absent where none were looked for. */
   readonly rowsFound?: number;
+  /** Rows that were read from their pages before the statement ran, which reads no file then; absent where none were. */
+  readonly fetched?: { readonly rows: number; readonly inflatedBytes: number };
   readonly memtableRows: number;
   /** Bytes that these blocks have in their files, all columns of them: an estimate of the most that is read. */
   readonly bytes: number;
-  /** Time that the indexes took, and the search for rows. */
+  /** Time that the indexes took, the search for rows, and reading them. */
   readonly indexMs: number;
   readonly findMs: number;
+  readonly fetchMs: number;
 }
 
 export interface FileCounts {
@@ -92,6 +99,7 @@ class Planning {
   readonly #candidates: (Candidate | undefined)[] = [];
   #indexMs = 0;
   #findMs = 0;
+  #fetchMs = 0;
 
   constructor(
     readonly mention: Mention,
@@ -174,9 +182,11 @@ class Planning {
     const table = { files: reads, chunks: [], window: this.env.window };
     const found = await this.#find(statement, table, foundRowsMax + 1);
     if (found.length > foundRowsMax) return undefined;
-    return this.#result("rows", exactReads(reads.map(({ path }) => path), found), candidates, {
+    const exact = exactReads(reads.map(({ path }) => path), found);
+    return this.#result("rows", exact, candidates, {
       blocks,
       rowsFound: found.length,
+      fetched: await this.#readRows(exact),
     });
   }
 
@@ -241,7 +251,20 @@ class Planning {
         0,
       ),
       rowsFound: kept.length,
+      fetched: isCut ? undefined : await this.#readRows(reads),
     });
+  }
+
+  /** Rows that are known by number, where they are few and can be read beside the engine. */
+  async #readRows(reads: readonly FileRead[]): Promise<RowsRead | undefined> {
+    const { rowReader } = this.env;
+    const count = reads.reduce((sum, { rows = [] }) => sum + rowsIn(rows), 0);
+    if (rowReader === undefined || count === 0 || count > fetchedRowsMax) return undefined;
+    const { signal } = this.mention;
+    const files = reads.map(({ path, rows = [] }) => ({ path, rows: numbersOf(rows) }));
+    const read = await this.#timed("fetch", () => rowReader.read({ signal, files, columns: this.#needs }));
+    this.env.signal.throwIfAborted();
+    return read;
   }
 
   /**
@@ -313,14 +336,15 @@ class Planning {
     );
   }
 
-  async #timed<Result>(phase: "index" | "find", work: () => Promise<Result>): Promise<Result> {
+  async #timed<Result>(phase: "index" | "find" | "fetch", work: () => Promise<Result>): Promise<Result> {
     const startedMs = this.env.clock.monotonicMs();
     try {
       return await work();
     } finally {
       const ms = this.env.clock.monotonicMs() - startedMs;
       if (phase === "index") this.#indexMs += ms;
-      else this.#findMs += ms;
+      else if (phase === "find") this.#findMs += ms;
+      else this.#fetchMs += ms;
     }
   }
 
@@ -328,10 +352,17 @@ class Planning {
     method: MentionPlan["method"],
     reads: readonly FileRead[],
     candidates: readonly Candidate[],
-    more: { readonly bound?: TimeRange; readonly blocks?: number; readonly rowsFound?: number },
+    more: {
+      readonly bound?: TimeRange;
+      readonly blocks?: number;
+      readonly rowsFound?: number;
+      readonly fetched?: RowsRead;
+    },
   ): MentionPlan {
     const { mention, range, source, env } = this;
     const { name, signal } = mention;
+    const { fetched } = more;
+    const read = fetched === undefined ? [] : [{ chunk: fetched.chunk, rows: fetched.chunk.rows }];
     const excluded = candidates.filter(({ blocks }) => blocks?.isEmpty === true).length;
     return {
       mention,
@@ -341,8 +372,8 @@ class Planning {
       table: {
         name,
         signal,
-        files: reads,
-        chunks: source.chunks,
+        files: fetched === undefined ? reads : [],
+        chunks: [...source.chunks, ...read],
         window: more.bound === undefined ? env.window : intersection(more.bound, env.window),
       },
       files: {
@@ -361,10 +392,14 @@ class Planning {
         read: more.blocks ?? blocksRead(reads, this.#files),
       },
       ...(more.rowsFound === undefined ? {} : { rowsFound: more.rowsFound }),
+      ...(fetched === undefined
+        ? {}
+        : { fetched: { rows: fetched.chunk.rows, inflatedBytes: fetched.inflatedBytes } }),
       memtableRows: source.chunks.reduce((sum, { rows }) => sum + rows, 0),
       bytes: encodedBytes(reads, this.#files),
       indexMs: this.#indexMs,
       findMs: this.#findMs,
+      fetchMs: this.#fetchMs,
     };
   }
 }
@@ -389,6 +424,8 @@ const findBlocksMin = 3;
 const findShareMax = 0.5;
 /** More rows than these are not fetched one by one. */
 const foundRowsMax = 5_000;
+/** Of more rows than these, some hundred stand in each row group, and the engine reads it whole as fast. */
+const fetchedRowsMax = 4_096;
 
 /** Rows beyond the wanted ones that are looked at, so that those of the same time as the last are all known. */
 const tiesMax = 100;
@@ -403,56 +440,4 @@ function readOf({ file, blocks, blockCount }: Candidate): FileRead | undefined {
 
 function blocksOf(candidates: readonly Candidate[]): number {
   return candidates.reduce((sum, { blockCount }) => sum + blockCount, 0);
-}
-
-function blocksRead(reads: readonly FileRead[], files: readonly SourceFile[]): number {
-  const byPath = filesOf(reads, files);
-  return reads.reduce((sum, { path, rows }) => {
-    if (rows === undefined) return sum + Math.ceil(byPath.get(path)!.rows / blockRows);
-    return sum + rows.reduce((blocks, { from, end }) => blocks + Math.ceil((end - from) / blockRows), 0);
-  }, 0);
-}
-
-/** The files that are read, which are few of them. */
-function filesOf(reads: readonly FileRead[], files: readonly SourceFile[]): ReadonlyMap<string, SourceFile> {
-  const paths = new Set(reads.map(({ path }) => path));
-  return new Map(files.filter(({ path }) => paths.has(path)).map((file) => [file.path, file]));
-}
-
-function encodedBytes(reads: readonly FileRead[], files: readonly SourceFile[]): number {
-  const byPath = filesOf(reads, files);
-  return reads.reduce((sum, { path, rows }) => {
-    const file = byPath.get(path)!;
-    if (rows === undefined) return sum + file.bytes;
-    const blocks = new Set(
-      rows.flatMap(({ from, end }) => [Math.floor(from / blockRows), Math.floor((end - 1) / blockRows)]),
-    );
-    const share = Math.min(1, Math.max(blocks.size, rowsIn(rows) / blockRows) * blockRows / file.rows);
-    return sum + Math.round(file.bytes * share);
-  }, 0);
-}
-
-function rowsIn(ranges: readonly RowRange[]): number {
-  return ranges.reduce((sum, { from, end }) => sum + end - from, 0);
-}
-
-/** Reads of exactly these rows. @param paths of the files that they name by position */
-function exactReads(paths: readonly string[], found: readonly FoundRow[]): FileRead[] {
-  const byFile = new Map<number, number[]>();
-  for (const { file, row } of found) {
-    const rows = byFile.get(file);
-    if (rows === undefined) byFile.set(file, [row]);
-    else rows.push(row);
-  }
-  return [...byFile].map(([file, rows]) => ({ path: paths[file], rows: rangesOf(rows) }));
-}
-
-function rangesOf(rows: readonly number[]): RowRange[] {
-  const ranges: { from: number; end: number }[] = [];
-  for (const row of rows.toSorted((left, right) => left - right)) {
-    const last = ranges.at(-1);
-    if (last?.end === row) last.end++;
-    else ranges.push({ from: row, end: row + 1 });
-  }
-  return ranges;
 }

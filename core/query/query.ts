@@ -17,6 +17,7 @@ import { withLocation } from "./locate.ts";
 import { type MentionPlan, type PlanEnv, planMention } from "./plan.ts";
 import { type Prepared, prepareStatement } from "./prepare.ts";
 import type { PreparedStatements } from "./prepared.ts";
+import type { RowReader } from "./row_reader.ts";
 import { type ResultBatch, type ResultColumn, valueBytes } from "./result.ts";
 import type { Parameters } from "./rewrite.ts";
 import type { QuerySources } from "./sources.ts";
@@ -53,6 +54,8 @@ export interface QueryEnv {
   readonly clock: Clock;
   /** Of the segments that `sources` gives; absent where there are none. */
   readonly indexes?: SegmentIndexes;
+  /** Absent where the engine alone reads rows. */
+  readonly rowReader?: RowReader;
   /** Statements that were prepared before; absent where none are kept. */
   readonly statements?: PreparedStatements;
 }
@@ -66,9 +69,9 @@ export interface QueryPlan {
 
 /**
  * Milliseconds: reading the statement as far as planning had to wait for it, choosing files, asking indexes, looking for
- * rows, running up to the first row.
+ * rows, reading those, running up to the first row.
  */
-export type PhaseTimes = Readonly<Record<"prepare" | "plan" | "index" | "find" | "run", number>>;
+export type PhaseTimes = Readonly<Record<"prepare" | "plan" | "index" | "find" | "fetch" | "run", number>>;
 
 /** Final once `batches` has ended. */
 export interface QueryStats {
@@ -208,7 +211,8 @@ function phasesOf(
   { prepare, plan, run }: Pick<PhaseTimes, "prepare" | "plan" | "run">,
 ): PhaseTimes {
   const index = sumOf(plans, ({ indexMs }) => indexMs), find = sumOf(plans, ({ findMs }) => findMs);
-  return { prepare, plan: plan - index - find, index, find, run };
+  const fetch = sumOf(plans, ({ fetchMs }) => fetchMs);
+  return { prepare, plan: plan - index - find - fetch, index, find, fetch, run };
 }
 
 async function systemTablesOf(

@@ -39,7 +39,7 @@ test("a plan is in a JSON answer that asked for it, and in no other", async () =
       index: 'trace_id = "ab"',
       files: { considered: 0 },
     }]);
-    expect(Object.keys(plan.phases_ms)).toEqual(["prepare", "plan", "index", "find", "run"]);
+    expect(Object.keys(plan.phases_ms)).toEqual(["prepare", "plan", "index", "find", "fetch", "run"]);
     expect(partial).toBe(false);
     expect(await (await ask({})).json()).not.toHaveProperty("plan");
     expect((await ask({ explain: true }, "text/csv")).status).toBe(400);

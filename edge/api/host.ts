@@ -4,6 +4,7 @@ import type { TaskRun } from "../../core/janitor/janitor.ts";
 import type { Metrics } from "../../core/metrics/metrics.ts";
 import type { Store } from "../../core/store/store.ts";
 import type { SqlEngine } from "../../core/query/engine.ts";
+import type { RowReader } from "../../core/query/row_reader.ts";
 import type { PreparedStatements } from "../../core/query/prepared.ts";
 
 export interface QueryHost {
@@ -17,6 +18,8 @@ export interface QueryHost {
   /** @throws OpenWitError `unavailable` while it is not ready */
   store(): Store;
   engine(): SqlEngine;
+  /** Reads rows that are known by number; absent where the engine alone does. */
+  readonly rowReader?: RowReader;
   /** Those that were asked lately. */
   readonly statements: PreparedStatements;
   /** How far it has brought back the rows of its last run; absent when all are there. */

@@ -98,7 +98,13 @@ export async function startStatement(
           ),
         ),
       signal: request.signal,
-    }, { engine: host.engine(), clock: systemClock, indexes: store.indexes, statements: host.statements });
+    }, {
+      engine: host.engine(),
+      clock: systemClock,
+      indexes: store.indexes,
+      statements: host.statements,
+      ...(host.rowReader === undefined ? {} : { rowReader: host.rowReader }),
+    });
     stats = result.stats;
     return { result, coverage, finish };
   } catch (error) {

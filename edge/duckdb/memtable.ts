@@ -11,6 +11,7 @@
  * the binding took 22 and 21 ms.
  */
 import type { DuckDBConnection, DuckDBType } from "@duckdb/node-api";
+import { assert } from "../../core/error.ts";
 import { columnsOf, type ColumnType, type Signal, signals } from "../../core/model/columns.ts";
 import type { SourceChunk } from "../../core/query/sources.ts";
 import type { DuckDB } from "./load.ts";
@@ -82,7 +83,11 @@ function memtableFunction(duckdb: DuckDB, signal: Signal, pins: Map<number, Pinn
       const { pinned } = info.getBindData() as { pinned: Pinned };
       const projected = info.getColumnIndexes().map((index) => index < columns.length ? index : -1);
       const scan: Scan = { pinned, columns: projected, chunk: 0, row: 0, writers: [] };
-      openChunk(scan);
+      try {
+        openChunk(scan);
+      } catch (error) {
+        return info.setError(`cannot read memtable rows: ${error instanceof Error ? error.message : error}`);
+      }
       info.setInitData(scan);
       info.setMaxThreads(1); // the callbacks share one thread, so more scanners would only take turns
     },
@@ -115,9 +120,12 @@ function memtableFunction(duckdb: DuckDB, signal: Signal, pins: Map<number, Pinn
 function openChunk(scan: Scan): void {
   const source = scan.pinned.chunks[scan.chunk];
   if (source === undefined) return;
-  scan.writers = scan.columns.map((column) =>
-    column < 0 ? undefined : openWriter(source.chunk.vectors[column], scan.pinned.held)
-  );
+  scan.writers = scan.columns.map((column) => {
+    if (column < 0) return undefined;
+    const vector = source.chunk.vectors[column];
+    assert(vector.length >= source.rows, "rows were read with every column that their statement needs");
+    return openWriter(vector, scan.pinned.held);
+  });
 }
 
 function duckType(duckdb: DuckDB, type: ColumnType): DuckDBType {

@@ -35,6 +35,7 @@ import type { LogEvent } from "../log/format.ts";
 import type { NodeLog } from "../log/log.ts";
 import { IndexDemand } from "../../core/index/demand.ts";
 import { lookupThread } from "../index/lookup-thread.ts";
+import { rowThread } from "../rows/row-thread.ts";
 import { type WorkerIndexer, workerIndexer } from "../index/worker-indexer.ts";
 import { type WorkerEncoder, workerEncoder } from "../parquet/worker-encoder.ts";
 import { type ArchiveImporter, describeImport, importerOf } from "./importer.ts";
@@ -91,6 +92,7 @@ export class Node implements QueryHost {
   readonly #stopping = new AbortController();
   #store: Store | undefined;
   #engine: SqlEngine | undefined;
+  readonly rowReader: ReturnType<typeof rowThread>;
   #maintenance: Maintenance | undefined;
   #importer: ArchiveImporter | undefined;
   readonly #listeners = new Listeners();
@@ -108,7 +110,6 @@ export class Node implements QueryHost {
   reloader: Reloader | undefined;
   /** Goes back to the last good configuration when a new one fails; set likewise. */
   safeMode: SafeMode | undefined;
-
   #config: Config;
 
   constructor(config: Config, readonly logging: NodeLog) {
@@ -116,6 +117,7 @@ export class Node implements QueryHost {
     this.#config = config;
     this.log = log;
     this.dataDir = resolve(config.dataDir);
+    this.rowReader = rowThread(this.dataDir, log);
     this.limits = limitsOf(config);
     this.memoryBytesMax = this.limits.memoryBytes;
     this.#inflight = new InflightBudget(Math.floor(this.memoryBytesMax * receiverShare));
@@ -406,7 +408,7 @@ export class Node implements QueryHost {
     await this.#maintenance?.janitor.stop();
     await this.#catalog?.stop();
     this.#indexer?.close();
-    await this.#engine?.close();
+    await this.#engine?.close().finally(() => this.rowReader.close());
     await this.#budget?.close();
     await this.#store?.close();
     await this.#encoder?.close();

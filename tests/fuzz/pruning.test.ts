@@ -13,7 +13,9 @@ import { defaultQueryLimits, type QueryEnv, type QueryPlan, runQuery } from "../
 import { PreparedStatements } from "../../core/query/prepared.ts";
 import type { QuerySources, SourceFile, TableSource } from "../../core/query/sources.ts";
 import type { TimeRange } from "../../core/query/bounds.ts";
+import type { RowReader } from "../../core/query/row_reader.ts";
 import { defaultEngineOptions, duckDBEngine } from "../../edge/duckdb/engine.ts";
+import { rowThread } from "../../edge/rows/row-thread.ts";
 import { clock } from "../conformance/sql_fixture.ts";
 import { firstNs, openPruningData, type PruningData, spanNs } from "./pruning_data.ts";
 import { anyQuery } from "./pruning_query.ts";
@@ -23,13 +25,18 @@ const count = Number(process.env.PRUNING_QUERIES ?? 60);
 
 let data: PruningData;
 let env: QueryEnv;
+let rowReader: RowReader;
 beforeAll(async () => {
   data = await openPruningData(seed);
   const engine = duckDBEngine({ ...defaultEngineOptions, dataDir: data.dataDir });
-  env = { engine, clock, indexes: data.indexes, statements: new PreparedStatements() };
+  rowReader = rowThread(data.dataDir, (_level, message) => {
+    throw new Error(message);
+  });
+  env = { engine, clock, indexes: data.indexes, statements: new PreparedStatements(), rowReader };
 }, 120_000);
 afterAll(async () => {
   await env.engine.close();
+  rowReader.close();
   data.close();
 });
 
@@ -86,7 +93,8 @@ test(`${count} statements are answered the same, planned and read whole (seed ${
   const random = seededRandom(seed);
   const methods: Record<string, number> = {};
   const asked = new Set<string>();
-  let blocks = 0, read = 0, rows = 0;
+  let blocks = 0, read = 0, rows = 0, fetched = 0;
+  const fetchedOf = new Set<Signal>();
   for (let number = 0; number < count; number++) {
     const { sql, isOrdered } = anyQuery(random);
     const minutes = (share: number) => firstNs + spanNs * BigInt(share) / 100n;
@@ -116,6 +124,11 @@ test(`${count} statements are answered the same, planned and read whole (seed ${
       if (areSmall) expect(mention.method).not.toBe("blocks"); // small files are read whole
       methods[mention.method] = (methods[mention.method] ?? 0) + 1;
       for (const kind of kindsIn(mention.predicate)) asked.add(kind);
+      if (mention.fetched !== undefined) {
+        fetched++;
+        fetchedOf.add(mention.mention.signal);
+        expect(mention.table.files).toEqual([]);
+      }
       blocks += mention.blocks.considered;
       read += mention.blocks.read;
     }
@@ -128,4 +141,7 @@ test(`${count} statements are answered the same, planned and read whole (seed ${
   );
   expect(read).toBeLessThan(blocks * 0.8);
   expect(rows).toBeGreaterThan(count);
+  // Rows of each signal were read from their pages.
+  expect(fetched).toBeGreaterThan(count / 10);
+  expect([...fetchedOf].sort()).toEqual(["logs", "metrics", "spans"]);
 }, 1_800_000);

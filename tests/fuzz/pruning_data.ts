@@ -2,7 +2,7 @@
  * Logs and spans in which there is something to find, as a store has them: segments with an index, sorted by time and
  * partly of the same time; segments without one, whose rows are in no order; and memory. All from a seed.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Random, randomBelow, seededRandom } from "../../core/env/random.ts";
@@ -10,13 +10,21 @@ import { buildIndex } from "../../core/index/build.ts";
 import { indexPath } from "../../core/index/format.ts";
 import { SidecarIndexes } from "../../core/index/sidecars.ts";
 import { Chunk } from "../../core/model/chunk.ts";
-import { columnIndex, columnsOf, type Signal, signals, timeColumnOf } from "../../core/model/columns.ts";
+import {
+  columnIndex,
+  columnsOf,
+  schemaVersion,
+  type Signal,
+  signals,
+  timeColumnOf,
+} from "../../core/model/columns.ts";
 import type { Vector } from "../../core/model/vector.ts";
 import type { QuerySources, SourceFile, TableSource } from "../../core/query/sources.ts";
 import { NodeDisk } from "../../edge/disk/disk.ts";
 import { nodeIndexFiles } from "../../edge/index/files.ts";
+import { duckDBMerger } from "../../edge/duckdb/merge.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
-import { baseTimeNs } from "../golden/segment-chunk.ts";
+import { baseTimeNs, pushAny } from "../golden/segment-chunk.ts";
 
 export const services = ["checkout", "cart", "payment", "search", "late-one"];
 export const words = [
@@ -51,16 +59,18 @@ export async function openPruningData(seed: number): Promise<PruningData> {
   const tables = {} as Record<Signal, TableSource>;
   for (const signal of signals) {
     const files: SourceFile[] = [];
-    const shares: readonly (readonly [rows: number, from: number, end: number, isIndexed: boolean])[] =
-      signal === "metrics" ? [] : [
-        [34_000, 0, 0.5, true],
-        [17_000, 0.45, 0.8, true],
-        [9_000, 0.75, 0.9, true],
-        [3_000, 0.1, 0.95, false],
-        [1_500, 0.9, 0.97, false],
-      ];
-    for (const [at, [rows, from, end, isIndexed]] of shares.entries()) {
-      const chunk = chunkOf(signal, random, rows, from, end, isIndexed);
+    const shares: readonly (readonly [rows: number, from: number, end: number, written: Written])[] =
+      signal === "metrics"
+        ? [[18_000, 0, 0.6, "ours"], [9_000, 0.55, 0.9, "merged"], [1_000, 0.1, 1, undefined]]
+        : [
+          [34_000, 0, 0.5, "ours"],
+          [17_000, 0.45, 0.8, "merged"],
+          [9_000, 0.75, 0.9, "ours"],
+          [3_000, 0.1, 0.95, undefined],
+          [1_500, 0.9, 0.97, undefined],
+        ];
+    for (const [at, [rows, from, end, written]] of shares.entries()) {
+      const chunk = chunkOf(signal, random, rows, from, end, written !== undefined);
       const path = `parquet/${signal}-${at}.parquet`,
         id = `019b7c3f5e001111222233${signals.indexOf(signal)}${at}44ff`;
       const parts: Uint8Array[] = [];
@@ -68,7 +78,8 @@ export async function openPruningData(seed: number): Promise<PruningData> {
         parts.push(part);
       }
       writeFileSync(join(dataDir, path), Buffer.concat(parts));
-      if (isIndexed) {
+      if (written === "merged") await mergeAgain(dataDir, signal, path);
+      if (written !== undefined) {
         const index = await buildIndex(disk, seededRandom(seed), { id, signal, path });
         writeFileSync(join(dataDir, indexPath(path)), Buffer.concat(index));
       }
@@ -77,9 +88,7 @@ export async function openPruningData(seed: number): Promise<PruningData> {
       const times = [...vector.bigints()].sort((left, right) => left < right ? -1 : 1);
       files.push({ id, path, minTimeNs: times[0], maxTimeNs: times.at(-1)!, rows, bytes: 0 });
     }
-    const chunks = signal === "metrics"
-      ? []
-      : [chunkOf(signal, random, 700, 0.9, 1, false), chunkOf(signal, random, 300, 0.2, 1, false)];
+    const chunks = [chunkOf(signal, random, 700, 0.9, 1, false), chunkOf(signal, random, 300, 0.2, 1, false)];
     tables[signal] = { signal, files, chunks: chunks.map((chunk) => ({ chunk, rows: chunk.rows })) };
   }
   const indexes = new SidecarIndexes(nodeIndexFiles(dataDir), () => {});
@@ -92,6 +101,21 @@ export async function openPruningData(seed: number): Promise<PruningData> {
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** How a file comes to be: with an index, by our own writer or by the engine's, which sorts it; or without one. */
+type Written = "ours" | "merged" | undefined;
+
+async function mergeAgain(dataDir: string, signal: Signal, path: string): Promise<void> {
+  const output = `${path}.merged`;
+  await duckDBMerger({ dataDir, memoryBytes: 256 * 1024 * 1024, spillBytes: 1024 ** 3 }).merge({
+    signal,
+    inputs: [path],
+    output,
+    keyValues: { "openwit.schema_version": String(schemaVersion) },
+    abort: new AbortController().signal,
+  });
+  renameSync(join(dataDir, output), join(dataDir, path));
 }
 
 function chunkOf(
@@ -116,12 +140,18 @@ function chunkOf(
   for (let row = 0; row < rows; row++) {
     const values = rowOf(signal, random, times[row], (row >> 8) + Math.floor(from * 1_000));
     for (const [column, vector] of chunk.vectors.entries()) {
-      pushValue(vector, values[columnsOf[signal][column].name]);
+      const own = columnsOf[signal][column];
+      // What no statement asks for by value is anything, lists and NULLs included.
+      if (own.name in values || jsonOrTypes.test(own.name)) pushValue(vector, values[own.name]);
+      else pushAny(vector, own, random);
     }
     chunk.rows++;
   }
   return chunk;
 }
+
+/** Columns whose text is read by functions. */
+const jsonOrTypes = /attribute|metadata|refs$/;
 
 type Value = string | number | bigint | Readonly<Record<string, string>> | undefined;
 
@@ -141,6 +171,11 @@ function rowOf(signal: Signal, random: Random, time: bigint, group: number): Rec
     body: text,
     name: pick(["GET ", "POST "]) + pick(routes),
     ...severityOf(random, group, isRare),
+    metric_name: pick(["cpu", "memory", "requests", `rare.${group % 60}`]),
+    type: pick(["gauge", "sum", "histogram"]),
+    unit: pick(["1", "s", "By"]),
+    series_id: random.uint32().toString(16).padStart(16, "0"),
+    value: randomBelow(random, 100) / 8,
     kind: randomBelow(random, 6),
     status_code: isRare ? 2 : 0,
     duration_ns: BigInt(randomBelow(random, 1_000_000)),
@@ -181,9 +216,8 @@ function pushValue(vector: Vector, value: Value): void {
     case "fixed":
       if (typeof value === "bigint") return vector.pushBigint(value);
       return vector.type === "float64" ? vector.pushDouble(Number(value ?? 0)) : pushNumber(vector, value);
-    case "list":
-    case "struct":
-      return vector.endRow();
+    default:
+      throw new Error(`no column of kind ${vector.kind} has values of its own here`);
   }
 }
 

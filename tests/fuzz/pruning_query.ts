@@ -14,7 +14,10 @@ export interface PruningQuery {
 export function anyQuery(random: Random): PruningQuery {
   const table: Table = randomBelow(random, 3) === 0 ? "spans" : "logs";
   const query = new Query(random);
-  switch (randomBelow(random, 10)) {
+  switch (randomBelow(random, 12)) {
+    case 10:
+    case 11:
+      return query.points();
     case 0:
     case 1:
     case 2:
@@ -64,10 +67,44 @@ class Query {
     const columns = this.pick([
       "*",
       "span_id, attributes",
+      table === "spans" ? "span_id, events, links, status_code" : "span_id, observed_timestamp, flags, body",
       "span_id, service_name",
       `count(*), min(${timeOf(table)}), max(span_id)`,
     ]);
     return { sql: `SELECT ${columns} FROM ${table} ${this.where(table, "", true)}`, isOrdered: false };
+  }
+
+  /** Of metrics, which have no ids and their own names. */
+  points(): PruningQuery {
+    const conditions = [
+      `metric_name = 'rare.${this.below(70)}'`,
+      `metric_name IN ('cpu', 'rare.${this.below(70)}')`,
+      `type = '${this.pick(["gauge", "sum", "none"])}'`,
+      `service_name ${this.pick(["=", "<>", "<"])} '${this.pick(services)}'`,
+      `value ${this.pick(["=", "<", ">="])} ${this.below(100) / 8}`,
+      `attributes['n'] = '${this.below(420)}'`,
+      "count IS NULL",
+      "value_int IS NOT NULL",
+      this.times("metrics", ""),
+    ];
+    const some = Array.from({ length: 1 + this.below(3) }, () => this.pick(conditions));
+    const where = `WHERE ${some.join(" AND ")}`;
+    if (this.chance(2)) {
+      const by = `timestamp ${this.pick(["DESC", "ASC"])}, series_id`;
+      const columns = this.pick([
+        "*",
+        "timestamp, series_id, exemplars, quantiles",
+        "timestamp, bucket_counts",
+      ]);
+      return {
+        sql: `SELECT ${columns} FROM metrics ${where} ORDER BY ${by} LIMIT ${this.pick(["1", "20", "300"])}`,
+        isOrdered: true,
+      };
+    }
+    return {
+      sql: `SELECT * FROM metrics WHERE ${some.join(" AND ")} AND metric_name = 'rare.${this.below(70)}'`,
+      isOrdered: false,
+    };
   }
 
   groups(table: Table): PruningQuery {
@@ -238,7 +275,7 @@ class Query {
     return `(${prefix}service_name ${service} AND ${qualified})`;
   }
 
-  times(table: Table, prefix: string): string {
+  times(table: Table | "metrics", prefix: string): string {
     const column = `${prefix}${timeOf(table)}`;
     const [from, end] = [this.below(1_100), this.below(1_100)].sort((left, right) => left - right)
       .map((share) => `'${isoTimestamp(firstNs + spanNs * BigInt(share) / 1_000n)}'`);
@@ -270,6 +307,6 @@ class Query {
   }
 }
 
-function timeOf(table: Table): string {
-  return table === "logs" ? "timestamp" : "start_timestamp";
+function timeOf(table: Table | "metrics"): string {
+  return table === "spans" ? "start_timestamp" : "timestamp";
 }

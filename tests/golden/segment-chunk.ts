@@ -65,7 +65,8 @@ const words = ["", "checkout", "näive ☂ 漢字", "a\u0000b", "x".repeat(300),
 const times = [0n, -1n, 1n, baseTimeNs + 123_456_789n, 4_102_444_800_999_999_999n];
 const int64s = [0n, -1n, 2n ** 63n - 1n, -(2n ** 63n), 2n ** 53n + 1n, 1_767_322_800_123_456_789n];
 
-function pushAny(vector: Vector, column: Pick<Column, "type" | "nullable">, random: Random): void {
+/** Pushes a seeded value of the column's type. */
+export function pushAny(vector: Vector, column: Pick<Column, "type" | "nullable">, random: Random): void {
   if (column.nullable && randomBelow(random, 3) === 0 && (vector.kind === "fixed" || vector.kind === "utf8")) {
     return vector.pushNull();
   }

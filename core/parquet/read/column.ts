@@ -44,7 +44,9 @@ export interface LeafPage {
 }
 
 /** The levels of each leaf, by its path joined with "."; from the schema's list in pre-order. */
-export function leafLevels(schema: readonly ParquetColumn[]): Map<string, LeafLevels> {
+export function leafLevels(
+  schema: readonly Pick<ParquetColumn, "path" | "repetition">[],
+): Map<string, LeafLevels> {
   const levels = new Map<string, LeafLevels>();
   for (const { path, repetition } of schema) {
     const parent = levels.get(path.slice(0, -1).join(".")) ?? { maxRepetition: 0, maxDefinition: 0 };

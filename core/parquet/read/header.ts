@@ -1,7 +1,8 @@
 /**
- * Walks the headers of a column chunk's pages (parquet.thrift PageHeader, in Thrift's compact protocol). A chunk may
- * have hundreds of pages of which few are wanted, so nothing is allocated: the fields are those of the page at hand.
+ * Walks the headers of a column chunk's pages (parquet.thrift PageHeader). A chunk may have hundreds of pages of which
+ * few are wanted, so nothing is allocated: the fields are those of the page at hand.
  */
+import { ThriftCursor, typeI32, typeStruct, typeTrue } from "./cursor.ts";
 import { malformedPage } from "./page.ts";
 
 export const kindData = 0, kindDictionary = 2, kindDataV2 = 3;
@@ -24,13 +25,16 @@ export class PageHeaders {
   isCompressed = true;
   /** Where the page begins. */
   bodyAt = 0;
-  #at = 0;
+  readonly #cursor: ThriftCursor;
 
-  constructor(readonly bytes: Uint8Array) {}
+  constructor(readonly bytes: Uint8Array) {
+    this.#cursor = new ThriftCursor(bytes, 0);
+  }
 
   /** Goes on to the next page; false at the end. @throws OpenWitError `malformed` */
   next(): boolean {
-    if (this.#at >= this.bytes.length) return false;
+    const cursor = this.#cursor;
+    if (cursor.at >= this.bytes.length) return false;
     this.kind =
       this.size =
       this.stored =
@@ -40,7 +44,7 @@ export class PageHeaders {
         -1;
     this.definitionBytes = this.repetitionBytes = -1;
     this.isCompressed = true;
-    this.#struct(pageFields, 0);
+    this.#header();
     if (this.kind < 0 || this.size < 0 || this.stored < 0) throw malformedPage("a header without its sizes");
     const isOfValues = this.kind === kindData || this.kind === kindDictionary || this.kind === kindDataV2;
     if (isOfValues && (this.count < 0 || this.encoding < 0)) {
@@ -49,105 +53,47 @@ export class PageHeaders {
     if (this.kind === kindDataV2 && (this.definitionBytes < 0 || this.repetitionBytes < 0)) {
       throw malformedPage("a header without the lengths of its levels");
     }
-    this.bodyAt = this.#at;
-    if (this.#at + this.stored > this.bytes.length) {
-      throw malformedPage(`a page of ${this.stored} bytes where ${this.bytes.length - this.#at} are left`);
+    this.bodyAt = cursor.at;
+    if (cursor.at + this.stored > this.bytes.length) {
+      throw malformedPage(`a page of ${this.stored} bytes where ${this.bytes.length - cursor.at} are left`);
     }
-    this.#at += this.stored;
+    cursor.at += this.stored;
     return true;
   }
 
-  /** @param structs which struct of ours stands in which field */
-  #struct(kind: number, depth: number): void {
-    if (depth > depthMax) throw malformedPage(`a header that nests more than ${depthMax} deep`);
-    for (let id = 0;;) {
-      const header = this.#byte();
-      if (header === 0) return;
-      const type = header & 15;
-      id = header >> 4 === 0 ? this.#number() : id + (header >> 4);
-      if (kind === pageFields && type === typeStruct && isValues(id)) this.#struct(id, depth + 1);
-      else if (kind !== otherFields && type === typeI32) this.#set(kind, id, this.#number());
-      else if (kind === dataV2Fields && id === 7) this.isCompressed = type === typeTrue;
-      else this.#skip(type, depth);
+  #header(): void {
+    const cursor = this.#cursor;
+    for (let id = cursor.field(0); id !== 0; id = cursor.field(id)) {
+      if (cursor.type === typeI32 && id === 1) this.kind = cursor.integer();
+      else if (cursor.type === typeI32 && id === 2) this.size = cursor.integer();
+      else if (cursor.type === typeI32 && id === 3) this.stored = cursor.integer();
+      else if (cursor.type === typeStruct && (id === 5 || id === 7)) this.#values();
+      else if (cursor.type === typeStruct && id === 8) this.#valuesOfVersion2();
+      else cursor.skip(cursor.type);
     }
   }
 
-  #set(kind: number, id: number, value: number): void {
-    if (kind === pageFields) {
-      if (id === 1) this.kind = value;
-      else if (id === 2) this.size = value;
-      else if (id === 3) this.stored = value;
-    } else if (kind === dataV2Fields) {
-      if (id === 1) this.count = value;
-      else if (id === 3) this.rows = value;
-      else if (id === 4) this.encoding = value;
-      else if (id === 5) this.definitionBytes = value;
-      else if (id === 6) this.repetitionBytes = value;
-    } else if (id === 1) this.count = value;
-    else if (id === 2) this.encoding = value;
-  }
-
-  /** Statistics, and what later versions may add. */
-  #skip(type: number, depth: number): void {
-    switch (type) {
-      case typeTrue:
-      case typeFalse:
-        return;
-      case typeByte:
-        this.#byte();
-        return;
-      case typeI16:
-      case typeI32:
-      case typeI64:
-        while (this.#byte() > 127);
-        return;
-      case typeDouble:
-        return this.#pass(8);
-      case typeBinary:
-        return this.#pass(this.#length());
-      case typeStruct:
-        return this.#struct(otherFields, depth + 1);
-      default: // no header of a page has a list or a map
-        throw malformedPage(`a header with a field of type ${type}`);
+  /** Of DataPageHeader and DictionaryPageHeader. */
+  #values(): void {
+    const cursor = this.#cursor;
+    for (let id = cursor.field(0); id !== 0; id = cursor.field(id)) {
+      if (cursor.type === typeI32 && id === 1) this.count = cursor.integer();
+      else if (cursor.type === typeI32 && id === 2) this.encoding = cursor.integer();
+      else cursor.skip(cursor.type);
     }
   }
 
-  #pass(count: number): void {
-    if (count > this.bytes.length - this.#at) throw malformedPage("a header that ends early");
-    this.#at += count;
-  }
-
-  #byte(): number {
-    if (this.#at >= this.bytes.length) throw malformedPage("a header that ends early");
-    return this.bytes[this.#at++];
-  }
-
-  #length(): number {
-    let value = 0;
-    for (let shift = 0;; shift += 7) {
-      if (shift > 28) throw malformedPage("a number of more than 32 bits");
-      const byte = this.#byte();
-      value += (byte & 127) * 2 ** shift;
-      if (byte < 128) return value;
+  #valuesOfVersion2(): void {
+    const cursor = this.#cursor;
+    for (let id = cursor.field(0); id !== 0; id = cursor.field(id)) {
+      if (id === 7) this.isCompressed = cursor.type === typeTrue;
+      if (cursor.type !== typeI32) cursor.skip(cursor.type);
+      else if (id === 1) this.count = cursor.integer();
+      else if (id === 3) this.rows = cursor.integer();
+      else if (id === 4) this.encoding = cursor.integer();
+      else if (id === 5) this.definitionBytes = cursor.integer();
+      else if (id === 6) this.repetitionBytes = cursor.integer();
+      else cursor.skip(cursor.type);
     }
   }
-
-  /** A number of 32 bits in zigzag; those of a header are none below 0. */
-  #number(): number {
-    const value = this.#length();
-    if (value % 2 === 1) throw malformedPage("a number below 0");
-    return value / 2;
-  }
-}
-
-const depthMax = 8;
-
-const typeTrue = 1, typeFalse = 2, typeByte = 3, typeI16 = 4, typeI32 = 5, typeI64 = 6, typeDouble = 7;
-const typeBinary = 8, typeStruct = 12;
-
-/** Structs by the field of PageHeader that they stand in; the header itself, and those that are passed over. */
-const pageFields = 0, dataV2Fields = 8, otherFields = -1;
-
-function isValues(id: number): boolean {
-  return id === 5 || id === 7 || id === dataV2Fields;
 }

@@ -1,0 +1,202 @@
+/**
+ * Rows of segments, read from their pages: opens files, keeps what it needs of the footers that were last used, and
+ * gives rows as a batch. Synchronous, for it has a thread of its own (edge/rows).
+ *
+ * Memory is bounded: a page at a time, a column chunk as it lies in the file, and the rows themselves. Beyond a bound,
+ * and for whatever it cannot read, it throws, and the rows are read another way.
+ */
+import { OpenWitError } from "../../error.ts";
+import { type Column, columnsOf, type Signal } from "../../model/columns.ts";
+import { footerLength } from "../../segment/reader.ts";
+import { concatBatches } from "../concat.ts";
+import { type Batch, batchBytes } from "../slice.ts";
+import type { ReadMeter } from "./leaf_rows.ts";
+import { codecName, type FilePlaces, filePlaces, placesBytes, type SchemaCache } from "./places.ts";
+import { leafPaths, readColumnRows } from "./rows.ts";
+
+/** A file that is open for reading. */
+export interface SegmentFile {
+  readonly bytes: number;
+  /** Another value when another file stands under the same name. */
+  readonly version: string;
+  /** Fills `into` from `offset` on. @throws OpenWitError `io`; `malformed` where the file ends before */
+  read(into: Uint8Array, offset: number): void;
+  close(): void;
+}
+
+/** Rows of one file, by number, ascending. */
+export interface WantedRows {
+  readonly path: string;
+  readonly rows: Int32Array;
+}
+
+export interface ReadLimits {
+  /** Bytes of the largest page, decompressed. */
+  readonly pageBytesMax: number;
+  /** Bytes of all pages together, decompressed, as far as a footer tells. */
+  readonly inflatedBytesMax: number;
+  /** Bytes of the rows' values. */
+  readonly batchBytesMax: number;
+}
+
+export interface RowsBatch {
+  /** Its columns are those that were wanted, in the order of the table. */
+  readonly batch: Batch;
+  /** Bytes that were decompressed for it. */
+  readonly inflatedBytes: number;
+}
+
+/** Memory of footers that were used; one takes some kilobytes. */
+const footersBytesMax = 4 * 1024 * 1024;
+
+export class SegmentRows {
+  readonly #open: (path: string) => SegmentFile;
+  /** The one that was used last is the last. */
+  readonly #footers = new Map<string, { readonly version: string; readonly places: FilePlaces }>();
+  #footersBytes = 0;
+  readonly #schemas: SchemaCache = new Map();
+  /** The column chunk at hand. */
+  #chunk = new Uint8Array(64 * 1024);
+
+  constructor(open: (path: string) => SegmentFile) {
+    this.#open = open;
+  }
+
+  /**
+   * @param columns names of those that are wanted; all when undefined
+   * @throws OpenWitError `malformed`, `unsupported`, `too_large`, `not_found`, `io`
+   */
+  read(
+    signal: Signal,
+    files: readonly WantedRows[],
+    columns: ReadonlySet<string> | undefined,
+    limits: ReadLimits,
+  ): RowsBatch {
+    const wanted = columnsOf[signal].filter(({ name }) => columns === undefined || columns.has(name));
+    const meter: ReadMeter = { pageBytesMax: limits.pageBytesMax, inflatedBytes: 0 };
+    // What would be too much is known before the first page is touched.
+    let expected = 0;
+    const parts = files.map(({ path, rows }) => {
+      const places = this.#with(path, (file) => this.#placesOf(path, file, signal));
+      const groups = groupsOf(places, rows);
+      for (const [group, own] of groups) expected += expectedBytes(places, group, wanted, own.length);
+      if (expected > limits.inflatedBytesMax) throw tooMuch("pages", expected, limits.inflatedBytesMax);
+      return { path, places, groups };
+    });
+    const batches: Batch[] = [];
+    let bytes = 0;
+    for (const { path, places, groups } of parts) {
+      this.#with(path, (file) => {
+        for (const [group, own] of groups) {
+          const source = this.#group(file, places, group);
+          const columns = wanted.map((column) => readColumnRows(source, column, own, meter));
+          const batch = { rows: own.length, columns };
+          batches.push(batch);
+          bytes += batchBytes(batch);
+          if (bytes > limits.batchBytesMax) throw tooMuch("rows", bytes, limits.batchBytesMax);
+        }
+      });
+    }
+    const batch = batches.length === 0 ? { rows: 0, columns: [] } : concatBatches(batches);
+    return { batch, inflatedBytes: meter.inflatedBytes };
+  }
+
+  #with<Result>(path: string, work: (file: SegmentFile) => Result): Result {
+    const file = this.#open(path);
+    try {
+      return work(file);
+    } finally {
+      file.close();
+    }
+  }
+
+  #group(file: SegmentFile, places: FilePlaces, group: number) {
+    const { schema: { levels, leaves, leafCount }, offsets, bytes, codecs } = places;
+    return {
+      levels,
+      /** The bytes are those of the last column chunk that was asked for. */
+      chunk: (path: string) => {
+        const leaf = leaves.get(path);
+        if (leaf === undefined) throw new OpenWitError("unsupported", `a Parquet file has no column ${path}`);
+        const at = group * leafCount + leaf, length = bytes[at];
+        if (offsets[at] + length > file.bytes) throw malformedPlace(path);
+        if (length > this.#chunk.length) this.#chunk = new Uint8Array(length);
+        const chunk = this.#chunk.subarray(0, length);
+        file.read(chunk, offsets[at]);
+        return { bytes: chunk, codec: codecName(codecs[at]) };
+      },
+    };
+  }
+
+  #placesOf(path: string, file: SegmentFile, signal: Signal): FilePlaces {
+    const known = this.#footers.get(path);
+    this.#forget(path);
+    const places = known?.version === file.version ? known.places : this.#readPlaces(file, signal);
+    this.#footers.set(path, { version: file.version, places });
+    this.#footersBytes += placesBytes(places);
+    for (const [oldest] of this.#footers) {
+      if (this.#footersBytes <= footersBytesMax) break;
+      this.#forget(oldest);
+    }
+    return places;
+  }
+
+  #forget(path: string): void {
+    const known = this.#footers.get(path);
+    if (known === undefined) return;
+    this.#footers.delete(path);
+    this.#footersBytes -= placesBytes(known.places);
+  }
+
+  #readPlaces(file: SegmentFile, signal: Signal): FilePlaces {
+    const tailOf = (bytes: number) => {
+      const tail = new Uint8Array(Math.min(file.bytes, bytes));
+      file.read(tail, file.bytes - tail.length);
+      return tail;
+    };
+    let tail = tailOf(64 * 1024);
+    const length = footerLength(tail, file.bytes);
+    if (length + 8 > tail.length) tail = tailOf(length + 8);
+    return filePlaces(tail.subarray(tail.length - 8 - length, tail.length - 8), signal, this.#schemas);
+  }
+}
+
+/** The row groups that hold rows, each with the rows by their number in it. */
+function groupsOf({ firstRows }: FilePlaces, rows: Int32Array): [group: number, rows: Int32Array][] {
+  const groups: [number, Int32Array][] = [];
+  let group = 0;
+  for (let at = 0; at < rows.length;) {
+    while (group + 1 < firstRows.length && firstRows[group + 1] <= rows[at]) group++;
+    if (group + 1 >= firstRows.length) throw malformedPlace(`row ${rows[at]}`);
+    const from = at;
+    while (at < rows.length && rows[at] < firstRows[group + 1]) at++;
+    groups.push([group, rows.slice(from, at).map((row) => row - firstRows[group])]);
+  }
+  return groups;
+}
+
+/** About what the pages of some rows take, decompressed. */
+function expectedBytes(
+  { schema: { leaves, leafCount }, rawBytes, isPaged }: FilePlaces,
+  group: number,
+  columns: readonly Column[],
+  rows: number,
+): number {
+  let bytes = 0;
+  for (const path of columns.flatMap(leafPaths)) {
+    const at = group * leafCount + (leaves.get(path) ?? 0);
+    bytes += isPaged[at] === 1 ? Math.min(rawBytes[at], rows * pagedBytes) : rawBytes[at];
+  }
+  return bytes;
+}
+
+/** More than pages have that our merge cuts. */
+const pagedBytes = 128 * 1024;
+
+function tooMuch(what: string, bytes: number, bytesMax: number): OpenWitError {
+  return new OpenWitError("too_large", `the ${what} take ${bytes} bytes, more than ${bytesMax}`);
+}
+
+function malformedPlace(what: string): OpenWitError {
+  return new OpenWitError("malformed", `a Parquet file ends before ${what}`);
+}

@@ -20,6 +20,13 @@ export interface IndexingReport {
   readonly failed: readonly { readonly path: string; readonly why: string }[];
 }
 
+export interface UpkeepOptions {
+  /** Whether segments that have an index get a new one as well. */
+  readonly every?: boolean;
+  /** Indexes of an older format, which are of use meanwhile, that are built anew in one run. */
+  readonly renewedMax?: number;
+}
+
 export class IndexUpkeep {
   /** Segments known to have an index that opens, and those that cannot have one. */
   readonly #settled = new Set<string>();
@@ -27,21 +34,28 @@ export class IndexUpkeep {
   constructor(readonly store: Store, readonly indexer: SegmentIndexer) {}
 
   /**
-   * Indexes what lacks an index.
-   * @param every whether those that have one get a new one as well
+   * Indexes what lacks an index, the newest segments first.
    * @throws OpenWitError `io`, `disk_full`; the signal's reason
    */
-  async run(signal: AbortSignal, { every }: { every: boolean } = { every: false }): Promise<IndexingReport> {
+  async run(
+    signal: AbortSignal,
+    { every = false, renewedMax = Infinity }: UpkeepOptions = {},
+  ): Promise<IndexingReport> {
     const { manifest, damaged } = this.store;
-    const segments = [...manifest.state.segments.values()];
+    const segments = [...manifest.state.segments.values()].reverse();
     const known = new Set(segments.map(({ id }) => id));
     for (const id of this.#settled) if (!known.has(id)) this.#settled.delete(id);
     const merged = segments.filter(({ id, level }) => level > 0 && !damaged.has(id));
+    let renewed = 0;
     return await this.#index(
       merged,
       signal,
       ({ id }) => this.#settled.add(id), // also where it failed: the file will not change
-      async (segment) => !every && await this.#isSettled(segment),
+      async (segment) => {
+        if (every) return false;
+        const found = await this.#look(segment);
+        return found === "newest" || found === "older" && renewed++ >= renewedMax;
+      },
     );
   }
 
@@ -86,18 +100,20 @@ export class IndexUpkeep {
     return await this.#index(fresh, signal, ({ id }) => demand.settle(id));
   }
 
-  async #isSettled(segment: SegmentMeta): Promise<boolean> {
-    if (this.#settled.has(segment.id) && !this.store.indexes.unusable.has(segment.id)) return true;
+  /** What a segment has for an index; `newest` as well where trying again would be in vain. */
+  async #look(segment: SegmentMeta): Promise<"newest" | "older" | "none"> {
+    const { unusable } = this.store.indexes;
+    if (this.#settled.has(segment.id) && !unusable.has(segment.id)) return "newest";
     try {
       const isNewest = await requireIndex(this.store.env.disk, indexPath(segment.path), segment);
-      if (!isNewest) return false;
-      if (this.store.indexes.unusable.has(segment.id)) return false; // a part of it could not be read
+      if (unusable.has(segment.id)) return "none"; // a part of it could not be read
+      if (!isNewest) return "older";
       this.#settled.add(segment.id);
-      return true;
+      return "newest";
     } catch (thrown) {
       const error = toOpenWitError(thrown);
       if (error.code === "io") throw error;
-      return false;
+      return "none";
     }
   }
 }

@@ -89,6 +89,9 @@ const closeGraceMs = 5 * 60_000;
 /** A merge indexes what it gives; this finds what was left out. */
 const indexEveryMs = 5 * 60_000;
 
+/** Some ten seconds of one core: after an upgrade the indexes of a month may all be of an older format. */
+const indexesRenewedMax = 24;
+
 const sweepEveryMs = 15_000;
 
 /** While there is room this is a comparison of numbers. */
@@ -155,7 +158,8 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
   const indexing = {
     name: "indexing",
     everyMs: indexEveryMs,
-    run: async (signal: AbortSignal) => describeIndexing(await upkeep.run(signal)),
+    run: async (signal: AbortSignal) =>
+      describeIndexing(await upkeep.run(signal, { renewedMax: indexesRenewedMax })),
   };
   const indexingWanted = {
     name: "indexing-wanted",

@@ -66,6 +66,7 @@ test("an index of format 1 is asked for what it knows, and built anew once", asy
   expect([await leaves(error), await leaves(absent)]).toEqual([[0], []]);
 
   const upkeep = new IndexUpkeep(store, indexer);
+  expect(await upkeep.run(never, { renewedMax: 0 })).toMatchObject({ segments: 0 }); // another time
   expect(await upkeep.run(never)).toMatchObject({ segments: 1, rows: 2, failed: [] });
   expect(readFileSync(path).readUInt16LE(4)).toBe(2);
   expect([await leaves(error), await leaves(absent)]).toEqual([[], []]);

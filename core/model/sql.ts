@@ -34,12 +34,20 @@ export function sqlType(type: ColumnType): string {
   }
 }
 
-/** Columns of a signal, all or only some, as a select list in which each has exactly its declared type. */
-export function typedSelectList(signal: Signal, only?: ReadonlySet<string>): string {
+/**
+ * Columns of a signal, all or only some, as a select list in which each has exactly its declared type.
+ * @param given what stands for columns that are not read, by their names
+ */
+export function typedSelectList(
+  signal: Signal,
+  only?: ReadonlySet<string>,
+  given: Readonly<Record<string, string>> = {},
+): string {
   return columnsOf[signal].filter(({ name }) => only === undefined || only.has(name)).map(
     ({ name, type }: Column) => {
       const quoted = quoteIdentifier(name);
-      return `CAST(${quoted} AS ${sqlType(type)}) AS ${quoted}`;
+      const value = Object.hasOwn(given, name) ? given[name] : quoted;
+      return `CAST(${value} AS ${sqlType(type)}) AS ${quoted}`;
     },
   ).join(", ");
 }

@@ -37,6 +37,13 @@ export function timeBounds(mention: Mention): TimeBound[] {
   return mention.conditions.flatMap((condition) => boundsIn(condition, mention));
 }
 
+/** Whether a condition compares the time itself with constants, and does nothing else. */
+export function comparesTimeAlone(condition: SqlNode, mention: Mention): boolean {
+  const bounds = boundsIn(condition, mention);
+  const isWhole = condition.class === "BETWEEN" ? bounds.length === 2 : bounds.length > 0;
+  return isWhole && bounds.every(({ plusNs }) => plusNs === undefined);
+}
+
 /** The range of bounds. @param times their values; `undefined` for one that is no time */
 export function rangeOf(bounds: readonly TimeBound[], times: readonly (bigint | undefined)[]): TimeRange {
   let range: TimeRange = {};

@@ -87,6 +87,8 @@ export interface EngineTable {
   readonly chunks: readonly SourceChunk[];
   /** Only rows whose time is within it. */
   readonly window?: TimeRange;
+  /** Conditions that the statement makes anyway, and that are to be tried while files are read. */
+  readonly conditions?: ScanConditions;
   /** The columns that the statement can need; absent is every one. */
   readonly columns?: ReadonlySet<string>;
   /** Adds where each row lies, as `rowPlaceColumns`: the file's position in `files` (-1 is memory), and its row. */
@@ -95,12 +97,23 @@ export interface EngineTable {
 
 export const rowPlaceColumns = { file: "openwit_file", row: "openwit_row" } as const;
 
+/** Conditions as checked SQL. */
+export interface ScanConditions {
+  readonly sql: string;
+  /** What they call the table. */
+  readonly alias: string;
+}
+
 /** A Parquet file, or some rows of it. */
 export interface FileRead {
   /** Absolute, or relative to the data folder. */
   readonly path: string;
   /** Rows by their number in the file, ascending; absent is all of them. */
   readonly rows?: readonly RowRange[];
+  /** Whether all of its times are within the table's window. */
+  readonly isInWindow?: boolean;
+  /** A time that may stand for that of each row: the statement cannot tell them apart. */
+  readonly timeNs?: bigint;
 }
 
 /** The end is excluded. */

@@ -15,6 +15,14 @@ export function neededColumns(mention: Mention): ReadonlySet<string> | undefined
   return columnsNamed(mention, names);
 }
 
+/** Whether the query of a mention may read its time elsewhere than in these of its conditions. */
+export function readsTimeBeside(mention: Mention, conditions: ReadonlySet<SqlNode>): boolean {
+  if (mention.query === undefined) return true;
+  const names = new Set<string>();
+  const isKnown = collectNames(mention.query, names, conditions);
+  return !isKnown || names.has(`${mention.alias}.`) || names.has(timeColumnOf[mention.signal]);
+}
+
 /** Columns of the table among names, and the time, so that there is always one. */
 function columnsNamed({ signal }: Mention, names: ReadonlySet<string>): ReadonlySet<string> {
   return new Set(
@@ -24,10 +32,17 @@ function columnsNamed({ signal }: Mention, names: ReadonlySet<string>): Readonly
   );
 }
 
-/** Whether the names found are all that can be meant: no star, no position, no join by equal names. */
-function collectNames(value: SqlValue | undefined, names: Set<string>): boolean {
-  if (Array.isArray(value)) return value.every((each) => collectNames(each, names));
-  if (!isNode(value)) return true;
+/**
+ * Whether the names found are all that can be meant: no star, no position, no join by equal names.
+ * @param beside what is not looked into
+ */
+function collectNames(
+  value: SqlValue | undefined,
+  names: Set<string>,
+  beside: ReadonlySet<SqlNode> = new Set(),
+): boolean {
+  if (Array.isArray(value)) return value.every((each) => collectNames(each, names, beside));
+  if (!isNode(value) || beside.has(value)) return true;
   if (value.class === "STAR" || value.class === "POSITIONAL_REFERENCE") return false;
   if (value.type === "PIVOT" || value.type === "SHOW_REF" || value.ref_type === "NATURAL") return false;
   if (
@@ -44,7 +59,7 @@ function collectNames(value: SqlValue | undefined, names: Set<string>): boolean 
   if (Array.isArray(value.using_columns)) {
     for (const name of value.using_columns) names.add(String(name).toLowerCase());
   }
-  return Object.values(value).every((each) => collectNames(each, names));
+  return Object.values(value).every((each) => collectNames(each, names, beside));
 }
 
 export interface OwnConditions {

@@ -17,11 +17,13 @@ import { blockRows } from "../segment/encoder.ts";
 import { intersection, pruneFiles, type TimeRange } from "./bounds.ts";
 import type { EngineTable, FileRead, SqlEngine } from "./engine.ts";
 import { findRows, type FindStatement, findStatement, type FoundRow } from "./find.ts";
+import { withKnownTimes } from "./known_times.ts";
 import type { Mention } from "./mentions.ts";
 import { neededColumns, type OwnConditions, ownConditions } from "./needs.ts";
 import { nearestFirst, type Newest, newestOf, type Piece, slicesOf, type UnopenedFile } from "./newest.ts";
 import { predicateOf } from "./predicates.ts";
-import { blocksRead, encodedBytes, exactReads, numbersOf, rowsIn } from "./reads.ts";
+import type { PreparedMention } from "./prepare.ts";
+import { blocksRead, encodedBytes, exactReads, filesOf, numbersOf, rowsIn } from "./reads.ts";
 import type { RowReader, RowsRead } from "./row_reader.ts";
 import { type SourceFile, type TableSource, totalsOf } from "./sources.ts";
 
@@ -73,12 +75,11 @@ export interface FileCounts {
 
 /** Plans the reading of one mention. @throws OpenWitError */
 export async function planMention(
-  mention: Mention,
-  range: TimeRange,
+  prepared: PreparedMention,
   source: TableSource,
   env: PlanEnv,
 ): Promise<MentionPlan> {
-  return await new Planning(mention, range, source, env).plan();
+  return await new Planning(prepared, source, env).plan();
 }
 
 /** A file of the mention's time, and what its index leaves of it. */
@@ -90,6 +91,8 @@ interface Candidate {
 }
 
 class Planning {
+  readonly mention: Mention;
+  readonly range: TimeRange;
   readonly #predicate: IndexPredicate;
   readonly #own: OwnConditions;
   readonly #needs: ReadonlySet<string> | undefined;
@@ -102,11 +105,13 @@ class Planning {
   #fetchMs = 0;
 
   constructor(
-    readonly mention: Mention,
-    readonly range: TimeRange,
+    readonly prepared: PreparedMention,
     readonly source: TableSource,
     readonly env: PlanEnv,
   ) {
+    const { mention, range } = prepared;
+    this.mention = mention;
+    this.range = range;
     this.#predicate = predicateOf(mention);
     this.#own = ownConditions(mention);
     this.#needs = neededColumns(mention);
@@ -324,15 +329,16 @@ class Planning {
     });
   }
 
-  #find(
+  async #find(
     statement: FindStatement,
     reads: Pick<EngineTable, "files" | "chunks" | "window">,
     rowsMax: number,
   ): Promise<FoundRow[]> {
     const { name, signal } = this.mention;
-    return this.#timed(
+    const table = { name, signal, conditions: await this.prepared.conditions, ...reads };
+    return await this.#timed(
       "find",
-      () => findRows(this.env.engine, statement, { name, signal, ...reads }, rowsMax, this.env),
+      () => findRows(this.env.engine, statement, table, rowsMax, this.env),
     );
   }
 
@@ -348,7 +354,7 @@ class Planning {
     }
   }
 
-  #result(
+  async #result(
     method: MentionPlan["method"],
     reads: readonly FileRead[],
     candidates: readonly Candidate[],
@@ -358,12 +364,14 @@ class Planning {
       readonly rowsFound?: number;
       readonly fetched?: RowsRead;
     },
-  ): MentionPlan {
+  ): Promise<MentionPlan> {
     const { mention, range, source, env } = this;
     const { name, signal } = mention;
     const { fetched } = more;
     const read = fetched === undefined ? [] : [{ chunk: fetched.chunk, rows: fetched.chunk.rows }];
     const excluded = candidates.filter(({ blocks }) => blocks?.isEmpty === true).length;
+    const isExact = more.rowsFound !== undefined;
+    const use = { range, window: env.window, isBoundAlone: this.prepared.isTimeBoundAlone };
     return {
       mention,
       range,
@@ -372,8 +380,13 @@ class Planning {
       table: {
         name,
         signal,
-        files: fetched === undefined ? reads : [],
+        files: fetched !== undefined
+          ? []
+          : isExact
+          ? reads
+          : withKnownTimes(reads, filesOf(reads, this.#files), use),
         chunks: [...source.chunks, ...read],
+        conditions: isExact ? undefined : await this.prepared.conditions,
         window: more.bound === undefined ? env.window : intersection(more.bound, env.window),
       },
       files: {

@@ -8,20 +8,25 @@
 import type { Signal } from "../model/columns.ts";
 import { signals } from "../model/columns.ts";
 import { type SystemTableName, systemTableNames } from "../system/tables.ts";
-import { rangeOf, timeBounds, type TimeRange } from "./bounds.ts";
+import { OpenWitError } from "../error.ts";
+import { comparesTimeAlone, rangeOf, timeBounds, type TimeRange } from "./bounds.ts";
 import { checkStatement } from "./check.ts";
 import { timeOf } from "./constant_time.ts";
-import type { SqlEngine } from "./engine.ts";
+import type { ScanConditions, SqlEngine } from "./engine.ts";
 import { boundGrowth } from "./growth.ts";
 import { type Mention, mentionsOf } from "./mentions.ts";
+import { readsTimeBeside } from "./needs.ts";
 import { type PreparedStatements, statementKey } from "./prepared.ts";
 import { type Parameters, rewriteStatement, type Rewritten } from "./rewrite.ts";
+import { scanConditions } from "./scan_conditions.ts";
 import {
+  allOf,
   constantInteger,
   integerConstant,
   isNode,
   nodesIn,
   selectTree,
+  type SqlNode,
   type SqlTree,
   textOf,
 } from "./tree.ts";
@@ -36,7 +41,17 @@ export interface Prepared {
   readonly tree: SqlTree;
   readonly signals: ReadonlySet<Signal>;
   readonly systemTables: ReadonlySet<SystemTableName>;
-  readonly mentions: readonly { readonly mention: Mention; readonly range: TimeRange }[];
+  readonly mentions: readonly PreparedMention[];
+}
+
+export interface PreparedMention {
+  readonly mention: Mention;
+  /** Times outside of which it reads nothing. */
+  readonly range: TimeRange;
+  /** Whether its time is compared with constants, all of which the range has, and read nowhere else. */
+  readonly isTimeBoundAlone: boolean;
+  /** What can be tried while files are read; rejects when it must not. @throws OpenWitError */
+  readonly conditions: Promise<ScanConditions | undefined>;
 }
 
 export interface StatementToPrepare {
@@ -68,7 +83,8 @@ export async function prepareStatement(
   const leave = await engine.enter(request.tenant, signal);
   try {
     const { isOfNow, ...prepared } = await prepare(engine, request, nowNs);
-    const settled = prepared.text.then((text) => {
+    const conditions = prepared.mentions.map((mention) => mention.conditions);
+    const settled = Promise.all([prepared.text, ...conditions]).then(([text]) => {
       if (!isOfNow) statements?.keep(key, prepared, text.length);
     }, () => {}); // whoever runs it is told
     void settled.finally(leave);
@@ -92,7 +108,7 @@ async function prepare(
   boundGrowth(tree);
   await nameColumns(engine, rewritten);
   const rowsMax = limitRows(tree, request.limit);
-  const text = checkedText(engine, tree);
+  const text = handled(checkedText(engine, tree));
   const mentions = await boundedMentions(engine, tree, text);
   return { text, rowsMax, original, tree, signals, systemTables, mentions, isOfNow };
 }
@@ -122,10 +138,39 @@ async function boundedMentions(
     }
   }
   let at = 0;
-  return mentions.map(({ mention, bounds }) => ({
-    mention,
-    range: rangeOf(bounds, times.slice(at, at += bounds.length)),
-  }));
+  return mentions.map(({ mention, bounds }) => {
+    const own = times.slice(at, at += bounds.length);
+    const comparisons = mention.conditions.filter((each) => comparesTimeAlone(each, mention));
+    return {
+      mention,
+      range: rangeOf(bounds, own),
+      isTimeBoundAlone: !own.includes(undefined) && !readsTimeBeside(mention, new Set(comparisons)),
+      conditions: handled(checkedConditions(engine, mention)),
+    };
+  });
+}
+
+async function checkedConditions(engine: SqlEngine, mention: Mention): Promise<ScanConditions | undefined> {
+  const conditions = scanConditions(mention);
+  if (conditions.length === 0) return undefined;
+  const { sql, tree } = await engine.printAndParse(selectTree({ select_list: [allOf(conditions)] }));
+  checkStatement(tree, true);
+  const node = tree.statements[0].node as SqlNode;
+  const items = nodesIn(node.select_list);
+  // What stands behind SELECT is one expression and nothing else, so it may stand behind WHERE.
+  const isAlone = items.length === 1 && items[0].alias === "" && isNode(node.from_table) &&
+    node.from_table.type === "EMPTY" && node.where_clause === null && nodesIn(node.modifiers).length === 0;
+  const [, text] = /^SELECT\s+(.+)$/s.exec(sql) ?? [];
+  if (!isAlone || text === undefined) {
+    throw new OpenWitError("internal", "a condition was printed as something else");
+  }
+  return { sql: text, alias: mention.alias };
+}
+
+/** The same promise, whose rejection is told to whoever waits for it, if anybody does. */
+function handled<Value>(promise: Promise<Value>): Promise<Value> {
+  promise.catch(() => {});
+  return promise;
 }
 
 /** Gives columns whose expression was rewritten the name that they would have had. */

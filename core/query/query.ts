@@ -196,8 +196,8 @@ export async function runQuery(request: QueryRequest, env: QueryEnv): Promise<Qu
 /** One after the other: each may look for rows, and a statement has the engine once. */
 async function planMentions(prepared: Prepared, sources: QuerySources, env: PlanEnv): Promise<MentionPlan[]> {
   const plans: MentionPlan[] = [];
-  for (const { mention, range } of prepared.mentions) {
-    plans.push(await planMention(mention, range, sources[mention.signal], env));
+  for (const mention of prepared.mentions) {
+    plans.push(await planMention(mention, sources[mention.mention.signal], env));
   }
   return plans;
 }

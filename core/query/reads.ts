@@ -14,7 +14,10 @@ export function blocksRead(reads: readonly FileRead[], files: readonly SourceFil
 }
 
 /** The files that are read, which are few of them. */
-function filesOf(reads: readonly FileRead[], files: readonly SourceFile[]): ReadonlyMap<string, SourceFile> {
+export function filesOf(
+  reads: readonly FileRead[],
+  files: readonly SourceFile[],
+): ReadonlyMap<string, SourceFile> {
   const paths = new Set(reads.map(({ path }) => path));
   return new Map(files.filter(({ path }) => paths.has(path)).map((file) => [file.path, file]));
 }

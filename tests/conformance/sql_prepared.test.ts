@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { systemClock } from "../../core/env/clock.ts";
 import type { EngineRequest, SqlEngine } from "../../core/query/engine.ts";
-import { prepareStatement } from "../../core/query/prepare.ts";
+import { type Prepared, prepareStatement } from "../../core/query/prepare.ts";
 import { PreparedStatements } from "../../core/query/prepared.ts";
 import { defaultQueryLimits, runQuery } from "../../core/query/query.ts";
 import type { SqlTree } from "../../core/query/tree.ts";
@@ -30,6 +30,12 @@ function counting(engine: SqlEngine, changes: Partial<SqlEngine> = {}) {
   return { engine: counted, asked };
 }
 
+/** Waits until it may be kept. */
+async function settled({ text, mentions }: Prepared): Promise<void> {
+  await Promise.all([text, ...mentions.map(({ conditions }) => conditions)]);
+  await Bun.sleep(0);
+}
+
 const signal = new AbortController().signal;
 const request = (sql: string) => ({ sql, tenant: "default", limit: 100 });
 
@@ -38,7 +44,7 @@ test("the second time nothing is asked of the engine", async () => {
   const statements = new PreparedStatements();
   const sql = "SELECT service_name, count(*) FROM logs WHERE timestamp > '2026-01-02' GROUP BY ALL";
   const first = await prepareStatement(request(sql), nowNs, signal, { engine, statements });
-  await first.text;
+  await settled(first);
   expect(asked).toEqual({ enter: 1, parse: 1, print: 1, evaluate: 0 });
   const again = await prepareStatement(request(sql), nowNs, signal, { engine, statements });
   expect(again).toBe(first);
@@ -92,7 +98,7 @@ test("running a statement changes nothing of what is kept of it", async () => {
       engine,
       statements,
     });
-    await prepared.text;
+    await settled(prepared);
     const kept = () => JSON.stringify([prepared.tree, prepared.original, prepared.rowsMax], plainly);
     const before = kept();
     const answers: string[] = [];

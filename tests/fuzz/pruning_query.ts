@@ -232,6 +232,11 @@ class Query {
       `CAST(${prefix}attributes['n'] AS INTEGER) > ${this.below(400)}`,
       `${prefix}attributes['absent'] IS NULL`,
       `${prefix}resource_attributes['k8s.pod.name'] = 'pod-${this.below(32)}'`,
+      `${prefix}resource_attributes['k8s.pod.name'] IN ('pod-${this.below(32)}', 'pod-${this.below(32)}')`,
+      `${prefix}resource_attributes['k8s.pod.name'] ${this.pick(["<>", "<", "LIKE"])} 'pod-${
+        this.below(32)
+      }'`,
+      `${prefix}resource_attributes['${this.pick(["n", "absent"])}'] IS ${this.pick(["", "NOT "])}NULL`,
       `(${prefix}resource_attributes->>'n') = '${this.below(6)}'`,
       `length(${prefix}service_name) > 4`,
       ...table === "logs"

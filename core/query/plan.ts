@@ -21,6 +21,7 @@ import { withKnownTimes } from "./known_times.ts";
 import type { Mention } from "./mentions.ts";
 import { neededColumns, type OwnConditions, ownConditions } from "./needs.ts";
 import { nearestFirst, type Newest, newestOf, type Piece, slicesOf, type UnopenedFile } from "./newest.ts";
+import { LookUpPace } from "./pace.ts";
 import { predicateOf } from "./predicates.ts";
 import type { PreparedMention } from "./prepare.ts";
 import { blocksRead, encodedBytes, exactReads, filesOf, numbersOf, rowsIn } from "./reads.ts";
@@ -143,16 +144,19 @@ class Planning {
   /** What the index leaves of each file. */
   async #allCandidates(): Promise<Candidate[]> {
     const files = this.#files.map((_, at) => at).filter((at) => this.#candidates[at] === undefined);
-    for (let at = 0; at < files.length; at += lookUpsAtOnce) {
+    const pace = new LookUpPace(lookUpsAtFirst);
+    for (let at = 0; at < files.length;) {
       this.env.signal.throwIfAborted();
-      await this.#timed("index", () => this.#lookUp(files.slice(at, at + lookUpsAtOnce)));
+      at += await this.#timed("index", () => this.#lookUp(files, at, pace));
     }
     return this.#files.map((_, at) => this.#candidates[at]!);
   }
 
-  /** Asks the indexes of these files. */
-  async #lookUp(files: readonly number[]): Promise<void> {
-    const { indexes } = this.env;
+  /** Asks the indexes of these files, from a place on. Returns of how many. */
+  async #lookUp(positions: readonly number[], from: number, pace: LookUpPace): Promise<number> {
+    const { indexes, clock } = this.env;
+    const startedMs = clock.monotonicMs();
+    const files = positions.slice(from, from + pace.count);
     const isAsked = this.#predicate.kind !== "all" && indexes !== undefined;
     const asked = isAsked ? files.filter((at) => this.#files[at].id !== undefined) : [];
     const found = asked.length === 0
@@ -167,6 +171,8 @@ class Planning {
         blocks: blocks.get(at),
       };
     }
+    pace.took(clock.monotonicMs() - startedMs);
+    return files.length;
   }
 
   #segmentOf({ id, path, rows }: SourceFile): IndexedSegment | undefined {
@@ -274,7 +280,7 @@ class Planning {
 
   /**
    * The files in the order in which slices of time come to them. Opening one asks the indexes of those after it as
-   * well, of more each time, for a search may go through hundreds.
+   * well, for a search may go through hundreds.
    * @param opened gets those that were
    */
   #unopened(isDescending: boolean, opened: Candidate[]): UnopenedFile[] {
@@ -284,15 +290,13 @@ class Planning {
       minNs: minTimeNs!,
       maxNs: maxTimeNs!,
     })).sort(nearestFirst(isDescending));
-    let ahead = lookUpsAtFirst;
+    const inOrder = files.map(({ file }) => file);
+    const pace = new LookUpPace(newestLookUpsAtFirst);
     return files.map((whole, place) => ({
       ...whole,
       open: () =>
         this.#timed("index", async () => {
-          if (this.#candidates[whole.file] === undefined) {
-            await this.#lookUp(files.slice(place, place + ahead).map(({ file }) => file));
-            ahead = Math.min(ahead * 4, lookUpsAtOnce);
-          }
+          if (this.#candidates[whole.file] === undefined) await this.#lookUp(inOrder, place, pace);
           const candidate = this.#candidates[whole.file]!;
           opened.push(candidate);
           return await this.#piecesOf(whole, candidate);
@@ -417,10 +421,8 @@ class Planning {
   }
 }
 
-/** Indexes that are asked at once: a millisecond or two, after which a statement may have been given up. */
-const lookUpsAtOnce = 512;
-/** Of a search from the newest time on. */
-const lookUpsAtFirst = 16;
+/** Indexes of the first question, which may be slow ones; of a search from the newest time on few are needed. */
+const lookUpsAtFirst = 128, newestLookUpsAtFirst = 16;
 
 /** Of a file with more of its blocks left than this, all are read: the ranges would cost more than they spare. */
 const wholeShareMin = 0.5;

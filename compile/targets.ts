@@ -50,6 +50,7 @@ export const workerEntries: readonly string[] = [
   "edge/catalog/pglite-worker.ts",
   "edge/index/lookup-worker.ts",
   "edge/index/worker.ts",
+  "edge/merge/worker.ts",
   "edge/parquet/worker.ts",
   "edge/rows/row-worker.ts",
 ];

@@ -57,9 +57,18 @@ export function gatherBits(bytes: Uint8Array, selection: Selection): { bitmap: U
   return { bitmap, ones };
 }
 
-/** Offsets from 0 and the bytes they point into. */
+/** Bytes, one a value. */
+export function gatherBytes(bytes: Uint8Array, selection: Selection): Uint8Array {
+  if (selection.rows === undefined) return bytes.subarray(selection.from, selection.to);
+  const { rows } = selection;
+  const taken = new Uint8Array(rows.length);
+  for (let at = 0; at < rows.length; at++) taken[at] = bytes[rows[at]];
+  return taken;
+}
+
+/** Offsets from 0 and the bytes they point into. @param vector whose offsets count from its first byte */
 export function gatherText(
-  vector: Utf8Vector,
+  vector: Pick<Utf8Vector, "offsets" | "bytes">,
   selection: Selection,
 ): { offsets: Int32Array; bytes: Uint8Array } {
   const source = vector.offsets;

@@ -24,7 +24,9 @@ export function concatBatches(batches: readonly Batch[]): Batch {
   };
 }
 
-function concatSlices(slices: readonly Slice[]): Slice {
+/** @param slices one or more of one column, in order */
+export function concatSlices(slices: readonly Slice[]): Slice {
+  if (slices.length === 1) return slices[0];
   const { kind } = slices[0];
   assert(slices.every((slice) => slice.kind === kind), "batches of a row group are of one signal");
   const count = sumOf(slices, (slice) => slice.count);

@@ -8,6 +8,7 @@
 import type { Chunk } from "../model/chunk.ts";
 import type { FixedKind } from "../model/vector.ts";
 import {
+  gatherBytes,
   gatherInts,
   gatherLists,
   gatherText,
@@ -230,14 +231,6 @@ function entriesOf(offsets: Int32Array, selection: Selection): { offsets: Int32A
 function presentOf({ validity }: FixedVector | Utf8Vector, selection: Selection): Present {
   if (validity.bytes === undefined || validity.nullCount === 0) return undefined;
   return gatherBytes(validity.bytes, selection);
-}
-
-function gatherBytes(bytes: Uint8Array, selection: Selection): Uint8Array {
-  if (selection.rows === undefined) return bytes.subarray(selection.from, selection.to);
-  const { rows } = selection;
-  const taken = new Uint8Array(rows.length);
-  for (let at = 0; at < rows.length; at++) taken[at] = bytes[rows[at]];
-  return taken;
 }
 
 /** The same slice with each of its arrays replaced by one of the same kind. */

@@ -5,6 +5,7 @@
 import process from "node:process";
 import { MemoryShare } from "../../core/budget/memory-share.ts";
 import { type CompactionReport, Compactor, defaultDutyCycle } from "../../core/compact/compact.ts";
+import { orElse } from "../../core/compact/fallback.ts";
 import { defaultCompactionPolicy } from "../../core/compact/plan.ts";
 import { type SeverityClass, severityClasses } from "../../core/compact/shed.ts";
 import type { IndexDemand } from "../../core/index/demand.ts";
@@ -14,6 +15,7 @@ import { Janitor, type MaintenanceTask, type TaskRun } from "../../core/janitor/
 import type { Store } from "../../core/store/store.ts";
 import { duckDBMerger } from "../duckdb/merge.ts";
 import { allocatorTrim } from "../duckdb/trim.ts";
+import { workerMerger } from "../merge/worker-merger.ts";
 import { makeMergeRoom } from "./merge-room.ts";
 
 export interface MaintenanceOptions {
@@ -48,6 +50,8 @@ export interface MaintenanceSettings {
 export interface Maintenance {
   readonly janitor: Janitor;
   configure(settings: MaintenanceSettings): void;
+  /** Ends what runs, and begins nothing more. */
+  stop(): Promise<void>;
   /** Has what may go before whole hours go now; whether there is any, as far as is known. */
   hurryShed(): boolean;
   /** Merges what is due, and what need not wait, as soon as nothing else runs. @throws OpenWitError */
@@ -64,6 +68,9 @@ export interface Maintenance {
 
 /** Share of the memory limit that the engine of a merge may take: docs/decisions/004-compaction.md. */
 const mergeShare = 0.25;
+
+/** What the process grows by beyond the limit of a merge's engine (docs/decisions/004-compaction.md). */
+const beyondEngineBytes = 100 * 1024 * 1024;
 
 /** Below this DuckDB fails to sort what a merge takes, whatever it spills. */
 const mergeBytesMin = 128 * 1024 * 1024;
@@ -103,7 +110,8 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
   const memoryBytes = mergeBytes(memoryBytesMax);
   const trim = allocatorTrim();
   let waitedMs = 0;
-  const takeMemory = async (bytes: number, signal: AbortSignal) => {
+  /** @param beyondBytes what the process grows by that a merge does not count */
+  const takeMemory = (beyondBytes: number) => async (bytes: number, signal: AbortSignal) => {
     const askedMs = store.env.clock.monotonicMs();
     const giveBack = await options.shared.take(bytes, signal);
     const { clock } = store.env;
@@ -114,7 +122,7 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
     };
     const env = { clock, residentBytes: () => process.memoryUsage.rss(), relieve };
     try {
-      await makeMergeRoom(env, memoryBytesMax, bytes, signal);
+      await makeMergeRoom(env, memoryBytesMax, bytes + beyondBytes, signal);
     } catch (error) {
       giveBack();
       throw error;
@@ -129,7 +137,14 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
     waitedMs = 0;
     return [did, waited].filter((text) => text !== "").join("; ");
   };
-  const compactor = new Compactor(store, duckDBMerger({ dataDir, memoryBytes, spillBytes, takeMemory }), {
+  const own = workerMerger({ dataDir, takeMemory: takeMemory(0) });
+  const engine = duckDBMerger({
+    dataDir,
+    memoryBytes,
+    spillBytes,
+    takeMemory: takeMemory(beyondEngineBytes),
+  });
+  const compactor = new Compactor(store, orElse(store.env.disk, own, engine), {
     get policy() {
       return { ...defaultCompactionPolicy, closeAfterMs: settings.flushAgeMs + closeGraceMs };
     },
@@ -184,6 +199,10 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
   options.demand.onDemand = () => janitor.hurry(indexingWanted.name);
   return {
     janitor,
+    async stop() {
+      await janitor.stop();
+      own.close();
+    },
     configure(changed) {
       settings = changed;
       janitor.reschedule(compaction.name, changed.compactionEveryMs);

@@ -17,7 +17,7 @@ function processOf(resident: number, givenBack: number) {
       resident -= givenBack;
     },
   };
-  const room = (signal = never) => makeMergeRoom(env, 512 * mebibyte, 128 * mebibyte, signal);
+  const room = (signal = never) => makeMergeRoom(env, 512 * mebibyte, 228 * mebibyte, signal);
   return { env, clock, room };
 }
 

@@ -14,14 +14,18 @@ export interface MergeRoomEnv {
   relieve(): void;
 }
 
-/** @param limitBytes of the whole process. @throws the signal's reason */
+/**
+ * @param limitBytes of the whole process
+ * @param mergeBytes what the merge makes it grow by
+ * @throws the signal's reason
+ */
 export async function makeMergeRoom(
   env: MergeRoomEnv,
   limitBytes: number,
   mergeBytes: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const residentMax = limitBytes * passedBy - mergeBytes - beyondLimitBytes;
+  const residentMax = limitBytes * passedBy - mergeBytes;
   const untilMs = env.clock.monotonicMs() + waitMsMax;
   while (env.residentBytes() > residentMax && env.clock.monotonicMs() < untilMs) {
     env.relieve();
@@ -32,7 +36,5 @@ export async function makeMergeRoom(
 
 /** Resident memory stays below the limit and this. */
 const passedBy = 1.15;
-/** What the process grows by beyond the limit of a merge's engine (docs/decisions/004-compaction.md). */
-const beyondLimitBytes = 100 * 1024 * 1024;
 const waitMsMax = 3_000;
 const lookEveryMs = 500;

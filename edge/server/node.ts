@@ -405,7 +405,7 @@ export class Node implements QueryHost {
     clearInterval(this.#memoryWatch);
     this.#unwatchLoop();
     await this.self.stop();
-    await this.#maintenance?.janitor.stop();
+    await this.#maintenance?.stop();
     await this.#catalog?.stop();
     this.#indexer?.close();
     await this.#engine?.close().finally(() => this.rowReader.close());

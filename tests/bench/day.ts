@@ -16,6 +16,8 @@ import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { DiskBudget } from "../../core/budget/budget.ts";
 import { Compactor } from "../../core/compact/compact.ts";
+import { orElse } from "../../core/compact/fallback.ts";
+import { timeMerger } from "../../core/compact/time_merger.ts";
 import { defaultCompactionPolicy } from "../../core/compact/plan.ts";
 import { writeAmplification } from "../../core/compact/write-amplification.ts";
 import { silentLog } from "../../core/env/log.ts";
@@ -176,7 +178,12 @@ class Day {
       wal: { ...defaultStoreOptions.wal, sync: "never" },
     });
     budget.attach(store);
-    const merger = duckDBMerger({ dataDir: folder, memoryBytes: 128 * 1024 * 1024, spillBytes: 1024 ** 3 });
+    const engineMerger = duckDBMerger({
+      dataDir: folder,
+      memoryBytes: 128 * 1024 * 1024,
+      spillBytes: 1024 ** 3,
+    });
+    const merger = orElse(disk, timeMerger(disk, { collect: () => Bun.gc(true) }), engineMerger);
     const indexer = directIndexer(disk, systemRandom);
     const policy = defaultCompactionPolicy;
     const compactor = new Compactor(store, merger, {

@@ -1,9 +1,11 @@
-/** Merges of a real folder by the real engine: what the manifest and the footer say of the output is what is in it. */
+/** Merges of a real folder by the mergers of the server: what the manifest and the footer say of the output is what is in it. */
 import { afterAll, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Compactor } from "../../core/compact/compact.ts";
+import { orElse } from "../../core/compact/fallback.ts";
+import { timeMerger } from "../../core/compact/time_merger.ts";
 import { defaultCompactionPolicy } from "../../core/compact/plan.ts";
 import { silentLog } from "../../core/env/log.ts";
 import { seededRandom } from "../../core/env/random.ts";
@@ -65,7 +67,8 @@ test("a merged segment is what the manifest and its footer say, and a restart fi
   const inputs = store.manifest.segmentsOf("t", "logs");
   expect(inputs.length).toBe(3);
   const options = { policy: defaultCompactionPolicy, dutyCycle: 1, roomBytes: () => Infinity };
-  const merger = duckDBMerger({ dataDir, memoryBytes: 128 * 1024 * 1024, spillBytes: 1024 ** 3 });
+  const engine = duckDBMerger({ dataDir, memoryBytes: 128 * 1024 * 1024, spillBytes: 1024 ** 3 });
+  const merger = orElse(store.env.disk, timeMerger(store.env.disk), engine);
   const compactor = new Compactor(store, merger, options);
   expect((await compactor.run(never)).merges).toBe(0);
   const pinned = store.pin("t", "logs");

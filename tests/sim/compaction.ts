@@ -1,13 +1,9 @@
 /**
- * Merges and readers for lives of a store in the simulator (store-scenario.ts).
- *
- * The merger writes the rows of all inputs, one input after another and not sorted, through the disk that fails; what
- * sorting does to rows is edge/duckdb/merge.test.ts's to hold.
+ * Merges and readers for lives of a store in the simulator (store-scenario.ts): the merger of the server, on the disk that
+ * fails. What it does to rows is tests/conformance/merge.test.ts's to hold.
  */
-import { type Table as ArrowTable, tableFromIPC, tableToIPC } from "apache-arrow";
-import { Compression, readParquet, Table, writeParquet, WriterPropertiesBuilder } from "parquet-wasm/esm";
 import { Compactor } from "../../core/compact/compact.ts";
-import type { SegmentMerger } from "../../core/compact/merger.ts";
+import { timeMerger } from "../../core/compact/time_merger.ts";
 import { type Disk, readFile } from "../../core/env/disk.ts";
 import { seededRandom } from "../../core/env/random.ts";
 import { OpenWitError } from "../../core/error.ts";
@@ -35,7 +31,7 @@ export interface SimCompaction {
 
 /** Units of a few rows, so that lives as short as these have merges of merges. */
 export function simCompaction(store: Store, disk: Disk): SimCompaction {
-  const compactor = new Compactor(store, simMerger(disk), {
+  const compactor = new Compactor(store, timeMerger(disk), {
     policy: {
       gatherCount: 2,
       unitRowsMax: 30,
@@ -115,59 +111,4 @@ function failing(error: unknown, abort?: AbortSignal): void {
   if (abort?.aborted && error === abort.reason) return;
   if (error instanceof OpenWitError && ["io", "disk_full", "unavailable"].includes(error.code)) return;
   throw error;
-}
-
-/** The rows of all files, but for log records of severities from 1 to `severityAbove`. */
-async function filteredRows(
-  disk: Disk,
-  paths: readonly string[],
-  severityAbove: number | undefined,
-): Promise<ArrowTable> {
-  let all: ArrowTable | undefined;
-  for (const path of paths) {
-    const input = tableFromIPC(readParquet(await readFile(disk, path)).intoIPCStream());
-    all = all === undefined ? input : all.concat(input);
-  }
-  if (severityAbove === undefined) return all!;
-  const severities = all!.getChild("severity_number")!;
-  let kept = all!.slice(0, 0);
-  for (let row = 0; row < all!.numRows; row++) {
-    const severity = severities.get(row) ?? 0;
-    if (severity < 1 || severity > severityAbove) kept = kept.concat(all!.slice(row, row + 1));
-  }
-  return kept;
-}
-
-function simMerger(disk: Disk): SegmentMerger {
-  return {
-    async measure({ inputs, severityAbove }) {
-      const rows = await filteredRows(disk, inputs, severityAbove);
-      const sorted = (name: string) =>
-        [...rows.getChild(name)!.toArray() as BigInt64Array].sort((a, b) => a < b ? -1 : 1);
-      const [times, ingests] = [sorted("timestamp"), sorted("ingest_timestamp")];
-      return {
-        rows: rows.numRows,
-        minTimeNs: times[0] ?? 0n,
-        maxTimeNs: times.at(-1) ?? 0n,
-        minIngestNs: ingests[0] ?? 0n,
-        maxIngestNs: ingests.at(-1) ?? 0n,
-      };
-    },
-    async merge({ inputs, output, keyValues, abort, severityAbove }) {
-      abort.throwIfAborted();
-      const rows = await filteredRows(disk, inputs, severityAbove);
-      const properties = new WriterPropertiesBuilder().setCompression(Compression.UNCOMPRESSED)
-        .setKeyValueMetadata(new Map(Object.entries(keyValues))).build();
-      const bytes = writeParquet(Table.fromIPCStream(tableToIPC(rows, "stream")), properties);
-      const file = await disk.open(output, "create");
-      try {
-        const half = bytes.length >> 1;
-        await file.write(bytes.subarray(0, half), 0);
-        abort.throwIfAborted();
-        await file.write(bytes.subarray(half), half);
-      } finally {
-        await file.close();
-      }
-    },
-  };
 }

@@ -1,0 +1,44 @@
+/**
+ * The thread in which segments of logs and spans are merged: an entry point of its own. It reads and writes the files
+ * itself.
+ */
+import { timeMerger } from "../../core/compact/time_merger.ts";
+import { OpenWitError, toOpenWitError } from "../../core/error.ts";
+import { NodeDisk } from "../disk/disk.ts";
+import type { FromWorker, ToWorker } from "./protocol.ts";
+
+// deno-lint-ignore no-explicit-any -- the global of a worker; the checker knows that of a window
+const thread = globalThis as any;
+
+let abort = new AbortController();
+
+thread.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
+  if (data.kind === "abort") {
+    return abort.abort(new OpenWitError("cancelled", "the merge is not wanted any more"));
+  }
+  abort = new AbortController();
+  let answer: FromWorker;
+  try {
+    const merger = timeMerger(new NodeDisk(data.dataDir), { collect });
+    const { signal } = abort;
+    if (data.kind === "merge") {
+      await merger.merge({ ...data.request, abort: signal });
+      answer = { kind: "done" };
+    } else answer = { kind: "done", measure: await merger.measure({ ...data.request, abort: signal }) };
+  } catch (thrown) {
+    const { code, message, hint } = toOpenWitError(thrown);
+    answer = { kind: "error", code, message, hint };
+  }
+  Bun.gc(true); // the thread may be idle for long
+  thread.postMessage(answer);
+};
+
+let rowGroups = 0;
+
+/** The collector learns late of what buffers take: a row group and what it was made of are tens of megabytes. */
+function collect(): void {
+  if (++rowGroups % rowGroupsPerCollection === 0) Bun.gc(true);
+}
+
+/** Each collection takes 8 ms, a row group 60 to 100. */
+const rowGroupsPerCollection = 2;

@@ -123,10 +123,14 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
 
     async evaluateTimes(expressions) {
       if (expressions.length === 0) return [];
-      return await instances.use(async ({ instance }) => {
-        const connection = await instance.connect();
+      return await instances.use(async ({ connections }) => {
+        const connection = await connections.take();
+        let isInterrupted = false;
         // What takes long bounds nothing; the statement itself is under its time-out.
-        const timer = setInterval(() => connection.interrupt(), evaluationMsMax);
+        const timer = setInterval(() => {
+          isInterrupted = true;
+          connection.interrupt();
+        }, evaluationMsMax);
         try {
           const times = await evaluateAll(connection, expressions);
           if (times !== undefined || expressions.length === 1) return times ?? [undefined];
@@ -135,7 +139,7 @@ export function duckDBEngine(options: DuckDBEngineOptions): SqlEngine {
           return each;
         } finally {
           clearInterval(timer);
-          connection.closeSync();
+          connections.giveBack(connection, !isInterrupted);
         }
       });
     },
@@ -272,15 +276,20 @@ async function start(
     stop: (reason: OpenWitError) => overgrown.abort(reason),
   };
   signal.throwIfAborted();
-  const connection = await engine.instance.connect();
+  const connection = await engine.connections.take();
   const pins: MemtablePin[] = [];
   let work: Promise<unknown> = Promise.resolve();
-  let isClosed = false;
+  let isClosed = false, isIdle = true;
+  /** Whether nothing has failed on the connection, been interrupted, or been made there. */
+  let isAsOpened = (request.systemTables ?? []).length === 0 && request.rowsMax <= materializedRowsMax;
 
   // An interrupt that arrives between two steps is lost, so it is repeated for as long as a step runs.
   const step = async <T>(run: () => Promise<T>): Promise<T> => {
     signal.throwIfAborted();
-    const interrupt = () => connection.interrupt();
+    const interrupt = () => {
+      isAsOpened = false;
+      connection.interrupt();
+    };
     let timer: ReturnType<typeof setInterval> | undefined;
     const onAbort = () => {
       interrupt();
@@ -288,14 +297,17 @@ async function start(
     };
     signal.addEventListener("abort", onAbort, { once: true });
     const leave = watch.enter(watched);
+    isIdle = false;
     const running = run();
     work = running.catch(() => {}); // for `close`, which only waits; the caller gets the error
     try {
       return await running;
     } catch (error) {
+      isAsOpened = false;
       onError(error);
       throw signal.aborted ? signal.reason : fromDuckDB(error);
     } finally {
+      isIdle = true;
       leave();
       clearInterval(timer);
       signal.removeEventListener("abort", onAbort);
@@ -304,9 +316,12 @@ async function start(
   const close = async () => {
     if (isClosed) return;
     isClosed = true;
-    connection.interrupt();
+    if (!isIdle) {
+      isAsOpened = false;
+      connection.interrupt();
+    }
     await work;
-    connection.closeSync();
+    engine.connections.giveBack(connection, isAsOpened);
     for (const pin of pins) pin.release();
     watch.closed();
   };
@@ -327,7 +342,7 @@ async function start(
       type: type.toString(),
       shape: readers[index].shape,
     }));
-    let fetched = 0;
+    let fetched = 0, chunks = 0;
     let pending: ChunkReader | undefined;
     return {
       columns,
@@ -339,6 +354,11 @@ async function start(
         const rest = pending?.next();
         if (rest !== undefined) return rest;
         pending = undefined;
+        if (rows.result instanceof engine.duckdb.api.DuckDBMaterializedResult) {
+          if (chunks === rows.result.chunkCount) return undefined;
+          pending = new ChunkReader(rows.result.getChunk(chunks++), readers); // a copy of 2,048 rows at most
+          return pending.next();
+        }
         const slot = await slots.take(request.tenant, signal, true);
         try {
           const chunk = await step(() => rows.result.fetchChunk());

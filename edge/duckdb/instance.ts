@@ -10,6 +10,7 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { DuckDBInstance } from "@duckdb/node-api";
 import { quoteText } from "../../core/model/sql.ts";
+import { Connections } from "./connections.ts";
 import type { DuckDBEngineOptions } from "./engine.ts";
 import { fromDuckDB, isFatal, isSpillFull } from "./error.ts";
 import { type DuckDB, loadDuckDB } from "./load.ts";
@@ -20,6 +21,7 @@ export interface Opened {
   readonly duckdb: DuckDB;
   readonly instance: DuckDBInstance;
   readonly parsers: Parsers;
+  readonly connections: Connections;
   readonly memtable: MemtableFunctions;
   readonly spill: string;
   users: number;
@@ -87,8 +89,9 @@ export class Instances {
 async function close(opened: Opened): Promise<void> {
   if (opened.isClosed) return;
   opened.isClosed = true;
-  const { parsers, instance, spill } = opened;
+  const { parsers, connections, instance, spill } = opened;
   parsers.close();
+  connections.close();
   instance.closeSync();
   await rm(spill, { recursive: true, force: true });
 }
@@ -131,6 +134,16 @@ async function open(options: DuckDBEngineOptions, number: number): Promise<Opene
   for (const setting of settings) await connection.run(setting);
   const memtable = registerMemtable(duckdb, connection);
   connection.closeSync();
-  const parsers = new Parsers(instance);
-  return { duckdb, instance, parsers, memtable, spill, users: 0, isRetired: false, isClosed: false };
+  const parsers = new Parsers(instance), connections = new Connections(instance);
+  return {
+    duckdb,
+    instance,
+    parsers,
+    connections,
+    memtable,
+    spill,
+    users: 0,
+    isRetired: false,
+    isClosed: false,
+  };
 }

@@ -7,8 +7,8 @@
 import { timeColumnOf } from "../model/columns.ts";
 import { type EngineTable, rowPlaceColumns, type SqlEngine } from "./engine.ts";
 import type { Mention } from "./mentions.ts";
-import type { OwnConditions } from "./needs.ts";
-import { checkedText } from "./prepare.ts";
+import { ownConditions } from "./needs.ts";
+import { checkedText } from "./print.ts";
 import { allOf, call, columnReference, selectTree, type SqlNode } from "./tree.ts";
 
 /** A row that was found. */
@@ -28,9 +28,9 @@ export interface FindStatement {
 export async function findStatement(
   engine: SqlEngine,
   mention: Mention,
-  own: OwnConditions,
   isDescending: boolean | undefined,
 ): Promise<FindStatement> {
+  const own = ownConditions(mention);
   const time = columnReference([timeColumnOf[mention.signal]]);
   const order: SqlNode = {
     type: isDescending === true ? "DESCENDING" : "ASCENDING",

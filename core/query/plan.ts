@@ -16,7 +16,7 @@ import type { Clock } from "../env/clock.ts";
 import { blockRows } from "../segment/encoder.ts";
 import { intersection, pruneFiles, type TimeRange } from "./bounds.ts";
 import type { EngineTable, FileRead, SqlEngine } from "./engine.ts";
-import { findRows, type FindStatement, findStatement, type FoundRow } from "./find.ts";
+import { findRows, type FindStatement, type FoundRow } from "./find.ts";
 import { withKnownTimes } from "./known_times.ts";
 import type { Mention } from "./mentions.ts";
 import { neededColumns, type OwnConditions, ownConditions } from "./needs.ts";
@@ -189,7 +189,7 @@ class Planning {
     const blocks = blocksRead(reads, this.#files);
     const isFew = blocks >= findBlocksMin && blocks <= findShareMax * blocksOf(candidates);
     if (!isWide || !isFew || own.conditions.length === 0) return undefined;
-    const statement = await findStatement(this.env.engine, this.mention, own, undefined);
+    const statement = await this.prepared.find();
     const table = { files: reads, chunks: [], window: this.env.window };
     const found = await this.#find(statement, table, foundRowsMax + 1);
     if (found.length > foundRowsMax) return undefined;
@@ -213,7 +213,7 @@ class Planning {
     }
     const key = (timeNs: bigint) => isDescending ? timeNs : -timeNs;
     const byKey = (left: FoundRow, right: FoundRow) => key(left.timeNs) > key(right.timeNs) ? -1 : 1;
-    const statement = await findStatement(this.env.engine, this.mention, this.#own, isDescending);
+    const statement = await this.prepared.find(isDescending);
     const rowsMax = count + tiesMax;
     const found = chunks.length === 0
       ? []

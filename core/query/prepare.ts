@@ -8,25 +8,23 @@
 import type { Signal } from "../model/columns.ts";
 import { signals } from "../model/columns.ts";
 import { type SystemTableName, systemTableNames } from "../system/tables.ts";
-import { OpenWitError } from "../error.ts";
 import { comparesTimeAlone, rangeOf, timeBounds, type TimeRange } from "./bounds.ts";
 import { checkStatement } from "./check.ts";
 import { timeOf } from "./constant_time.ts";
 import type { ScanConditions, SqlEngine } from "./engine.ts";
+import { type FindStatement, findStatement } from "./find.ts";
 import { boundGrowth } from "./growth.ts";
 import { type Mention, mentionsOf } from "./mentions.ts";
 import { readsTimeBeside } from "./needs.ts";
+import { checkedConditions, checkedText } from "./print.ts";
 import { type PreparedStatements, statementKey } from "./prepared.ts";
 import { type Parameters, rewriteStatement, type Rewritten } from "./rewrite.ts";
-import { scanConditions } from "./scan_conditions.ts";
 import {
-  allOf,
   constantInteger,
   integerConstant,
   isNode,
   nodesIn,
   selectTree,
-  type SqlNode,
   type SqlTree,
   textOf,
 } from "./tree.ts";
@@ -52,6 +50,11 @@ export interface PreparedMention {
   readonly isTimeBoundAlone: boolean;
   /** What can be tried while files are read; rejects when it must not. @throws OpenWitError */
   readonly conditions: Promise<ScanConditions | undefined>;
+  /**
+   * The statement that finds its rows beforehand, made when it is first asked for.
+   * @param isDescending by time; absent where no order is wanted. @throws OpenWitError
+   */
+  find(isDescending?: boolean): Promise<FindStatement>;
 }
 
 export interface StatementToPrepare {
@@ -113,13 +116,6 @@ async function prepare(
   return { text, rowsMax, original, tree, signals, systemTables, mentions, isOfNow };
 }
 
-/** What is printed is what runs: were printing to change its meaning, the check would see it. */
-export async function checkedText(engine: SqlEngine, tree: SqlTree): Promise<string> {
-  const printed = await engine.printAndParse(tree);
-  checkStatement(printed.tree, true);
-  return printed.sql;
-}
-
 /** The mentions of a rewritten tree, each with the time range outside of which it reads nothing. */
 async function boundedMentions(
   engine: SqlEngine,
@@ -146,25 +142,21 @@ async function boundedMentions(
       range: rangeOf(bounds, own),
       isTimeBoundAlone: !own.includes(undefined) && !readsTimeBeside(mention, new Set(comparisons)),
       conditions: handled(checkedConditions(engine, mention)),
+      find: findStatements(engine, mention),
     };
   });
 }
 
-async function checkedConditions(engine: SqlEngine, mention: Mention): Promise<ScanConditions | undefined> {
-  const conditions = scanConditions(mention);
-  if (conditions.length === 0) return undefined;
-  const { sql, tree } = await engine.printAndParse(selectTree({ select_list: [allOf(conditions)] }));
-  checkStatement(tree, true);
-  const node = tree.statements[0].node as SqlNode;
-  const items = nodesIn(node.select_list);
-  // What stands behind SELECT is one expression and nothing else, so it may stand behind WHERE.
-  const isAlone = items.length === 1 && items[0].alias === "" && isNode(node.from_table) &&
-    node.from_table.type === "EMPTY" && node.where_clause === null && nodesIn(node.modifiers).length === 0;
-  const [, text] = /^SELECT\s+(.+)$/s.exec(sql) ?? [];
-  if (!isAlone || text === undefined) {
-    throw new OpenWitError("internal", "a condition was printed as something else");
-  }
-  return { sql: text, alias: mention.alias };
+function findStatements(engine: SqlEngine, mention: Mention): PreparedMention["find"] {
+  const made = new Map<boolean | undefined, Promise<FindStatement>>();
+  return (isDescending) => {
+    const known = made.get(isDescending);
+    if (known !== undefined) return known;
+    const making = findStatement(engine, mention, isDescending);
+    made.set(isDescending, making);
+    making.catch(() => made.delete(isDescending)); // the next one tries again
+    return making;
+  };
 }
 
 /** The same promise, whose rejection is told to whoever waits for it, if anybody does. */

@@ -7,6 +7,7 @@
  */
 import process from "node:process";
 import { sortColumnsOf } from "../../core/compact/merger.ts";
+import { timeOrder } from "../../core/compact/time_order.ts";
 import { systemClock } from "../../core/env/clock.ts";
 import { folderOf, writeFileDurably } from "../../core/env/disk.ts";
 import { systemRandom } from "../../core/env/random.ts";
@@ -14,6 +15,7 @@ import { directIndexer } from "../../core/index/indexer.ts";
 import type { SegmentMeta } from "../../core/manifest/manifest.ts";
 import { Chunk } from "../../core/model/chunk.ts";
 import { columnIndex, schemaVersion, type Signal } from "../../core/model/columns.ts";
+import { gatherWords } from "../../core/model/gather.ts";
 import type { DictionaryVector, FixedVector, Utf8Vector } from "../../core/model/vector.ts";
 import { decodeRequest } from "../../core/otlp/decode.ts";
 import { jsonToProtobuf } from "../../core/otlp/json.ts";
@@ -158,20 +160,16 @@ async function writeSegment(signal: Signal, group: HourGroup): Promise<SegmentMe
 function sortedRows(chunk: Chunk, rows: Int32Array): Int32Array {
   const names = sortColumnsOf[chunk.signal];
   const time = chunk.vectors[columnIndex(chunk.signal, names.at(-1)!)] as FixedVector;
-  // A double is exact to a quarter of a microsecond, and equal times may stand in any order.
-  const times = Float64Array.from(
-    { length: chunk.rows },
-    (_, row) => time.words[row * 2 + 1] * 2 ** 32 + (time.words[row * 2] >>> 0),
-  );
+  const byTime = timeOrder(gatherWords(time.words, { rows })).map((at) => rows[at]);
+  if (names.length === 1) return byTime;
   const texts = names.slice(0, -1).map((name) =>
     chunk.vectors[columnIndex(chunk.signal, name)] as DictionaryVector | Utf8Vector
   );
-  const keys = texts.length === 0
-    ? undefined
-    : Array.from({ length: chunk.rows }, (_, row) => texts.map((vector) => vector.text(row)).join("\0"));
-  return rows.slice().sort((a, b) =>
-    keys === undefined || keys[a] === keys[b] ? times[a] - times[b] : keys[a] < keys[b] ? -1 : 1
+  const keys = Array.from(
+    { length: chunk.rows },
+    (_, row) => texts.map((vector) => vector.text(row)).join("\0"),
   );
+  return byTime.sort((a, b) => keys[a] < keys[b] ? -1 : keys[a] > keys[b] ? 1 : 0);
 }
 
 function spread(hours: readonly number[], count: number): number[] {

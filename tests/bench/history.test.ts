@@ -12,6 +12,7 @@ import { buildHistory, historySize, hoursOf, readHours } from "./history.ts";
 import { needle } from "./needle.ts";
 import { isHeld } from "./needles-table.ts";
 import { openPlain } from "./plain.ts";
+import { rewriteSegment } from "./relayout.ts";
 
 test("a history of 100 million records is a month of hours as full as those of five million", () => {
   const hourly = (rows: number) => {
@@ -38,6 +39,12 @@ test("a history is built once, whole, with an index for each segment", async () 
     const disk = new NodeDisk(dataDir);
     const manifest = await Manifest.open({ disk, random: systemRandom, log: () => {} }, { readOnly: true });
     const segments = [...manifest.state.segments.values()];
+    // The files of logs and spans are those that a merge writes, to the byte.
+    for (const segment of segments.filter(({ signal }) => signal !== "metrics")) {
+      const built = readFileSync(join(dataDir, segment.path));
+      expect((await rewriteSegment(disk, segment)).bytes).toBe(built.length);
+      expect(readFileSync(join(dataDir, segment.path)).equals(built)).toBe(true);
+    }
     const indexes = new SidecarIndexes(nodeIndexFiles(dataDir), () => {});
     for (const segment of segments) expect(await indexes.blockTimes(segment)).toBeDefined();
     indexes.close();

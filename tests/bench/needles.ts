@@ -169,8 +169,9 @@ function cloneFolder(from: string, to: string): void {
   rmSync(to, { recursive: true, force: true });
   const { status, stderr } = spawnSync("cp", ["-al", from, to], { encoding: "utf8" });
   if (status !== 0) throw new Error(`cannot link ${from} to ${to}: ${stderr}`);
-  // The manifest alone is appended to.
+  // The manifest alone is appended to, and the lock is the server's own.
   rmSync(join(to, "manifest"), { recursive: true });
+  rmSync(join(to, "run"), { recursive: true, force: true });
   spawnSync("cp", ["-a", join(from, "manifest"), join(to, "manifest")]);
 }
 

@@ -5,10 +5,13 @@
 import { timeMerger } from "../../core/compact/time_merger.ts";
 import { OpenWitError, toOpenWitError } from "../../core/error.ts";
 import { NodeDisk } from "../disk/disk.ts";
+import { goBehindOthers } from "../server/thread-priority.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
 
 // deno-lint-ignore no-explicit-any -- the global of a worker; the checker knows that of a window
 const thread = globalThis as any;
+
+goBehindOthers();
 
 let abort = new AbortController();
 

@@ -1,8 +1,11 @@
 /** The share of the cores that a thread gets beside the others. */
 import os from "node:os";
 
-/** A thread at nice 10 gets a tenth of a core that one at nice 0 wants as well (sched(7)), and all of one that is idle. */
-const backgroundNice = 10;
+/**
+ * A thread at nice 5 gets a quarter of a core that one at nice 0 wants as well (sched(7)), and all of one that is idle:
+ * enough for merges to keep up with what comes.
+ */
+const backgroundNice = 5;
 
 /**
  * Has the calling worker's thread go behind requests and statements: on Linux each thread has a priority of its own

@@ -112,7 +112,7 @@ const hardeningOfAll = [
   "SystemCallArchitectures=native",
   "SystemCallFilter=@system-service",
   "SystemCallFilter=~@privileged @resources",
-  "# Threads that index go behind those that answer.",
+  "# Threads that merge and index go behind those that answer.",
   "SystemCallFilter=setpriority",
   "SystemCallErrorNumber=EPERM",
   "# The runtime compiles as it runs.",

@@ -86,6 +86,11 @@ export function sliceChunk(chunk: Chunk, rows: Int32Array | undefined, from: num
   return { rows: to - from, columns: chunk.vectors.map((vector) => sliceOf(vector, selection)) };
 }
 
+/** Some rows of one column, by number. */
+export function sliceVector(vector: Vector, rows: Int32Array): Slice {
+  return sliceOf(vector, asRange(rows));
+}
+
 /**
  * The same in one buffer of its own, which can be transferred to a worker with the batch.
  * @param take gives a buffer of that many bytes or more, in which nothing is wanted any more

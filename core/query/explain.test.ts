@@ -38,6 +38,7 @@ const mention: MentionPlan = {
   },
   blocks: { considered: 480, read: 9 },
   rowsFound: 3,
+  foundBy: "pages",
   fetched: { rows: 3, inflatedBytes: 4_000 },
   memtableRows: 70,
   bytes: 1_000,
@@ -68,6 +69,7 @@ test("a plan is JSON of the documented form", () => {
       },
       blocks: { considered: 480, read: 9 },
       rows_found: 3,
+      rows_found_by: "pages",
       rows_fetched: { rows: 3, inflated_bytes: 4_000 },
       memtable_rows: 70,
       bytes: 1_000,
@@ -83,7 +85,7 @@ test("a plan in lines says what was skipped, and why", () => {
     '  index   service_name = "cart" and (word "refused" or part "time…")',
     "  files   12: 4 outside the time range, 5 excluded by the index, 1 read whole, 2 in part, 1 without index",
     "  blocks  9 of 480, at most 1000 bytes",
-    "  rows    3 found before the statement ran, and read from their pages: 4000 bytes decompressed",
+    "  rows    3 found on pages before the statement ran, and read from their pages: 4000 bytes decompressed",
     "  memory  70 rows",
   ]);
 });

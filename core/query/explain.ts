@@ -33,6 +33,8 @@ export interface TablePlanJson {
   readonly blocks: { readonly considered: number; readonly read: number };
   /** Rows that were found before the statement ran; null where none were looked for. */
   readonly rows_found: number | null;
+  /** `pages` where they were found without the engine, else `engine`; null likewise. */
+  readonly rows_found_by: "pages" | "engine" | null;
   /** Of those, what was read from its pages before the statement ran; null where the statement reads the files. */
   readonly rows_fetched: { readonly rows: number; readonly inflated_bytes: number } | null;
   readonly memtable_rows: number;
@@ -70,6 +72,7 @@ function tableJson(plan: MentionPlan): TablePlanJson {
     },
     blocks,
     rows_found: plan.rowsFound ?? null,
+    rows_found_by: plan.foundBy ?? null,
     rows_fetched: plan.fetched === undefined
       ? null
       : { rows: plan.fetched.rows, inflated_bytes: plan.fetched.inflatedBytes },
@@ -134,11 +137,15 @@ function tableLines(plan: TablePlanJson): string[] {
     `  index   ${plan.index ?? "nothing to ask"}`,
     `  files   ${files.considered}: ${[...skipped, read].join(", ")}${withoutIndex}`,
     `  blocks  ${blocks.read} of ${blocks.considered}, at most ${plan.bytes} bytes`,
-    ...(plan.rows_found === null
-      ? []
-      : [`  rows    ${plan.rows_found} found before the statement ran${fetchedText(plan)}`]),
+    ...(plan.rows_found === null ? [] : [
+      `  rows    ${plan.rows_found} found ${foundText(plan)}before the statement ran${fetchedText(plan)}`,
+    ]),
     `  memory  ${plan.memtable_rows} rows`,
   ];
+}
+
+function foundText({ rows_found_by: by }: TablePlanJson): string {
+  return by === "pages" ? "on pages " : "";
 }
 
 function fetchedText({ rows_fetched: fetched }: TablePlanJson): string {

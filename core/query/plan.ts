@@ -16,7 +16,7 @@ import type { Clock } from "../env/clock.ts";
 import { blockRows } from "../segment/encoder.ts";
 import { intersection, pruneFiles, type TimeRange } from "./bounds.ts";
 import type { EngineTable, FileRead, SqlEngine } from "./engine.ts";
-import { findRows, type FindStatement, type FoundRow } from "./find.ts";
+import type { FoundRow } from "./find.ts";
 import { withKnownTimes } from "./known_times.ts";
 import type { Mention } from "./mentions.ts";
 import { neededColumns, type OwnConditions, ownConditions } from "./needs.ts";
@@ -25,6 +25,7 @@ import { LookUpPace } from "./pace.ts";
 import { predicateOf } from "./predicates.ts";
 import type { PreparedMention } from "./prepare.ts";
 import { blocksRead, encodedBytes, exactReads, filesOf, numbersOf, rowsIn } from "./reads.ts";
+import { type FindSource, RowFinder } from "./row_finder.ts";
 import type { RowReader, RowsRead } from "./row_reader.ts";
 import { type SourceFile, type TableSource, totalsOf } from "./sources.ts";
 
@@ -52,6 +53,8 @@ export interface MentionPlan {
   readonly blocks: { readonly considered: number; readonly read: number };
   /** Rows that were found before the statement ran; absent where none were looked for. */
   readonly rowsFound?: number;
+  /** How they were found; absent likewise. */
+  readonly foundBy?: "pages" | "engine";
   /** Rows that were read from their pages before the statement ran, which reads no file then; absent where none were. */
   readonly fetched?: { readonly rows: number; readonly inflatedBytes: number };
   readonly memtableRows: number;
@@ -187,16 +190,20 @@ class Planning {
     const own = this.#own;
     const isWide = this.#needs === undefined || [...this.#needs].some((name) => !own.columns.has(name));
     const blocks = blocksRead(reads, this.#files);
-    const isFew = blocks >= findBlocksMin && blocks <= findShareMax * blocksOf(candidates);
-    if (!isWide || !isFew || own.conditions.length === 0) return undefined;
-    const statement = await this.prepared.find();
-    const table = { files: reads, chunks: [], window: this.env.window };
-    const found = await this.#find(statement, table, foundRowsMax + 1);
-    if (found.length > foundRowsMax) return undefined;
+    const isFew = blocks > 0 && blocks <= findShareMax * blocksOf(candidates);
+    if (own.conditions.length === 0 || !isFew) return undefined;
+    const finder = new RowFinder(this.prepared, own, undefined, this.env);
+    const source = { files: reads, chunks: [], window: this.env.window };
+    const found = await this.#timed("find", async () => {
+      if (blocks < findBlocksMin) return await finder.findOnPages(source, foundRowsMax + 1, this.#rowsOf);
+      return isWide ? await finder.find(source, foundRowsMax + 1, this.#rowsOf) : undefined;
+    });
+    if (found === undefined || found.length > foundRowsMax) return undefined;
     const exact = exactReads(reads.map(({ path }) => path), found);
     return this.#result("rows", exact, candidates, {
       blocks,
       rowsFound: found.length,
+      foundBy: finder.foundBy,
       fetched: await this.#readRows(exact),
     });
   }
@@ -213,11 +220,11 @@ class Planning {
     }
     const key = (timeNs: bigint) => isDescending ? timeNs : -timeNs;
     const byKey = (left: FoundRow, right: FoundRow) => key(left.timeNs) > key(right.timeNs) ? -1 : 1;
-    const statement = await this.prepared.find(isDescending);
+    const finder = new RowFinder(this.prepared, this.#own, isDescending, this.env);
+    const find = (source: FindSource) =>
+      this.#timed("find", () => finder.find(source, rowsMax, this.#rowsOf));
     const rowsMax = count + tiesMax;
-    const found = chunks.length === 0
-      ? []
-      : await this.#find(statement, { files: [], chunks, window: this.env.window }, rowsMax);
+    const found = chunks.length === 0 ? [] : await find({ files: [], chunks, window: this.env.window });
     const visited = new Map<number, Set<number | undefined>>();
     const pieces: Piece[] = [];
     let bound: bigint | undefined, isCut = false;
@@ -235,7 +242,7 @@ class Planning {
       const reads = this.#readsOf(slice.pieces);
       const rows = slice.pieces.length === 0
         ? []
-        : await this.#find(statement, { files: reads.map(({ read }) => read), chunks: [], window }, rowsMax);
+        : await find({ files: reads.map(({ read }) => read), chunks: [], window });
       found.push(...rows.map((row) => ({ ...row, file: reads[row.file].file })));
       found.sort(byKey);
       const end = isDescending ? slice.window.minNs : slice.window.maxNs;
@@ -262,6 +269,7 @@ class Planning {
         0,
       ),
       rowsFound: kept.length,
+      foundBy: finder.foundBy,
       fetched: isCut ? undefined : await this.#readRows(reads),
     });
   }
@@ -333,18 +341,7 @@ class Planning {
     });
   }
 
-  async #find(
-    statement: FindStatement,
-    reads: Pick<EngineTable, "files" | "chunks" | "window">,
-    rowsMax: number,
-  ): Promise<FoundRow[]> {
-    const { name, signal } = this.mention;
-    const table = { name, signal, conditions: await this.prepared.conditions, ...reads };
-    return await this.#timed(
-      "find",
-      () => findRows(this.env.engine, statement, table, rowsMax, this.env),
-    );
-  }
+  readonly #rowsOf = (path: string): number => this.#files.find((file) => file.path === path)!.rows;
 
   async #timed<Result>(phase: "index" | "find" | "fetch", work: () => Promise<Result>): Promise<Result> {
     const startedMs = this.env.clock.monotonicMs();
@@ -366,6 +363,7 @@ class Planning {
       readonly bound?: TimeRange;
       readonly blocks?: number;
       readonly rowsFound?: number;
+      readonly foundBy?: MentionPlan["foundBy"];
       readonly fetched?: RowsRead;
     },
   ): Promise<MentionPlan> {
@@ -409,6 +407,7 @@ class Planning {
         read: more.blocks ?? blocksRead(reads, this.#files),
       },
       ...(more.rowsFound === undefined ? {} : { rowsFound: more.rowsFound }),
+      ...(more.foundBy === undefined ? {} : { foundBy: more.foundBy }),
       ...(fetched === undefined
         ? {}
         : { fetched: { rows: fetched.chunk.rows, inflatedBytes: fetched.inflatedBytes } }),

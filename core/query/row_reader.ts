@@ -4,6 +4,8 @@
  */
 import type { Chunk } from "../model/chunk.ts";
 import type { Signal } from "../model/columns.ts";
+import type { FoundPlaces } from "../parquet/read/found.ts";
+import type { FindRequest } from "../parquet/read/segment_rows.ts";
 
 /** Rows of a file by number, ascending. */
 export interface FileRows {
@@ -26,7 +28,15 @@ export interface RowsRead {
   readonly inflatedBytes: number;
 }
 
+/** What is looked through for rows: `segment_rows.ts` says what each means. */
+export interface FindRowsRequest extends FindRequest {
+  readonly signal: Signal;
+}
+
 export interface RowReader {
+  /** Where rows lie that meet conditions, by the positions of their files; `undefined` as with `read`. */
+  find(request: FindRowsRequest): Promise<FoundPlaces | undefined>;
+
   /**
    * `undefined` where the rows are to be read by the engine, which says what is wrong with them if something is: they
    * take too much, a file is damaged or of another kind, the thread died or has too much to do.

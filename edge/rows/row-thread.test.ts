@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Chunk } from "../../core/model/chunk.ts";
 import { columnsOf } from "../../core/model/columns.ts";
-import type { RowReader } from "../../core/query/row_reader.ts";
+import { equal } from "../../core/parquet/read/filter.ts";
+import type { FindRowsRequest, RowReader } from "../../core/query/row_reader.ts";
 import { buildChunk, rowOf, valueAt } from "../../tests/golden/segment-chunk.ts";
 import { inProcessEncoder } from "../parquet/in-process.ts";
 import { rowThread } from "./row-thread.ts";
@@ -73,6 +74,27 @@ test("what cannot be read is left to the engine: a file that is damaged, gone, o
   expect(await read([wanted(path)])).toBeUndefined();
   const [whole] = await segment(6);
   expect(await read([wanted(whole)])).toBeDefined();
+});
+
+test("rows are found by comparisons of their columns, the first by time or any, and a file that cannot be read is left to the engine", async () => {
+  const [path, chunk] = await segment(9);
+  const find = (request: Partial<FindRowsRequest>) =>
+    thread.find({
+      signal: "spans",
+      files: [{ path, ranges: [{ from: 100, end: 300 }, { from: 16_000, end: 17_000 }] }],
+      filter: {
+        columns: [{ column: "flags", tests: [{ kind: "compare", accepted: equal, value: 4_294_967_295n }] }],
+        time: { column: "start_timestamp", tests: [] },
+      },
+      rowsMax: 1_000,
+      ...request,
+    });
+  const expected = Array.from({ length: rowCount }, (_, row) => row)
+    .filter((row) => row >= 100 && row < 300 || row >= 16_000 && row < 17_000)
+    .filter((row) => rowOf(chunk, row).flags === 4_294_967_295);
+  expect([...(await find({}))!.rows]).toEqual(expected);
+  expect([...(await find({ rowsMax: 5, isDescending: true }))!.rows]).toEqual(expected.slice(-5).reverse());
+  expect(await find({ files: [{ path: "parquet/gone.parquet", ranges: [] }] })).toBeUndefined();
 });
 
 test("a file that was written anew under its name is not read by its old footer", async () => {

@@ -47,11 +47,12 @@ export function rowThread(dataDir: string, log: Log): RowReader {
     return thread;
   };
 
-  const ask = (question: Omit<ToRows, "ask">): Promise<FromRows | undefined> => {
+  const ask = (question: (ask: number) => ToRows): Promise<FromRows | undefined> => {
+    if (waiting.size >= waitingMax) return Promise.resolve(undefined);
     const ask = ++asked;
     const { promise, resolve } = Promise.withResolvers<FromRows | undefined>();
     waiting.set(ask, resolve);
-    (worker ??= open()).postMessage({ ask, ...question } satisfies ToRows);
+    (worker ??= open()).postMessage(question(ask));
     clearTimeout(idle);
     idle = setTimeout(() => waiting.size === 0 && stop(), idleMs);
     idle.unref?.();
@@ -60,16 +61,16 @@ export function rowThread(dataDir: string, log: Log): RowReader {
 
   return {
     async read({ signal, files, columns }) {
-      if (waiting.size >= waitingMax) return undefined;
       const names = columnsOf[signal].map(({ name }) => name)
         .filter((name) => columns === undefined || columns.has(name));
-      const answer = await ask({ signal, files, columns: names });
-      if (answer?.batch === undefined) return undefined;
-      const { batch: { rows, columns: slices }, inflatedBytes = 0 } = answer;
+      const answer = await ask((ask) => ({ kind: "read", ask, signal, files, columns: names }));
+      if (answer?.read === undefined) return undefined;
+      const { batch: { rows, columns: slices }, inflatedBytes } = answer.read;
       const chunk = new Chunk(signal);
       appendSlices(chunk, rows, new Map(slices.map((slice, at) => [names[at], slice])));
       return { chunk, inflatedBytes };
     },
+    find: async (request) => (await ask((ask) => ({ kind: "find", ask, request })))?.found,
     close: stop,
   };
 }

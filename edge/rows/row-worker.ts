@@ -46,15 +46,24 @@ thread.onmessage = ({ data }: MessageEvent<string | ToRows>) => {
   else answer(data);
 };
 
-function answer({ ask, signal, files, columns }: ToRows): void {
+function answer(question: ToRows): void {
+  const { ask } = question;
   try {
-    const { batch, inflatedBytes } = segments.read(signal, files, new Set(columns), limits);
-    const packed = packBatch(batch);
-    const message: FromRows = { ask, batch: packed.batch, inflatedBytes };
-    thread.postMessage(message, [packed.buffer]);
+    if (question.kind === "read") {
+      const { signal, files, columns } = question;
+      const { batch, inflatedBytes } = segments.read(signal, files, new Set(columns), limits);
+      const packed = packBatch(batch);
+      send({ ask, read: { batch: packed.batch, inflatedBytes } }, [packed.buffer]);
+    } else {
+      const { signal, ...request } = question.request;
+      const found = segments.find(signal, request, limits);
+      send({ ask, found }, [found.files.buffer, found.rows.buffer, found.times.buffer]);
+    }
   } catch {
-    // Whatever it is, the engine meets it too, and says it to who asked.
-    const message: FromRows = { ask };
-    thread.postMessage(message);
+    send({ ask }, []); // whatever it is, the engine meets it too, and says it to who asked
   }
+}
+
+function send(message: FromRows, buffers: readonly unknown[]): void {
+  thread.postMessage(message, buffers);
 }

@@ -95,6 +95,7 @@ test(`${count} statements are answered the same, planned and read whole (seed ${
   const asked = new Set<string>();
   let blocks = 0, read = 0, rows = 0, fetched = 0;
   const fetchedOf = new Set<Signal>();
+  const foundBy: Record<string, number> = {};
   const spared = { time: 0, window: 0, conditions: 0 };
   for (let number = 0; number < count; number++) {
     const { sql, isOrdered } = anyQuery(random);
@@ -125,6 +126,7 @@ test(`${count} statements are answered the same, planned and read whole (seed ${
       if (areSmall) expect(mention.method).not.toBe("blocks"); // small files are read whole
       methods[mention.method] = (methods[mention.method] ?? 0) + 1;
       for (const kind of kindsIn(mention.predicate)) asked.add(kind);
+      if (mention.foundBy !== undefined) foundBy[mention.foundBy] = (foundBy[mention.foundBy] ?? 0) + 1;
       if (mention.fetched !== undefined) {
         fetched++;
         fetchedOf.add(mention.mention.signal);
@@ -148,6 +150,8 @@ test(`${count} statements are answered the same, planned and read whole (seed ${
   expect(rows).toBeGreaterThan(count);
   // Rows of each signal were read from their pages.
   expect(fetched).toBeGreaterThan(count / 10);
+  expect(foundBy.pages).toBeGreaterThan(count / 10);
+  expect(foundBy.engine).toBeGreaterThan(count / 20);
   expect([...fetchedOf].sort()).toEqual(["logs", "metrics", "spans"]);
   // So was each way of sparing what would be decoded.
   expect(Object.entries(spared).filter(([, times]) => times < count / 60)).toEqual([]);

@@ -239,6 +239,8 @@ class Query {
       `${prefix}resource_attributes['${this.pick(["n", "absent"])}'] IS ${this.pick(["", "NOT "])}NULL`,
       `(${prefix}resource_attributes->>'n') = '${this.below(6)}'`,
       `length(${prefix}service_name) > 4`,
+      this.comparison(table, prefix),
+      this.comparison(table, prefix),
       ...table === "logs"
         ? [
           `${prefix}severity_number = 17`,
@@ -278,6 +280,50 @@ class Query {
       : `= '${this.pick(services)}'`;
     const qualified = condition.replace(/severity_\w+|status_code/, (column) => prefix + column);
     return `(${prefix}service_name ${service} AND ${qualified})`;
+  }
+
+  /** Of a column with a constant, in all forms in which rows are found on pages. */
+  comparison(table: Table, prefix: string): string {
+    const operator = this.pick(["=", "<>", "<", "<=", ">", ">="]);
+    const text = this.pick([...services, "c", "", "ch", "zz", "naïve", "it''s"]);
+    const [from, end] = [this.pick(services), this.pick(services)];
+    const columns = table === "logs"
+      ? ["observed_timestamp", "body", "pattern_id", "ingest_timestamp"]
+      : ["end_timestamp", "parent_span_id", "status_message"];
+    const column = this.pick([
+      "service_name",
+      "span_id",
+      "trace_id",
+      ...table === "logs" ? ["body"] : ["name"],
+    ]);
+    const number = table === "logs" ? "severity_number" : this.pick(["kind", "duration_ns"]);
+    const value = this.pick([
+      "0",
+      "3",
+      "9",
+      "13",
+      "-1",
+      "500000",
+      "2147483647",
+      "2147483648",
+      "-9223372036854775807",
+    ]);
+    const flags = this.pick(["1", "0", "4294967295", "4294967296", "-1"]);
+    const time = `'${isoTimestamp(firstNs + spanNs * BigInt(this.below(1_000)) / 1_000n)}'`;
+    return this.pick([
+      `${prefix}${column} ${operator} '${text}'`,
+      `'${text}' ${operator} ${prefix}${column}`,
+      `${prefix}service_name BETWEEN '${from}' AND '${end}'`,
+      `${prefix}service_name NOT IN ('${from}', '${end}')`,
+      `${prefix}${number} ${operator} ${value}`,
+      `${prefix}${number} BETWEEN 2 AND ${value}`,
+      `${prefix}${number} NOT IN (1, ${value})`,
+      `${prefix}flags ${operator} ${flags}`,
+      `${prefix}${this.pick(columns)} IS ${this.chance(2) ? "NOT " : ""}NULL`,
+      `${prefix}${columns[0]} ${operator} ${time}`,
+      `${prefix}ingest_timestamp ${operator} ${time}::TIMESTAMP_NS - INTERVAL '3 minutes'`,
+      `${prefix}${timeOf(table)} ${operator} ${time}`,
+    ]);
   }
 
   times(table: Table | "metrics", prefix: string): string {

@@ -10,6 +10,8 @@ import { type Column, columnsOf, type Signal } from "../../model/columns.ts";
 import { footerLength } from "../../segment/reader.ts";
 import { concatBatches } from "../concat.ts";
 import { type Batch, batchBytes } from "../slice.ts";
+import { matchingRows, type RowFilter } from "./filter.ts";
+import { type FoundPlaces, FoundSink } from "./found.ts";
 import type { ReadMeter } from "./leaf_rows.ts";
 import { codecName, type FilePlaces, filePlaces, placesBytes, type SchemaCache } from "./places.ts";
 import { leafPaths, readColumnRows } from "./rows.ts";
@@ -28,6 +30,21 @@ export interface SegmentFile {
 export interface WantedRows {
   readonly path: string;
   readonly rows: Int32Array;
+}
+
+/** The end is excluded. */
+export interface RowRange {
+  readonly from: number;
+  readonly end: number;
+}
+
+export interface FindRequest {
+  readonly files: readonly { readonly path: string; readonly ranges: readonly RowRange[] }[];
+  readonly filter: RowFilter;
+  /** Most rows that are given. */
+  readonly rowsMax: number;
+  /** The first ones by time, in this order; any when absent. */
+  readonly isDescending?: boolean;
 }
 
 export interface ReadLimits {
@@ -74,15 +91,7 @@ export class SegmentRows {
   ): RowsBatch {
     const wanted = columnsOf[signal].filter(({ name }) => columns === undefined || columns.has(name));
     const meter: ReadMeter = { pageBytesMax: limits.pageBytesMax, inflatedBytes: 0 };
-    // What would be too much is known before the first page is touched.
-    let expected = 0;
-    const parts = files.map(({ path, rows }) => {
-      const places = this.#with(path, (file) => this.#placesOf(path, file, signal));
-      const groups = groupsOf(places, rows);
-      for (const [group, own] of groups) expected += expectedBytes(places, group, wanted, own.length);
-      if (expected > limits.inflatedBytesMax) throw tooMuch("pages", expected, limits.inflatedBytesMax);
-      return { path, places, groups };
-    });
+    const parts = this.#parts(signal, files, wanted, limits);
     const batches: Batch[] = [];
     let bytes = 0;
     for (const { path, places, groups } of parts) {
@@ -101,6 +110,36 @@ export class SegmentRows {
     return { batch, inflatedBytes: meter.inflatedBytes };
   }
 
+  /**
+   * Rows that meet conditions, of some rows of files.
+   * @throws OpenWitError as `read`
+   */
+  find(signal: Signal, request: FindRequest, limits: ReadLimits): FoundPlaces {
+    const { filter, rowsMax, isDescending } = request;
+    const columns = new Map(columnsOf[signal].map((column) => [column.name, column]));
+    const names = new Set([...filter.columns, filter.time].map(({ column }) => column));
+    const meter: ReadMeter = { pageBytesMax: limits.pageBytesMax, inflatedBytes: 0 };
+    const files = request.files.map(({ path, ranges }) => ({ path, rows: numbersOf(ranges) }));
+    const parts = this.#parts(signal, files, [...names].map((name) => columns.get(name)!), limits);
+    const found = new FoundSink(rowsMax, isDescending);
+    for (const [at, { path, places, groups }] of parts.entries()) {
+      if (found.isFull) break;
+      this.#with(path, (file) => {
+        for (const [group, rows] of groups) {
+          const source = this.#group(file, places, group);
+          const matching = matchingRows(
+            filter,
+            rows,
+            (name, rows) => readColumnRows(source, columns.get(name)!, rows, meter),
+          );
+          found.add(at, matching.rows, places.firstRows[group], matching.times);
+          if (found.isFull) return;
+        }
+      });
+    }
+    return found.finish();
+  }
+
   #with<Result>(path: string, work: (file: SegmentFile) => Result): Result {
     const file = this.#open(path);
     try {
@@ -108,6 +147,23 @@ export class SegmentRows {
     } finally {
       file.close();
     }
+  }
+
+  /** The row groups that are touched. What would be too much is known before the first page is. */
+  #parts(
+    signal: Signal,
+    files: readonly WantedRows[],
+    columns: readonly Column[],
+    limits: ReadLimits,
+  ): { path: string; places: FilePlaces; groups: [group: number, rows: Int32Array][] }[] {
+    let expected = 0;
+    return files.map(({ path, rows }) => {
+      const places = this.#with(path, (file) => this.#placesOf(path, file, signal));
+      const groups = groupsOf(places, rows);
+      for (const [group, own] of groups) expected += expectedBytes(places, group, columns, own.length);
+      if (expected > limits.inflatedBytesMax) throw tooMuch("pages", expected, limits.inflatedBytesMax);
+      return { path, places, groups };
+    });
   }
 
   #group(file: SegmentFile, places: FilePlaces, group: number) {
@@ -192,6 +248,14 @@ function expectedBytes(
 
 /** More than pages have that our merge cuts. */
 const pagedBytes = 128 * 1024;
+
+/** The rows by number. */
+export function numbersOf(ranges: readonly RowRange[]): Int32Array {
+  const rows = new Int32Array(ranges.reduce((sum, { from, end }) => sum + end - from, 0));
+  let at = 0;
+  for (const { from, end } of ranges) for (let row = from; row < end; row++) rows[at++] = row;
+  return rows;
+}
 
 function tooMuch(what: string, bytes: number, bytesMax: number): OpenWitError {
   return new OpenWitError("too_large", `the ${what} take ${bytes} bytes, more than ${bytesMax}`);

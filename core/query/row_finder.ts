@@ -1,0 +1,109 @@
+/**
+ * Finds rows of a mention before its statement runs: on pages and in memory where its conditions are comparisons
+ * (row_filter.ts), else by a statement of the engine (find.ts).
+ */
+import { columnIndex } from "../model/columns.ts";
+import { matchingRows, type RowFilter } from "../parquet/read/filter.ts";
+import { type FoundPlaces, FoundSink } from "../parquet/read/found.ts";
+import { allRows } from "../parquet/read/rows.ts";
+import { sliceVector } from "../parquet/slice.ts";
+import type { TimeRange } from "./bounds.ts";
+import type { FileRead, SqlEngine } from "./engine.ts";
+import { findRows, type FoundRow } from "./find.ts";
+import type { OwnConditions } from "./needs.ts";
+import type { PreparedMention } from "./prepare.ts";
+import { rowFilterOf, withinRange } from "./row_filter.ts";
+import type { RowReader } from "./row_reader.ts";
+import type { SourceChunk } from "./sources.ts";
+
+export interface FindEnv {
+  readonly engine: SqlEngine;
+  readonly rowReader?: RowReader;
+  readonly tenant: string;
+  readonly signal: AbortSignal;
+}
+
+/** What is looked through. */
+export interface FindSource {
+  readonly files: readonly FileRead[];
+  readonly chunks: readonly SourceChunk[];
+  readonly window?: TimeRange;
+}
+
+/** Rows of memory that are looked through in this thread: a millisecond or two. */
+const memoryRowsMax = 200_000;
+
+export class RowFinder {
+  readonly #filter: RowFilter | undefined;
+  /** How rows were found last. */
+  foundBy: "pages" | "engine" = "pages";
+
+  /** @param isDescending by time: the first rows by this order are found; any when undefined */
+  constructor(
+    readonly prepared: PreparedMention,
+    own: OwnConditions,
+    readonly isDescending: boolean | undefined,
+    readonly env: FindEnv,
+  ) {
+    this.#filter = rowFilterOf(prepared.mention, own);
+  }
+
+  /** At most `rowsMax` rows. @param rowsOf rows of a file that is read whole @throws OpenWitError */
+  async find(source: FindSource, rowsMax: number, rowsOf: (path: string) => number): Promise<FoundRow[]> {
+    const found = await this.findOnPages(source, rowsMax, rowsOf);
+    if (found !== undefined) return found;
+    this.foundBy = "engine";
+    const { prepared, isDescending, env } = this;
+    const { name, signal } = prepared.mention;
+    const table = { name, signal, conditions: await prepared.conditions, ...source };
+    return await findRows(env.engine, await prepared.find(isDescending), table, rowsMax, env);
+  }
+
+  /** The same without the engine; `undefined` where that is needed. */
+  async findOnPages(
+    { files, chunks, window }: FindSource,
+    rowsMax: number,
+    rowsOf: (path: string) => number,
+  ): Promise<FoundRow[] | undefined> {
+    const { prepared: { mention: { signal } }, isDescending, env: { rowReader } } = this;
+    if (this.#filter === undefined || rowReader === undefined) return undefined;
+    const filter = withinRange(this.#filter, window);
+    if (files.length === 0) {
+      const rows = chunks.reduce((sum, { rows }) => sum + rows, 0);
+      return rows > memoryRowsMax
+        ? undefined
+        : foundRows(findInMemory(filter, chunks, rowsMax, isDescending));
+    }
+    if (chunks.length > 0) return undefined;
+    const found = await rowReader.find({
+      signal,
+      files: files.map(({ path, rows }) => ({ path, ranges: rows ?? [{ from: 0, end: rowsOf(path) }] })),
+      filter,
+      rowsMax,
+      ...(isDescending === undefined ? {} : { isDescending }),
+    });
+    return found === undefined ? undefined : foundRows(found);
+  }
+}
+
+function findInMemory(
+  filter: RowFilter,
+  chunks: readonly SourceChunk[],
+  rowsMax: number,
+  isDescending: boolean | undefined,
+): FoundPlaces {
+  const found = new FoundSink(rowsMax, isDescending);
+  for (const { chunk, rows } of chunks) {
+    const matching = matchingRows(
+      filter,
+      allRows(rows),
+      (column, rows) => sliceVector(chunk.vectors[columnIndex(chunk.signal, column)], rows),
+    );
+    found.add(-1, matching.rows, 0, matching.times);
+  }
+  return found.finish();
+}
+
+function foundRows({ files, rows, times }: FoundPlaces): FoundRow[] {
+  return Array.from(files, (file, at) => ({ file, row: rows[at], timeNs: times[at] }));
+}

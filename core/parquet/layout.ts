@@ -46,7 +46,7 @@ export const mergedLayout: Layout = {
  * Most bytes of texts in a page, on average; a block is a whole number of pages. Of smaller pages an engine that reads all
  * pays for their number: with 96 KiB a LIKE over all bodies takes a tenth more CPU.
  */
-const pageBytesMax = 192 * 1024;
+export const pageBytesMax = 192 * 1024;
 
 /**
  * A level means other parameters for inputs of other sizes, and those for pages compress texts 8% worse than those for

@@ -10,6 +10,7 @@ import { buildIndex } from "../../core/index/build.ts";
 import { indexPath } from "../../core/index/format.ts";
 import { SidecarIndexes } from "../../core/index/sidecars.ts";
 import { Chunk } from "../../core/model/chunk.ts";
+import { freshLayout, type Layout, mergedLayout } from "../../core/parquet/layout.ts";
 import {
   columnIndex,
   columnsOf,
@@ -74,7 +75,8 @@ export async function openPruningData(seed: number): Promise<PruningData> {
       const path = `parquet/${signal}-${at}.parquet`,
         id = `019b7c3f5e001111222233${signals.indexOf(signal)}${at}44ff`;
       const parts: Uint8Array[] = [];
-      for await (const part of inProcessEncoder().encode(signal, [{ chunk, rowCount: rows }], {})) {
+      const layout = written === "ours" ? smallPages : freshLayout;
+      for await (const part of inProcessEncoder(layout).encode(signal, [{ chunk, rowCount: rows }], {})) {
         parts.push(part);
       }
       writeFileSync(join(dataDir, path), Buffer.concat(parts));
@@ -102,6 +104,9 @@ export async function openPruningData(seed: number): Promise<PruningData> {
     },
   };
 }
+
+/** As a merge lays files out, with pages that these few bytes would not make. */
+const smallPages: Layout = { ...mergedLayout, textPageRows: () => 512 };
 
 /** How a file comes to be: with an index, by our own writer or by the engine's, which sorts it; or without one. */
 type Written = "ours" | "merged" | undefined;

@@ -9,6 +9,7 @@ import { OpenWitError } from "../../error.ts";
 import { type Column, columnsOf, type Signal } from "../../model/columns.ts";
 import { footerLength } from "../../segment/reader.ts";
 import { concatBatches } from "../concat.ts";
+import { pageBytesMax } from "../layout.ts";
 import { type Batch, batchBytes } from "../slice.ts";
 import { matchingRows, type RowFilter } from "./filter.ts";
 import { type FoundPlaces, FoundSink } from "./found.ts";
@@ -241,13 +242,10 @@ function expectedBytes(
   let bytes = 0;
   for (const path of columns.flatMap(leafPaths)) {
     const at = group * leafCount + (leaves.get(path) ?? 0);
-    bytes += isPaged[at] === 1 ? Math.min(rawBytes[at], rows * pagedBytes) : rawBytes[at];
+    bytes += isPaged[at] === 1 ? Math.min(rawBytes[at], rows * pageBytesMax) : rawBytes[at];
   }
   return bytes;
 }
-
-/** More than pages have that our merge cuts. */
-const pagedBytes = 128 * 1024;
 
 /** The rows by number. */
 export function numbersOf(ranges: readonly RowRange[]): Int32Array {

@@ -17,6 +17,7 @@ import {
 import { type Random, randomBelow, seededRandom } from "../../core/env/random.ts";
 import { OpenWitError } from "../../core/error.ts";
 import { Chunk } from "../../core/model/chunk.ts";
+import { type Layout, mergedLayout } from "../../core/parquet/layout.ts";
 import { columnsOf, type Signal, signals } from "../../core/model/columns.ts";
 import { leafLevels } from "../../core/parquet/read/column.ts";
 import { allRows, leafPaths, readColumnRows } from "../../core/parquet/read/rows.ts";
@@ -44,6 +45,11 @@ type Writer = (path: string, signal: Signal, from: string) => Promise<void>;
 
 const writers: Readonly<Record<string, Writer>> = {
   "our own writer": async (path, _signal, from) => writeFileSync(path, readFileSync(from)),
+  "our own writer in pages of a few rows, as a merge lays them out": async (path, signal, from) =>
+    writeFileSync(
+      path,
+      await encoded(signal, openFile(from).footer.rows, { ...mergedLayout, textPageRows: () => 37 }),
+    ),
   "a merge": async (path, signal, from) => {
     const relative = (name: string) => name.slice(dataDir.length + 1);
     await duckDBMerger({ dataDir, memoryBytes: 128 * 1024 * 1024, spillBytes: 1024 ** 3 }).merge({
@@ -216,15 +222,19 @@ function seeded(signal: Signal, rowCount: number): Promise<string> {
   const known = seededPaths.get(signal);
   if (known !== undefined) return known;
   const written = (async () => {
-    const parts: Uint8Array[] = [];
-    const chunk = buildChunk(signal, 7, rowCount);
-    for await (const part of inProcessEncoder().encode(signal, [{ chunk, rowCount }], {})) parts.push(part);
     const path = join(dataDir, `parquet/${signal}.parquet`);
-    writeFileSync(path, Buffer.concat(parts));
+    writeFileSync(path, await encoded(signal, rowCount));
     return path;
   })();
   seededPaths.set(signal, written);
   return written;
+}
+
+async function encoded(signal: Signal, rowCount: number, layout?: Layout): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  const part = { chunk: buildChunk(signal, 7, rowCount), rowCount };
+  for await (const bytes of inProcessEncoder(layout).encode(signal, [part], {})) parts.push(bytes);
+  return Buffer.concat(parts);
 }
 
 /** Rows as texts, read from pages and brought into the vectors of a chunk. */

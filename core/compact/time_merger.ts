@@ -12,7 +12,7 @@ import { type Column, columnsOf, type Signal } from "../model/columns.ts";
 import { concatSlices } from "../parquet/concat.ts";
 import { mergedLayout } from "../parquet/layout.ts";
 import { allRows } from "../parquet/read/rows.ts";
-import type { Batch, FixedSlice, Slice } from "../parquet/slice.ts";
+import { type Batch, batchBytes, type FixedSlice, type Slice } from "../parquet/slice.ts";
 import { takeRows } from "../parquet/take.ts";
 import { ParquetWriter } from "../parquet/writer.ts";
 import { MergeInputs } from "./inputs.ts";
@@ -21,8 +21,8 @@ import { cutRowGroups, planRowGroup, type RowGroupPlan } from "./row_groups.ts";
 import { timeOrder } from "./time_order.ts";
 
 export interface TimeMergerOptions {
-  /** Called after each row group, when most of what it took is garbage. */
-  readonly collect?: () => void;
+  /** Called after each row group, when what it took is garbage: its bytes several times over. */
+  readonly collect?: (rowGroupBytes: number) => void;
 }
 
 /** Times that each row group of the inputs is read, above which DuckDB's sort takes less. */
@@ -50,8 +50,10 @@ export function timeMerger(disk: Disk, { collect }: TimeMergerOptions = {}): Seg
           };
           for (const [index, end] of ends.entries()) {
             const plan = planRowGroup(order, ends[index - 1] ?? 0, end, inputs.groups);
-            await write(writer.write(await readBatch(inputs, signal, plan, abort)));
-            collect?.();
+            const batch = await readBatch(inputs, signal, plan, abort);
+            await write(writer.write(batch));
+            await write(writer.endRowGroup());
+            collect?.(batchBytes(batch));
           }
           await write(writer.finish());
         } finally {

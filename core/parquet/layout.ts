@@ -32,7 +32,7 @@ export const mergedLayout: Layout = {
   textPageRows(rows, bytes) {
     if (bytes <= pageBytesMax) return undefined;
     let pageRows = blockRows;
-    while (pageRows > 1 && pageRows * bytes > pageBytesMax * rows) pageRows /= 2;
+    while (pageRows > pageRowsMin && pageRows * bytes > pageBytesMax * rows) pageRows /= 2;
     return pageRows;
   },
   compress(leaf, page) {
@@ -47,6 +47,9 @@ export const mergedLayout: Layout = {
  * pays for their number: with 96 KiB a LIKE over all bodies takes a tenth more CPU.
  */
 export const pageBytesMax = 192 * 1024;
+
+/** Fewer rows have nothing in common that could be found: large texts that are alike would be stored each as a whole. */
+const pageRowsMin = 64;
 
 /**
  * A level means other parameters for inputs of other sizes, and those for pages compress texts 8% worse than those for

@@ -110,6 +110,13 @@ test("a merge's texts are cut into pages that hold whole rows, and the file says
   expect(offsetIndexes(write(chunk, [0, 16_384]).bytes)).toEqual([]);
 });
 
+test("pages of texts have a power of two of rows, so many bytes at most, and 64 rows at least", () => {
+  const pageRows = (rowBytes: number) => mergedLayout.textPageRows(rowGroupRows, rowGroupRows * rowBytes);
+  expect([1, 12, 13, 24, 25, 190, 193, 3_000, 3_100, 64_000].map(pageRows)).toEqual(
+    [undefined, undefined, 8_192, 8_192, 4_096, 1_024, 512, 64, 64, 64],
+  );
+});
+
 test("a NULL where the table allows none is a broken invariant, not a file", () => {
   const chunk = new Chunk("spans");
   const source = buildChunk("spans", 6, 1);

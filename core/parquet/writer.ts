@@ -59,9 +59,14 @@ export class ParquetWriter {
     return this.#pending.includes(batch);
   }
 
+  /** The row group that is open, if one is, as it is: what comes next begins another one. */
+  *endRowGroup(): Generator<Uint8Array<ArrayBuffer>> {
+    if (this.#pendingRows > 0) yield this.#rowGroup();
+  }
+
   /** The last row group, if one is open, and the footer. */
   *finish(): Generator<Uint8Array<ArrayBuffer>> {
-    if (this.#pendingRows > 0) yield this.#rowGroup();
+    yield* this.endRowGroup();
     writeFooter(this.#out, this.#offset, this.#signal, this.#groups, this.#keyValues);
     yield this.#take();
   }

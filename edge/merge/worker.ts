@@ -36,12 +36,15 @@ thread.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
   thread.postMessage(answer);
 };
 
-let rowGroups = 0;
+let garbageBytes = 0;
 
 /** The collector learns late of what buffers take: a row group and what it was made of are tens of megabytes. */
-function collect(): void {
-  if (++rowGroups % rowGroupsPerCollection === 0) Bun.gc(true);
+function collect(rowGroupBytes: number): void {
+  garbageBytes += rowGroupBytes;
+  if (garbageBytes < garbageBytesMax) return;
+  Bun.gc(true);
+  garbageBytes = 0;
 }
 
-/** Each collection takes 8 ms, a row group 60 to 100. */
-const rowGroupsPerCollection = 2;
+/** About two row groups of log records; a collection takes 8 ms, a row group 60 to 100. */
+const garbageBytesMax = 10 * 1024 * 1024;

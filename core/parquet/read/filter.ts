@@ -49,8 +49,7 @@ export function matchingRows(
   let left = rows;
   for (const { column, tests } of columns) {
     if (left.length === 0) break;
-    const verdicts = verdictsOf(read(column, left), tests);
-    left = left.filter((_, at) => verdicts[at] === 1);
+    left = kept(left, verdictsOf(read(column, left), tests), 1);
   }
   if (left.length === 0) return { rows: left, times: new Int32Array(0) };
   const slice = read(time.column, left);
@@ -60,10 +59,21 @@ export function matchingRows(
   const times = slice.values;
   if (time.tests.length === 0) return { rows: left, times };
   const verdicts = verdictsOf(slice, time.tests);
-  return {
-    rows: left.filter((_, at) => verdicts[at] === 1),
-    times: times.filter((_, word) => verdicts[word >> 1] === 1),
-  };
+  return { rows: kept(left, verdicts, 1), times: kept(times, verdicts, 2) };
+}
+
+/** What a verdict is for, of values of one word or two. */
+function kept(values: Int32Array, verdicts: Uint8Array, width: 1 | 2): Int32Array {
+  let count = 0;
+  for (let at = 0; at < verdicts.length; at++) count += verdicts[at];
+  if (count === verdicts.length) return values;
+  const left = new Int32Array(count * width);
+  for (let at = 0, to = 0; at < verdicts.length; at++) {
+    if (verdicts[at] === 0) continue;
+    left[to++] = values[at * width];
+    if (width === 2) left[to++] = values[at * 2 + 1];
+  }
+  return left;
 }
 
 /** A byte a value, 1 where it meets all tests. */
@@ -89,17 +99,17 @@ function codedVerdicts({ codes, count, values }: DictionarySlice, tests: readonl
 
 function textVerdicts({ count, offsets, bytes, present }: TextSlice, tests: readonly RowTest[]): Uint8Array {
   const verdicts = new Uint8Array(count).fill(1);
+  const base = offsets[0];
   for (const test of tests) {
-    if (test.kind === "null") refuseNulls(verdicts, present, test.isNull);
-    else {
-      refuseNulls(verdicts, present, false);
-      const wanted = valuesIn(test).map((value) => encoder.encode(textIn(value)));
+    refuseNulls(verdicts, present, test.kind === "null" && test.isNull);
+    if (test.kind === "null") continue;
+    const orders = new Float64Array(count);
+    tryEach(test, verdicts, orders, (value) => {
+      const wanted = encoder.encode(textIn(value));
       for (let at = 0; at < count; at++) {
-        if (verdicts[at] === 0) continue;
-        const from = offsets[at] - offsets[0], to = offsets[at + 1] - offsets[0];
-        if (!accepts(test, wanted, (value) => compareText(bytes, from, to, value))) verdicts[at] = 0;
+        orders[at] = compareText(bytes, offsets[at] - base, offsets[at + 1] - base, wanted);
       }
-    }
+    });
   }
   return verdicts;
 }
@@ -107,39 +117,59 @@ function textVerdicts({ count, offsets, bytes, present }: TextSlice, tests: read
 function fixedVerdicts({ type, count, values, present }: FixedSlice, tests: readonly RowTest[]): Uint8Array {
   const verdicts = new Uint8Array(count).fill(1);
   for (const test of tests) {
-    if (test.kind === "null") {
-      refuseNulls(verdicts, present, test.isNull);
-      continue;
+    refuseNulls(verdicts, present, test.kind === "null" && test.isNull);
+    if (test.kind === "null") continue;
+    if (!(values instanceof Int32Array) || type === "float64" || type === "uint64") {
+      throw new OpenWitError("unsupported", `values of type ${type} are not compared here`);
     }
-    refuseNulls(verdicts, present, false);
-    const wanted = valuesIn(test).map(integerIn);
-    const words = values as Int32Array;
-    if (type === "int32" || type === "uint32") {
-      const numbers = wanted.map(Number);
-      for (let at = 0; at < count; at++) {
-        if (verdicts[at] === 0) continue;
-        const own = type === "int32" ? words[at] : words[at] >>> 0;
-        if (!accepts(test, numbers, (value) => own - value)) verdicts[at] = 0;
+    const orders = new Float64Array(count);
+    tryEach(test, verdicts, orders, (value) => {
+      const wanted = integerIn(value);
+      if (type === "int32" || type === "uint32") {
+        const number = Number(wanted);
+        for (let at = 0; at < count; at++) {
+          orders[at] = (type === "int32" ? values[at] : values[at] >>> 0) - number;
+        }
+        return;
       }
-    } else if (type === "int64" || type === "timestamp") {
-      const pairs = wanted.map((value) => ({
-        low: Number(BigInt.asUintN(32, value)),
-        high: Number(BigInt.asIntN(32, value >> 32n)),
-      }));
+      const low = Number(BigInt.asUintN(32, wanted)), high = Number(BigInt.asIntN(32, wanted >> 32n));
       for (let at = 0; at < count; at++) {
-        if (verdicts[at] === 0) continue;
-        const low = words[at * 2] >>> 0, high = words[at * 2 + 1];
-        const isMet = accepts(
-          test,
-          pairs,
-          (value) => high === value.high ? low - value.low : high - value.high,
-        );
-        if (!isMet) verdicts[at] = 0;
+        const ownHigh = values[at * 2 + 1];
+        orders[at] = ownHigh === high ? (values[at * 2] >>> 0) - low : ownHigh - high;
       }
-    } else throw new OpenWitError("unsupported", `values of type ${type} are not compared here`);
+    });
   }
   return verdicts;
 }
+
+/**
+ * Takes the verdict of values that do not meet a test.
+ * @param compare sets the orders: below 0 where a value is less than the one it is given
+ */
+function tryEach(
+  test: Comparing,
+  verdicts: Uint8Array,
+  orders: Float64Array,
+  compare: (value: bigint | string) => void,
+): void {
+  if (test.kind === "compare") {
+    const { accepted } = test;
+    compare(test.value);
+    for (let at = 0; at < orders.length; at++) {
+      const order = orders[at];
+      if ((accepted & (order < 0 ? less : order > 0 ? greater : equal)) === 0) verdicts[at] = 0;
+    }
+    return;
+  }
+  const isListed = new Uint8Array(orders.length);
+  for (const value of test.values) {
+    compare(value);
+    for (let at = 0; at < orders.length; at++) if (orders[at] === 0) isListed[at] = 1;
+  }
+  for (let at = 0; at < orders.length; at++) if ((isListed[at] === 1) === test.isNot) verdicts[at] = 0;
+}
+
+type Comparing = Exclude<RowTest, { kind: "null" }>;
 
 /** @param isNull whether it is the NULLs that are wanted */
 function refuseNulls(verdicts: Uint8Array, present: Uint8Array | undefined, isNull: boolean): void {
@@ -148,25 +178,6 @@ function refuseNulls(verdicts: Uint8Array, present: Uint8Array | undefined, isNu
     return;
   }
   for (let at = 0; at < verdicts.length; at++) if ((present[at] === 0) !== isNull) verdicts[at] = 0;
-}
-
-type Comparing = Exclude<RowTest, { kind: "null" }>;
-
-function accepts<Value>(
-  test: Comparing,
-  wanted: readonly Value[],
-  compare: (value: Value) => number,
-): boolean {
-  if (test.kind === "compare") {
-    const order = compare(wanted[0]);
-    return (test.accepted & (order < 0 ? less : order > 0 ? greater : equal)) !== 0;
-  }
-  for (const value of wanted) if (compare(value) === 0) return !test.isNot;
-  return test.isNot;
-}
-
-function valuesIn(test: Comparing): readonly (bigint | string)[] {
-  return test.kind === "compare" ? [test.value] : test.values;
 }
 
 function textIn(value: bigint | string): string {

@@ -7,6 +7,12 @@ export interface FoundPlaces {
   readonly times: BigInt64Array;
 }
 
+/** A time by its words. */
+interface Bound {
+  readonly low: number;
+  readonly high: number;
+}
+
 export class FoundSink {
   readonly #rowsMax: number;
   readonly #isDescending: boolean | undefined;
@@ -14,6 +20,8 @@ export class FoundSink {
   #files = new Int32Array(256);
   #rows = new Int32Array(256);
   #times = new BigInt64Array(256);
+  /** Words of the last time that is kept: what does not come before it is not wanted. */
+  #bound: Bound | undefined;
 
   /**
    * @param rowsMax of those that are kept
@@ -33,16 +41,18 @@ export class FoundSink {
   add(file: number, rows: Int32Array, shift: number, times: Int32Array): void {
     this.#reserve(rows.length);
     const words = new Int32Array(this.#times.buffer);
+    const bound = this.#bound;
+    let to = this.#count;
     for (let at = 0; at < rows.length; at++) {
-      const to = this.#count++;
+      if (bound !== undefined && this.#orderOf(times, at, bound) >= 0) continue;
       this.#files[to] = file;
       this.#rows[to] = rows[at] + shift;
       words[to * 2] = times[at * 2];
       words[to * 2 + 1] = times[at * 2 + 1];
+      to++;
     }
-    if (this.#isDescending !== undefined && this.#count > Math.max(gatheredMax, this.#rowsMax * 4)) {
-      this.#cut();
-    }
+    this.#count = to;
+    if (this.#isDescending !== undefined && this.#count > this.#rowsMax * 4 + gatheredMax) this.#cut();
   }
 
   /** In order of time where one is wanted. */
@@ -75,21 +85,34 @@ export class FoundSink {
       this.#count = this.#rowsMax;
       return;
     }
-    const times = this.#times;
-    const sorted = times.slice(0, this.#count).sort();
-    const bound = this.#isDescending ? sorted[this.#count - this.#rowsMax] : sorted[this.#rowsMax - 1];
-    const isBefore = (time: bigint) => this.#isDescending ? time > bound : time < bound;
+    const sorted = this.#times.slice(0, this.#count).sort();
+    const last = this.#isDescending ? sorted[this.#count - this.#rowsMax] : sorted[this.#rowsMax - 1];
+    const bound = this.#bound = {
+      low: Number(BigInt.asUintN(32, last)),
+      high: Number(BigInt.asIntN(32, last >> 32n)),
+    };
+    const words = new Int32Array(this.#times.buffer);
     let before = 0;
-    for (let at = 0; at < this.#count; at++) if (isBefore(times[at])) before++;
+    for (let at = 0; at < this.#count; at++) if (this.#orderOf(words, at, bound) < 0) before++;
     // Of those at the bound as many as there is room for.
     let kept = 0, atBound = this.#rowsMax - before;
     for (let at = 0; at < this.#count; at++) {
-      if (!isBefore(times[at]) && (times[at] !== bound || atBound-- <= 0)) continue;
+      const order = this.#orderOf(words, at, bound);
+      if (order > 0 || order === 0 && atBound-- <= 0) continue;
       this.#files[kept] = this.#files[at];
       this.#rows[kept] = this.#rows[at];
-      times[kept++] = times[at];
+      words[kept * 2] = words[at * 2];
+      words[kept * 2 + 1] = words[at * 2 + 1];
+      kept++;
     }
     this.#count = kept;
+  }
+
+  /** Below 0 where a time comes before the bound in the order that is wanted. */
+  #orderOf(words: Int32Array, at: number, bound: Bound): number {
+    const low = words[at * 2] >>> 0, high = words[at * 2 + 1];
+    const order = high === bound.high ? low - bound.low : high - bound.high;
+    return this.#isDescending === true ? -order : order;
   }
 
   #reserve(more: number): void {
@@ -104,4 +127,4 @@ export class FoundSink {
 }
 
 /** Rows that gather before those that cannot be wanted are let go. */
-const gatheredMax = 65_536;
+const gatheredMax = 4_096;

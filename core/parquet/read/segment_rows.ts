@@ -227,7 +227,9 @@ function groupsOf({ firstRows }: FilePlaces, rows: Int32Array): [group: number, 
     if (group + 1 >= firstRows.length) throw malformedPlace(`row ${rows[at]}`);
     const from = at;
     while (at < rows.length && rows[at] < firstRows[group + 1]) at++;
-    groups.push([group, rows.slice(from, at).map((row) => row - firstRows[group])]);
+    const own = rows.slice(from, at), first = firstRows[group];
+    for (let place = 0; place < own.length; place++) own[place] -= first;
+    groups.push([group, own]);
   }
   return groups;
 }

@@ -1,15 +1,8 @@
 /**
- * Rows of segments, read in a thread of their own (core/query/row_reader.ts): decompressing takes milliseconds that the
- * thread which takes requests does not have.
- *
- * The thread starts with the first question and ends when it was idle. Should it die, or have too much to do, the engine
- * reads the rows, and the next question starts another.
+ * A thread that reads rows of segments (row-reader.ts): it starts with the first question and ends when it was idle.
+ * Should it die, or have too much to do, it answers nothing, and the next question starts another.
  */
 import type { Log } from "../../core/env/log.ts";
-import { Chunk } from "../../core/model/chunk.ts";
-import { columnsOf } from "../../core/model/columns.ts";
-import { appendSlices } from "../../core/parquet/vectors.ts";
-import type { RowReader } from "../../core/query/row_reader.ts";
 import type { FromRows, ToRows } from "./protocol.ts";
 
 /** People who ask come back after a while; the thread takes some 30 MB meanwhile. */
@@ -18,8 +11,17 @@ const idleMs = 5 * 60_000;
 /** Who would wait for more questions than these is served by the engine, which has more threads. */
 const waitingMax = 4;
 
+export interface RowThread {
+  /** `undefined` where the thread cannot answer. @param question with its number */
+  ask(question: (ask: number) => ToRows): Promise<FromRows | undefined>;
+  /** Questions that have no answer yet. */
+  readonly waiting: number;
+  /** Ends it; what it was asked has no answer. */
+  close(): void;
+}
+
 /** @param dataDir absolute */
-export function rowThread(dataDir: string, log: Log): RowReader {
+export function rowThread(dataDir: string, log: Log): RowThread {
   const waiting = new Map<number, (answer: FromRows | undefined) => void>();
   let worker: Worker | undefined;
   let idle: ReturnType<typeof setTimeout> | undefined;
@@ -47,30 +49,21 @@ export function rowThread(dataDir: string, log: Log): RowReader {
     return thread;
   };
 
-  const ask = (question: (ask: number) => ToRows): Promise<FromRows | undefined> => {
-    if (waiting.size >= waitingMax) return Promise.resolve(undefined);
-    const ask = ++asked;
-    const { promise, resolve } = Promise.withResolvers<FromRows | undefined>();
-    waiting.set(ask, resolve);
-    (worker ??= open()).postMessage(question(ask));
-    clearTimeout(idle);
-    idle = setTimeout(() => waiting.size === 0 && stop(), idleMs);
-    idle.unref?.();
-    return promise;
-  };
-
   return {
-    async read({ signal, files, columns }) {
-      const names = columnsOf[signal].map(({ name }) => name)
-        .filter((name) => columns === undefined || columns.has(name));
-      const answer = await ask((ask) => ({ kind: "read", ask, signal, files, columns: names }));
-      if (answer?.read === undefined) return undefined;
-      const { batch: { rows, columns: slices }, inflatedBytes } = answer.read;
-      const chunk = new Chunk(signal);
-      appendSlices(chunk, rows, new Map(slices.map((slice, at) => [names[at], slice])));
-      return { chunk, inflatedBytes };
+    ask(question) {
+      if (waiting.size >= waitingMax) return Promise.resolve(undefined);
+      const ask = ++asked;
+      const { promise, resolve } = Promise.withResolvers<FromRows | undefined>();
+      waiting.set(ask, resolve);
+      (worker ??= open()).postMessage(question(ask));
+      clearTimeout(idle);
+      idle = setTimeout(() => waiting.size === 0 && stop(), idleMs);
+      idle.unref?.();
+      return promise;
     },
-    find: async (request) => (await ask((ask) => ({ kind: "find", ask, request })))?.found,
+    get waiting() {
+      return waiting.size;
+    },
     close: stop,
   };
 }

@@ -35,7 +35,7 @@ import type { LogEvent } from "../log/format.ts";
 import type { NodeLog } from "../log/log.ts";
 import { IndexDemand } from "../../core/index/demand.ts";
 import { lookupThread } from "../index/lookup-thread.ts";
-import { rowThread } from "../rows/row-thread.ts";
+import { rowReader } from "../rows/row-reader.ts";
 import { type WorkerIndexer, workerIndexer } from "../index/worker-indexer.ts";
 import { type WorkerEncoder, workerEncoder } from "../parquet/worker-encoder.ts";
 import { type ArchiveImporter, describeImport, importerOf } from "./importer.ts";
@@ -92,7 +92,7 @@ export class Node implements QueryHost {
   readonly #stopping = new AbortController();
   #store: Store | undefined;
   #engine: SqlEngine | undefined;
-  readonly rowReader: ReturnType<typeof rowThread>;
+  readonly rowReader: ReturnType<typeof rowReader>;
   #maintenance: Maintenance | undefined;
   #importer: ArchiveImporter | undefined;
   readonly #listeners = new Listeners();
@@ -117,7 +117,7 @@ export class Node implements QueryHost {
     this.#config = config;
     this.log = log;
     this.dataDir = resolve(config.dataDir);
-    this.rowReader = rowThread(this.dataDir, log);
+    this.rowReader = rowReader(this.dataDir, log);
     this.limits = limitsOf(config);
     this.memoryBytesMax = this.limits.memoryBytes;
     this.#inflight = new InflightBudget(Math.floor(this.memoryBytesMax * receiverShare));

@@ -15,7 +15,7 @@ import type { QuerySources, SourceFile, TableSource } from "../../core/query/sou
 import type { TimeRange } from "../../core/query/bounds.ts";
 import type { RowReader } from "../../core/query/row_reader.ts";
 import { defaultEngineOptions, duckDBEngine } from "../../edge/duckdb/engine.ts";
-import { rowThread } from "../../edge/rows/row-thread.ts";
+import { rowReader } from "../../edge/rows/row-reader.ts";
 import { clock } from "../conformance/sql_fixture.ts";
 import { firstNs, openPruningData, type PruningData, spanNs } from "./pruning_data.ts";
 import { anyQuery } from "./pruning_query.ts";
@@ -25,18 +25,18 @@ const count = Number(process.env.PRUNING_QUERIES ?? 60);
 
 let data: PruningData;
 let env: QueryEnv;
-let rowReader: RowReader;
+let reader: RowReader;
 beforeAll(async () => {
   data = await openPruningData(seed);
   const engine = duckDBEngine({ ...defaultEngineOptions, dataDir: data.dataDir });
-  rowReader = rowThread(data.dataDir, (_level, message) => {
+  reader = rowReader(data.dataDir, (_level, message) => {
     throw new Error(message);
   });
-  env = { engine, clock, indexes: data.indexes, statements: new PreparedStatements(), rowReader };
+  env = { engine, clock, indexes: data.indexes, statements: new PreparedStatements(), rowReader: reader };
 }, 120_000);
 afterAll(async () => {
   await env.engine.close();
-  rowReader.close();
+  reader.close();
   data.close();
 });
 

@@ -55,6 +55,14 @@ export class FoundSink {
     if (this.#isDescending !== undefined && this.#count > this.#rowsMax * 4 + gatheredMax) this.#cut();
   }
 
+  /** Adds what was found elsewhere. @param positions of its files among all */
+  addFound({ files, rows, times }: FoundPlaces, positions: readonly number[]): void {
+    const words = new Int32Array(times.buffer, times.byteOffset, times.length * 2);
+    for (let at = 0; at < rows.length; at++) {
+      this.add(positions[files[at]], rows.subarray(at, at + 1), 0, words.subarray(at * 2, at * 2 + 2));
+    }
+  }
+
   /** In order of time where one is wanted. */
   finish(): FoundPlaces {
     this.#cut();

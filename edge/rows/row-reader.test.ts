@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Chunk } from "../../core/model/chunk.ts";
 import { columnsOf } from "../../core/model/columns.ts";
@@ -8,12 +8,12 @@ import { equal } from "../../core/parquet/read/filter.ts";
 import type { FindRowsRequest, RowReader } from "../../core/query/row_reader.ts";
 import { buildChunk, rowOf, valueAt } from "../../tests/golden/segment-chunk.ts";
 import { inProcessEncoder } from "../parquet/in-process.ts";
-import { rowThread } from "./row-thread.ts";
+import { rowReader } from "./row-reader.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "openwit-row-thread-"));
 mkdirSync(join(folder, "parquet"));
 const logged: string[] = [];
-const open = () => rowThread(folder, (_level, message) => logged.push(message));
+const open = () => rowReader(folder, (_level, message) => logged.push(message));
 const thread = open();
 afterAll(() => {
   thread.close();
@@ -94,7 +94,8 @@ test("rows are found by comparisons of their columns, the first by time or any, 
     .filter((row) => rowOf(chunk, row).flags === 4_294_967_295);
   expect([...(await find({}))!.rows]).toEqual(expected);
   expect([...(await find({ rowsMax: 5, isDescending: true }))!.rows]).toEqual(expected.slice(-5).reverse());
-  expect(await find({ files: [{ path: "parquet/gone.parquet", ranges: [] }] })).toBeUndefined();
+  expect(await find({ files: [{ path: "parquet/gone.parquet", ranges: [{ from: 0, end: 1 }] }] }))
+    .toBeUndefined();
 });
 
 test("a file that was written anew under its name is not read by its old footer", async () => {
@@ -114,7 +115,9 @@ test("more than it may take at once is left to the engine", async () => {
   const [path] = await segment(20);
   expect(await read(Array.from({ length: 50 }, () => wanted(path)))).toBeUndefined();
   const answers = await Promise.all(Array.from({ length: 9 }, () => read([wanted(path)])));
-  expect(answers.filter((answer) => answer === undefined).length).toBe(5);
+  expect(answers.filter((answer) => answer === undefined).length).toBe(
+    9 - 4 * Math.min(2, availableParallelism()),
+  );
 });
 
 test("what was asked when it was closed is left to the engine", async () => {

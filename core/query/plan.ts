@@ -28,6 +28,7 @@ import { blocksRead, encodedBytes, exactReads, filesOf, numbersOf, rowsIn } from
 import { type FindSource, RowFinder } from "./row_finder.ts";
 import type { RowReader, RowsRead } from "./row_reader.ts";
 import { type SourceFile, type TableSource, totalsOf } from "./sources.ts";
+import { blockScanMs, isWorthRanges } from "./worth.ts";
 
 export interface PlanEnv {
   readonly engine: SqlEngine;
@@ -129,7 +130,8 @@ class Planning {
       : await this.#unlessRefused(() => this.#planNewest(newest));
     if (slice !== undefined) return slice;
     const candidates = await this.#allCandidates();
-    const reads = candidates.map(readOf).filter((read) => read !== undefined);
+    const blockMs = blockScanMs(this.mention.signal, this.#needs);
+    const reads = candidates.map((each) => readOf(each, blockMs)).filter((read) => read !== undefined);
     return await this.#unlessRefused(() => this.#planRows(candidates, reads)) ??
       this.#result(reads.some(({ rows }) => rows !== undefined) ? "blocks" : "scan", reads, candidates, {});
   }
@@ -444,11 +446,13 @@ const fetchedRowsMax = 4_096;
 /** Rows beyond the wanted ones that are looked at, so that those of the same time as the last are all known. */
 const tiesMax = 100;
 
-/** What is read of a file; `undefined` when nothing is. */
-function readOf({ file, blocks, blockCount }: Candidate): FileRead | undefined {
+/** What is read of a file; `undefined` when nothing is. @param blockMs that a block takes to scan */
+function readOf({ file, blocks, blockCount }: Candidate, blockMs: number): FileRead | undefined {
   const { path, rows, bytes } = file;
   if (blocks?.isEmpty) return undefined;
-  const isWhole = blocks === undefined || bytes <= wholeBytesMax || blocks.size > wholeShareMin * blockCount;
+  const isWhole = blocks === undefined || bytes <= wholeBytesMax ||
+    blocks.size > wholeShareMin * blockCount ||
+    !isWorthRanges(blocks.size, blockCount, blockMs);
   return isWhole ? { path } : { path, rows: blocks.rowRanges(rows) };
 }
 

@@ -6,6 +6,7 @@ import { timeMerger } from "../../core/compact/time_merger.ts";
 import { OpenWitError, toOpenWitError } from "../../core/error.ts";
 import { NodeDisk } from "../disk/disk.ts";
 import { goBehindOthers } from "../server/thread-priority.ts";
+import { collectGarbage } from "./garbage.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
 
 // deno-lint-ignore no-explicit-any -- the global of a worker; the checker knows that of a window
@@ -22,7 +23,7 @@ thread.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
   abort = new AbortController();
   let answer: FromWorker;
   try {
-    const merger = timeMerger(new NodeDisk(data.dataDir), { collect });
+    const merger = timeMerger(new NodeDisk(data.dataDir), { collect: collectGarbage() });
     const { signal } = abort;
     if (data.kind === "merge") {
       await merger.merge({ ...data.request, abort: signal });
@@ -35,16 +36,3 @@ thread.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
   Bun.gc(true); // the thread may be idle for long
   thread.postMessage(answer);
 };
-
-let garbageBytes = 0;
-
-/** The collector learns late of what buffers take: a row group and what it was made of are tens of megabytes. */
-function collect(rowGroupBytes: number): void {
-  garbageBytes += rowGroupBytes;
-  if (garbageBytes < garbageBytesMax) return;
-  Bun.gc(true);
-  garbageBytes = 0;
-}
-
-/** About two row groups of log records; a collection takes 8 ms, a row group 60 to 100. */
-const garbageBytesMax = 10 * 1024 * 1024;

@@ -33,6 +33,7 @@ import { NodeDisk } from "../../edge/disk/disk.ts";
 import { Shop } from "../../edge/demo/shop.ts";
 import { defaultEngineOptions, duckDBEngine } from "../../edge/duckdb/engine.ts";
 import { duckDBMerger } from "../../edge/duckdb/merge.ts";
+import { collectGarbage } from "../../edge/merge/garbage.ts";
 import { workerEncoder } from "../../edge/parquet/worker-encoder.ts";
 import { SimClock } from "../sim/clock.ts";
 import { percentile } from "./machine.ts";
@@ -183,7 +184,7 @@ class Day {
       memoryBytes: 128 * 1024 * 1024,
       spillBytes: 1024 ** 3,
     });
-    const merger = orElse(disk, timeMerger(disk, { collect: () => Bun.gc(true) }), engineMerger);
+    const merger = orElse(disk, timeMerger(disk, { collect: collectGarbage() }), engineMerger);
     const indexer = directIndexer(disk, systemRandom);
     const policy = defaultCompactionPolicy;
     const compactor = new Compactor(store, merger, {

@@ -21,6 +21,7 @@ import { readManifest } from "../../core/manifest/reader.ts";
 import { readParquetFooter } from "../../core/segment/reader.ts";
 import { sealFile } from "../../core/segment/seal.ts";
 import { NodeDisk } from "../../edge/disk/disk.ts";
+import { collectGarbage } from "../../edge/merge/garbage.ts";
 import { printHour, readHours } from "./history.ts";
 
 const usage = `node compile/bun.mjs tests/bench/relayout.ts DIR [options]
@@ -51,7 +52,7 @@ async function rewriteFile(
   const { keyValues } = await readParquetFooter(disk, path);
   const output = path + temporarySuffix;
   await disk.remove(output);
-  await timeMerger(disk, { collect: () => Bun.gc(true) })
+  await timeMerger(disk, { collect: collectGarbage() })
     .merge({ signal, inputs: [path], output, keyValues, abort: new AbortController().signal });
   const written = await readParquetFooter(disk, output);
   if (written.rows !== rows) throw new Error(`${path} has ${rows} rows, its copy ${written.rows}`);

@@ -12,6 +12,7 @@ import type { FileRead, SqlEngine } from "./engine.ts";
 import { findRows, type FoundRow } from "./find.ts";
 import type { OwnConditions } from "./needs.ts";
 import type { PreparedMention } from "./prepare.ts";
+import { rowsIn } from "./reads.ts";
 import { rowFilterOf, withinRange } from "./row_filter.ts";
 import type { RowReader } from "./row_reader.ts";
 import type { SourceChunk } from "./sources.ts";
@@ -32,6 +33,12 @@ export interface FindSource {
 
 /** Rows of memory that are looked through in this thread: a millisecond or two. */
 const memoryRowsMax = 200_000;
+
+/**
+ * Rows of files that are looked through on pages. Their numbers are four bytes each: of the 74 million rows of a last
+ * slice of time they took more memory than a small box has.
+ */
+export const pageRowsMax = 4_000_000;
 
 export class RowFinder {
   readonly #filter: RowFilter | undefined;
@@ -75,9 +82,15 @@ export class RowFinder {
         : foundRows(findInMemory(filter, chunks, rowsMax, isDescending));
     }
     if (chunks.length > 0) return undefined;
+    const wanted = files.map(({ path, rows }) => ({
+      path,
+      ranges: rows ?? [{ from: 0, end: rowsOf(path) }],
+    }));
+    const rows = wanted.reduce((sum, { ranges }) => sum + rowsIn(ranges), 0);
+    if (rows > pageRowsMax) return undefined;
     const found = await rowReader.find({
       signal,
-      files: files.map(({ path, rows }) => ({ path, ranges: rows ?? [{ from: 0, end: rowsOf(path) }] })),
+      files: wanted,
       filter,
       rowsMax,
       ...(isDescending === undefined ? {} : { isDescending }),

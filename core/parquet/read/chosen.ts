@@ -99,6 +99,7 @@ function chosenRuns(bytes: Uint8Array, from: number, width: number, ranks: Int32
   if (width > 24) throw malformedPage(`codes of ${width} bits`);
   const valueBytes = (width + 7) >> 3, mask = (1 << width) - 1;
   const values = new Int32Array(ranks.length);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length), lastWord = bytes.length - 4;
   let at = from, start = 0;
   for (let next = 0; next < ranks.length;) {
     let header = 0, shift = 0;
@@ -122,9 +123,11 @@ function chosenRuns(bytes: Uint8Array, from: number, width: number, ranks: Int32
     const end = start + length * 8;
     if (at + length * width > bytes.length) throw malformedPage("packed values that end early");
     for (; next < ranks.length && ranks[next] < end; next++) {
-      const bit = (ranks[next] - start) * width, byte = at + Math.floor(bit / 8);
+      const bit = (ranks[next] - start) * width, byte = at + (bit >>> 3);
       // 24 bits and a shift of 7 lie within four bytes; those behind the end are not of this value.
-      const word = bytes[byte] | bytes[byte + 1] << 8 | bytes[byte + 2] << 16 | bytes[byte + 3] << 24;
+      const word = byte <= lastWord
+        ? view.getInt32(byte, true)
+        : bytes[byte] | bytes[byte + 1] << 8 | bytes[byte + 2] << 16;
       values[next] = word >>> (bit & 7) & mask;
     }
     at += length * width;

@@ -92,15 +92,20 @@ export class SegmentRows {
   ): RowsBatch {
     const wanted = columnsOf[signal].filter(({ name }) => columns === undefined || columns.has(name));
     const meter: ReadMeter = { pageBytesMax: limits.pageBytesMax, inflatedBytes: 0 };
-    const parts = this.#parts(signal, files, wanted, limits);
+    const parts = this.#parts(
+      signal,
+      files.map(({ path, rows }) => ({ path, groupsOf: (places) => groupsOfRows(places, rows) })),
+      wanted,
+      limits,
+    );
     const batches: Batch[] = [];
     let bytes = 0;
     for (const { path, places, groups } of parts) {
       this.#with(path, (file) => {
-        for (const [group, own] of groups) {
-          const source = this.#group(file, places, group);
+        for (const { group, count, rows } of groups) {
+          const source = this.#group(file, places, group), own = rows();
           const columns = wanted.map((column) => readColumnRows(source, column, own, meter));
-          const batch = { rows: own.length, columns };
+          const batch = { rows: count, columns };
           batches.push(batch);
           bytes += batchBytes(batch);
           if (bytes > limits.batchBytesMax) throw tooMuch("rows", bytes, limits.batchBytesMax);
@@ -120,17 +125,24 @@ export class SegmentRows {
     const columns = new Map(columnsOf[signal].map((column) => [column.name, column]));
     const names = new Set([...filter.columns, filter.time].map(({ column }) => column));
     const meter: ReadMeter = { pageBytesMax: limits.pageBytesMax, inflatedBytes: 0 };
-    const files = request.files.map(({ path, ranges }) => ({ path, rows: numbersOf(ranges) }));
-    const parts = this.#parts(signal, files, [...names].map((name) => columns.get(name)!), limits);
+    const parts = this.#parts(
+      signal,
+      request.files.map(({ path, ranges }) => ({
+        path,
+        groupsOf: (places) => groupsOfRanges(places, ranges),
+      })),
+      [...names].map((name) => columns.get(name)!),
+      limits,
+    );
     const found = new FoundSink(rowsMax, isDescending);
     for (const [at, { path, places, groups }] of parts.entries()) {
       if (found.isFull) break;
       this.#with(path, (file) => {
-        for (const [group, rows] of groups) {
+        for (const { group, rows } of groups) {
           const source = this.#group(file, places, group);
           const matching = matchingRows(
             filter,
-            rows,
+            rows(),
             (name, rows) => readColumnRows(source, columns.get(name)!, rows, meter),
           );
           found.add(at, matching.rows, places.firstRows[group], matching.times);
@@ -153,15 +165,15 @@ export class SegmentRows {
   /** The row groups that are touched. What would be too much is known before the first page is. */
   #parts(
     signal: Signal,
-    files: readonly WantedRows[],
+    files: readonly { readonly path: string; groupsOf(places: FilePlaces): GroupRows[] }[],
     columns: readonly Column[],
     limits: ReadLimits,
-  ): { path: string; places: FilePlaces; groups: [group: number, rows: Int32Array][] }[] {
+  ): { path: string; places: FilePlaces; groups: GroupRows[] }[] {
     let expected = 0;
-    return files.map(({ path, rows }) => {
+    return files.map(({ path, groupsOf }) => {
       const places = this.#with(path, (file) => this.#placesOf(path, file, signal));
-      const groups = groupsOf(places, rows);
-      for (const [group, own] of groups) expected += expectedBytes(places, group, columns, own.length);
+      const groups = groupsOf(places);
+      for (const { group, count } of groups) expected += expectedBytes(places, group, columns, count);
       if (expected > limits.inflatedBytesMax) throw tooMuch("pages", expected, limits.inflatedBytesMax);
       return { path, places, groups };
     });
@@ -218,9 +230,33 @@ export class SegmentRows {
   }
 }
 
-/** The row groups that hold rows, each with the rows by their number in it. */
-function groupsOf({ firstRows }: FilePlaces, rows: Int32Array): [group: number, rows: Int32Array][] {
-  const groups: [number, Int32Array][] = [];
+/** Rows of one row group, by their number in it; listed when they are looked at. */
+interface GroupRows {
+  readonly group: number;
+  readonly count: number;
+  rows(): Int32Array;
+}
+
+function groupsOfRanges({ firstRows }: FilePlaces, ranges: readonly RowRange[]): GroupRows[] {
+  const groups: GroupRows[] = [];
+  for (let group = 0, at = 0; group + 1 < firstRows.length && at < ranges.length; group++) {
+    const first = firstRows[group], next = firstRows[group + 1];
+    const own: RowRange[] = [];
+    for (; at < ranges.length && ranges[at].from < next; at++) {
+      const { from, end } = ranges[at];
+      own.push({ from: Math.max(from, first) - first, end: Math.min(end, next) - first });
+      if (end > next) break; // it goes on in the next one
+    }
+    const count = own.reduce((sum, { from, end }) => sum + end - from, 0);
+    if (count > 0) groups.push({ group, count, rows: () => numbersOf(own) });
+  }
+  const rows = firstRows[firstRows.length - 1];
+  if (ranges.length > 0 && ranges[ranges.length - 1].end > rows) throw malformedPlace(`row ${rows}`);
+  return groups;
+}
+
+function groupsOfRows({ firstRows }: FilePlaces, rows: Int32Array): GroupRows[] {
+  const groups: GroupRows[] = [];
   let group = 0;
   for (let at = 0; at < rows.length;) {
     while (group + 1 < firstRows.length && firstRows[group + 1] <= rows[at]) group++;
@@ -229,7 +265,7 @@ function groupsOf({ firstRows }: FilePlaces, rows: Int32Array): [group: number, 
     while (at < rows.length && rows[at] < firstRows[group + 1]) at++;
     const own = rows.slice(from, at), first = firstRows[group];
     for (let place = 0; place < own.length; place++) own[place] -= first;
-    groups.push([group, own]);
+    groups.push({ group, count: own.length, rows: () => own });
   }
   return groups;
 }

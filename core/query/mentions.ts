@@ -8,6 +8,7 @@
  * one too many would lose rows.
  */
 import { columnsOf, type Signal, signals } from "../model/columns.ts";
+import { passedInto, queriesUsedOnce } from "./passing.ts";
 import { columnNames, isNode, nodesIn, type SqlNode, type SqlTree, type SqlValue, textOf } from "./tree.ts";
 
 export interface Mention {
@@ -38,9 +39,35 @@ export function parseMentionName(name: string): Signal | undefined {
 
 /** All mentions of a rewritten tree. What rewriting doubled, a query within a sum, is the same mention twice. */
 export function mentionsOf(tree: SqlTree): Mention[] {
-  const mentions: Mention[] = [];
-  visit(tree.statements, mentions);
-  return [...new Map(mentions.map((mention) => [mention.name, mention])).values()];
+  const queries = queriesUsedOnce(tree);
+  let passed: Passed = new Map();
+  for (let round = 0;; round++) {
+    const visiting: Visiting = { mentions: [], queries, passed, passing: new Map() };
+    visit(tree.statements, visiting);
+    // What passes into a query may pass on into one within it.
+    if (countOf(visiting.passing) === countOf(passed) || round === passedRoundsMax) {
+      return [...new Map(visiting.mentions.map((mention) => [mention.name, mention])).values()];
+    }
+    passed = visiting.passing;
+  }
+}
+
+/** Conditions of outer queries that hold for the rows of a query. */
+type Passed = Map<SqlNode, readonly SqlNode[]>;
+
+interface Visiting {
+  readonly mentions: Mention[];
+  readonly queries: ReadonlyMap<string, SqlNode>;
+  /** As far as it is known from the round before. */
+  readonly passed: Passed;
+  readonly passing: Passed;
+}
+
+/** Queries deeper within others than this get nothing of the outermost. */
+const passedRoundsMax = 6;
+
+function countOf(passed: Passed): number {
+  return [...passed.values()].reduce((sum, { length }) => sum + length, 0);
 }
 
 /** The column of the mention that an expression is, in its own spelling; `undefined` for anything else. */
@@ -81,28 +108,32 @@ interface Place {
 
 const nowhere: Place = { conditions: [], isAlone: false, equals: new Map() };
 
-function visit(value: SqlValue | undefined, mentions: Mention[]): void {
+function visit(value: SqlValue | undefined, visiting: Visiting): void {
   if (Array.isArray(value)) {
-    for (const each of value) visit(each, mentions);
+    for (const each of value) visit(each, visiting);
     return;
   }
   if (!isNode(value)) return;
   if (value.type === "SELECT_NODE" && isNode(value.from_table)) {
     const { from_table: from, ...others } = value;
     // A sample is taken of what FROM gives, before WHERE: rows left out would change it.
-    const conditions = isNode(value.sample) ? [] : conjuncts(value.where_clause);
+    const conditions = isNode(value.sample)
+      ? []
+      : [...conjuncts(value.where_clause), ...visiting.passed.get(value) ?? []];
     const isAlone = isNode(from) && from.type === "BASE_TABLE" && !isNode(value.sample);
-    visitTable(from as SqlNode, { query: value, conditions, isAlone, equals: new Map() }, mentions);
-    visit(Object.values(others), mentions);
+    visitTable(from as SqlNode, { query: value, conditions, isAlone, equals: new Map() }, visiting);
+    visit(Object.values(others), visiting);
     return;
   }
-  if (value.type === "BASE_TABLE") return addMention(value, nowhere, mentions);
-  visit(Object.values(value), mentions);
+  if (value.type === "BASE_TABLE") return addMention(value, nowhere, visiting.mentions);
+  visit(Object.values(value), visiting);
 }
 
-function visitTable(table: SqlNode, place: Place, mentions: Mention[]): void {
-  if (table.type === "BASE_TABLE") return addMention(table, place, mentions);
-  if (table.type !== "JOIN" || !isNode(table.left) || !isNode(table.right)) return visit(table, mentions);
+function visitTable(table: SqlNode, place: Place, visiting: Visiting): void {
+  const within = passedInto(table, place.conditions, visiting.queries);
+  if (within !== undefined) visiting.passing.set(within.query, within.conditions);
+  if (table.type === "BASE_TABLE") return addMention(table, place, visiting.mentions);
+  if (table.type !== "JOIN" || !isNode(table.left) || !isNode(table.right)) return visit(table, visiting);
   const { left, right } = table;
   const kind = table.ref_type === "REGULAR" || table.ref_type === "CROSS" ? textOf(table.join_type) : "";
   const on = conjuncts(table.condition);
@@ -110,9 +141,9 @@ function visitTable(table: SqlNode, place: Place, mentions: Mention[]): void {
   const kept = { ...place, isAlone: false }, dropped = { ...kept, conditions: on };
   const [ofLeft, ofRight] = joinSides(kind, kept, dropped, none);
   const equalNames = kind === "INNER" ? namesOf(table.using_columns) : [];
-  visitTable(left, withEquals(ofLeft, equalNames, right), mentions);
-  visitTable(right, withEquals(ofRight, equalNames, left), mentions);
-  visit(table.condition, mentions);
+  visitTable(left, withEquals(ofLeft, equalNames, right), visiting);
+  visitTable(right, withEquals(ofRight, equalNames, left), visiting);
+  visit(table.condition, visiting);
 }
 
 /**

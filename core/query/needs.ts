@@ -4,6 +4,7 @@
  */
 import { columnsOf, timeColumnOf } from "../model/columns.ts";
 import { columnOf, type Mention } from "./mentions.ts";
+import { plainClasses, volatileFunctions } from "./row_by_row.ts";
 import { columnNames, isNode, nodesIn, type SqlNode, type SqlValue, textOf } from "./tree.ts";
 
 /** Columns that the query of a mention names; `undefined` when it may need every one. */
@@ -81,13 +82,6 @@ export function ownConditions(mention: Mention): OwnConditions {
     columns: columnsNamed(mention, names),
   };
 }
-
-const plainClasses: ReadonlySet<string> = new Set(
-  ["BETWEEN", "CASE", "CAST", "COLLATE", "COMPARISON", "CONJUNCTION", "CONSTANT", "FUNCTION", "OPERATOR"],
-);
-
-/** Functions that are not the same for the same row each time. */
-const volatileFunctions: ReadonlySet<string> = new Set(["random", "error"]);
 
 function isOwn(value: SqlValue | undefined, mention: Mention): boolean {
   if (Array.isArray(value)) return value.every((each) => isOwn(each, mention));

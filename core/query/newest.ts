@@ -8,9 +8,9 @@
  */
 import { timeColumnOf } from "../model/columns.ts";
 import type { TimeRange } from "./bounds.ts";
-import { aggregateFunctions } from "./functions.ts";
 import { columnOf, type Mention } from "./mentions.ts";
 import type { OwnConditions } from "./needs.ts";
+import { isRowByRow } from "./row_by_row.ts";
 import {
   columnNames,
   constantInteger,
@@ -51,18 +51,6 @@ export function newestOf(mention: Mention, own: OwnConditions): Newest | undefin
   if (first === undefined || !isByTime(first.expression, items, mention)) return undefined;
   return { count: Number(rows + offset), isDescending: first.type === "DESCENDING" };
 }
-
-/** Whether an item of a select list is a value of each row, and of no other row. */
-function isRowByRow(value: SqlValue): boolean {
-  if (Array.isArray(value)) return value.every(isRowByRow);
-  if (!isNode(value)) return true;
-  if (value.class === "WINDOW" || value.class === "SUBQUERY") return false;
-  const name = value.class === "FUNCTION" ? textOf(value.function_name).toLowerCase() : "";
-  return !aggregateFunctions.has(name) && !unnesting.has(name) && Object.values(value).every(isRowByRow);
-}
-
-/** Functions that make several rows of one. */
-const unnesting: ReadonlySet<string> = new Set(["unnest", "generate_subscripts", "regexp_split_to_table"]);
 
 /** Whether an ORDER BY is by the table's time: by its name, by another that the select list gives it, by its place. */
 function isByTime(value: SqlValue | undefined, items: readonly SqlNode[], mention: Mention): boolean {

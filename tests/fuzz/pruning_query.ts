@@ -14,7 +14,10 @@ export interface PruningQuery {
 export function anyQuery(random: Random): PruningQuery {
   const table: Table = randomBelow(random, 3) === 0 ? "spans" : "logs";
   const query = new Query(random);
-  switch (randomBelow(random, 12)) {
+  switch (randomBelow(random, 14)) {
+    case 12:
+    case 13:
+      return query.within(table);
     case 10:
     case 11:
       return query.points();
@@ -179,6 +182,50 @@ class Query {
           isOrdered: false,
         };
     }
+  }
+
+  /** Conditions on what an inner query gives: some of them hold for its rows, and some would change the answer. */
+  within(table: Table): PruningQuery {
+    const time = timeOf(table), other = this.pick(["logs", "spans"]) as Table;
+    const inner = this.pick([
+      ...Array.from({ length: 5 }, () => `SELECT * FROM ${table} ${this.where(table, "")}`),
+      `SELECT * FROM (SELECT * FROM ${table} ${this.where(table, "")} ORDER BY span_id)`,
+      `SELECT x.* FROM ${table} x`,
+      `SELECT * FROM ${table} ${this.where(table, "")} ORDER BY ${time} DESC, span_id LIMIT 40`,
+      `SELECT DISTINCT ON (service_name) * FROM ${table} ORDER BY service_name, ${time}, span_id`,
+      `SELECT * FROM ${table} QUALIFY row_number() OVER (PARTITION BY service_name ORDER BY ${time}, span_id) < 9`,
+      `SELECT * EXCLUDE (flags) FROM ${table}`,
+      `SELECT x.* FROM ${other} y LEFT JOIN ${table} x ON x.span_id = y.span_id AND y.trace_id = '${this.trace()}'`,
+      `SELECT * FROM ${table} WHERE trace_id IN (SELECT trace_id FROM ${other} ${
+        this.where(other, "", true)
+      })`,
+    ]);
+    const columns = `span_id, trace_id, service_name, ${time}, attributes, resource_attributes, ${
+      table === "logs" ? "body, severity_number, severity_text" : "name, kind, status_code"
+    }`;
+    const renamed =
+      `SELECT span_id, service_name AS trace_id, trace_id AS service_name, ${time} AS t FROM (${inner})`;
+    const where = `${this.condition(table, "q.", 1)}${
+      this.chance(2) ? ` AND ${this.times(table, this.pick(["", "q."]))}` : ""
+    }`;
+    const swapped = `q.service_name = '${this.trace()}'${
+      this.chance(2) ? ` AND q.trace_id >= '${this.pick(services)}'` : ""
+    }`;
+    const given = "count(*), min(q.span_id), max(q.trace_id)";
+    return {
+      sql: this.pick([
+        `WITH q AS (${inner}) SELECT ${given} FROM q WHERE ${where}`,
+        `WITH a AS (${inner}), q AS (SELECT ${columns} FROM a) SELECT ${given} FROM q WHERE ${where}`,
+        `WITH q AS (${inner}) SELECT ${given}, (SELECT count(*) FROM q) FROM q WHERE ${where}`,
+        `SELECT ${given} FROM (${inner}) q WHERE ${where}`,
+        `SELECT ${given} FROM (${renamed}) q WHERE ${swapped}`,
+        `SELECT ${given} FROM (${renamed}) q WHERE ${this.times(table, "q.").replaceAll(time, "t")}`,
+        `WITH q AS (${inner}) SELECT ${given}, count(o.span_id) FROM ${other} o ${
+          this.pick(["JOIN", "LEFT JOIN", "RIGHT JOIN"])
+        } q USING (trace_id) WHERE o.trace_id = '${this.trace()}' AND ${this.condition(table, "q.", 1)}`,
+      ]),
+      isOrdered: false,
+    };
   }
 
   union(table: Table): PruningQuery {

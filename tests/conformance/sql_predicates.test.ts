@@ -128,7 +128,7 @@ const statements: readonly (readonly [sql: string, ...predicates: string[]])[] =
   ["FROM logs WHERE trace_id IN (SELECT trace_id FROM spans WHERE name = 'x')", "all", "(x & name=x)"],
   ["SELECT 'b' AS service_name FROM logs WHERE service_name = 'a'", "service_name=a"],
   ["FROM logs l(x) WHERE service_name = 'a'", "all"],
-  ["FROM (SELECT * FROM logs) x WHERE service_name = 'a'", "all"],
+  ["FROM (SELECT * FROM logs) x WHERE service_name = 'a'", "service_name=a"],
   [
     "WITH x AS (FROM logs WHERE trace_id = 'a') FROM x, logs WHERE logs.trace_id = 'b'",
     "trace_id=a",

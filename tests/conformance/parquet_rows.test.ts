@@ -20,6 +20,7 @@ import { Chunk } from "../../core/model/chunk.ts";
 import { type Layout, mergedLayout } from "../../core/parquet/layout.ts";
 import { columnsOf, type Signal, signals } from "../../core/model/columns.ts";
 import { leafLevels } from "../../core/parquet/read/column.ts";
+import { codecName, filePlaces } from "../../core/parquet/read/places.ts";
 import { allRows, leafPaths, readColumnRows } from "../../core/parquet/read/rows.ts";
 import type { Slice } from "../../core/parquet/slice.ts";
 import { appendSlices } from "../../core/parquet/vectors.ts";
@@ -269,6 +270,35 @@ function read(
   }
   return Array.from({ length: chunk.rows }, (_, row) => textOf(rowOf(chunk, row)));
 }
+
+test("a footer says the same in short, and one that is cut off or changed is refused or says something else", async () => {
+  let refused = 0;
+  for (const signal of signals) {
+    const bytes = new Uint8Array(readFileSync(await seeded(signal, 4_100)));
+    const length = footerLength(bytes, bytes.length);
+    const footer = bytes.subarray(bytes.length - 8 - length, bytes.length - 8);
+    const { rows, rowGroups, schema } = parseParquetFooter(footer);
+    const places = filePlaces(footer, signal, new Map());
+    expect(places.schema.levels).toEqual(leafLevels(schema));
+    expect(places.firstRows.at(-1)).toBe(rows);
+    const columns = rowGroups.flatMap(({ columns }) => columns);
+    expect([...places.offsets]).toEqual(columns.map(({ offset }) => offset));
+    expect([...places.bytes]).toEqual(columns.map(({ compressedBytes }) => compressedBytes));
+    expect([...places.codecs].map(codecName)).toEqual(columns.map(({ codec }) => codec));
+    const random = seededRandom(5);
+    for (let round = 0; round < 300; round++) {
+      const damaged = footer.slice(0, round % 3 === 0 ? randomBelow(random, footer.length) : footer.length);
+      for (let at = 0; at < 3; at++) damaged[randomBelow(random, damaged.length)] = randomBelow(random, 256);
+      try {
+        filePlaces(damaged, signal, new Map());
+      } catch (error) {
+        expect((error as OpenWitError).code).toMatch(/^(malformed|unsupported)$/);
+        refused++;
+      }
+    }
+  }
+  expect(refused).toBeGreaterThan(300);
+});
 
 test("the leaves of a column are those of the file", async () => {
   for (const signal of signals) {

@@ -114,6 +114,10 @@ function readSchema(cursor: ThriftCursor, signal: Signal): FileSchema {
 function rowGroups(cursor: ThriftCursor, schema: FileSchema): FilePlaces {
   const count = cursor.list();
   const length = count * schema.leafCount;
+  // Each column takes some bytes: a few that claim millions must not take memory for them.
+  if (length > cursor.bytes.length - cursor.at) {
+    throw cursor.malformed(`${count} row groups go beyond the end`);
+  }
   const places = {
     schema,
     firstRows: new Int32Array(count + 1),

@@ -1,6 +1,5 @@
 /**
- * Merges segments of logs and spans, which are sorted by time alone, without an engine: the times of all rows give the
- * order, and then each row group of the output is made of the pages that hold its rows, a column at a time.
+ * Merges segments of logs and spans without an engine: the times of all rows give the order, failures apart, and then each row group of the output is made of the pages that hold its rows, a column at a time.
  *
  * Memory: 16 bytes a row for the order, and for the row group at hand a column of it at each step and its encoded bytes.
  * What it does not do (other signals, encodings that nobody of us writes, inputs in which no two row groups follow each
@@ -16,9 +15,15 @@ import { type Batch, batchBytes, type FixedSlice, type Slice } from "../parquet/
 import { takeRows } from "../parquet/take.ts";
 import { ParquetWriter } from "../parquet/writer.ts";
 import { MergeInputs } from "./inputs.ts";
-import { type MergeMeasure, type MergeRequest, type SegmentMerger, sortColumnsOf } from "./merger.ts";
+import {
+  failuresOf,
+  type MergeMeasure,
+  type MergeRequest,
+  type SegmentMerger,
+  sortColumnsOf,
+} from "./merger.ts";
 import { cutRowGroups, planRowGroup, type RowGroupPlan } from "./row_groups.ts";
-import { timeOrder } from "./time_order.ts";
+import { failuresLast, timeOrder } from "./time_order.ts";
 
 export interface TimeMergerOptions {
   /** Called after each row group, when what it took is garbage: its bytes several times over. */
@@ -100,7 +105,16 @@ async function withInputs<Result>(
 async function orderOf(inputs: MergeInputs, request: MergeRequest): Promise<Int32Array> {
   if (request.severityAbove !== undefined) return await keptRows(inputs, request);
   const { signal, abort } = request;
-  return timeOrder(await timesOf(inputs, signal, sortColumnsOf[signal][0], abort));
+  const byTime = timeOrder(await timesOf(inputs, signal, sortColumnsOf[signal][0], abort));
+  const failures = failuresOf[signal];
+  if (failures === undefined) return byTime;
+  const isFailure = new Uint8Array(inputs.rows);
+  await eachFixed(inputs, signal, failures.column, abort, ({ values, present }, firstRow) => {
+    for (let row = 0; row < values.length; row++) {
+      if (values[row] >= failures.from && present?.[row] !== 0) isFailure[firstRow + row] = 1;
+    }
+  });
+  return failuresLast(byTime, isFailure);
 }
 
 async function keptRows(

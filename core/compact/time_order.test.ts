@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { type Random, randomBelow, seededRandom } from "../env/random.ts";
-import { timeOrder } from "./time_order.ts";
+import { failuresLast, timeOrder } from "./time_order.ts";
 
 const extremes = [0n, -1n, 1n, 2n ** 63n - 1n, -(2n ** 63n), 2n ** 32n, 0xffff_ffffn, -(2n ** 32n)];
 
@@ -26,4 +26,11 @@ test.each(Object.keys(kinds))("times %s are put in order, equal ones as they com
     );
     expect([...timeOrder(new Int32Array(times.slice().buffer))]).toEqual(expected);
   }
+});
+
+test("failures stand behind all other rows, each of both as they were", () => {
+  const order = Int32Array.of(4, 0, 3, 1, 2, 5);
+  expect([...failuresLast(order, Uint8Array.of(1, 0, 0, 1, 0, 0))]).toEqual([4, 1, 2, 5, 0, 3]);
+  expect([...failuresLast(order, new Uint8Array(6))]).toEqual([...order]);
+  expect([...failuresLast(order, new Uint8Array(6).fill(1))]).toEqual([...order]);
 });

@@ -1,4 +1,4 @@
-/** The order of rows by time, which a merge of logs or spans gives its file. */
+/** The order of rows that a merge of logs or spans gives its file: by time, and failures behind all others. */
 
 /**
  * Numbers of rows by their time; rows of one time stay in the order in which they come.
@@ -27,6 +27,16 @@ export function timeOrder(words: Int32Array): Int32Array {
     [order, sorted] = [sorted, order];
   }
   return order;
+}
+
+/** The same rows, failures behind all others; each of both in the order that it has. @param isFailure 1 for a row that is one */
+export function failuresLast(order: Int32Array, isFailure: Uint8Array): Int32Array {
+  let others = 0;
+  for (const row of order) others += 1 - isFailure[row];
+  const apart = new Int32Array(order.length);
+  let other = 0, failure = others;
+  for (const row of order) apart[isFailure[row] === 1 ? failure++ : other++] = row;
+  return apart;
 }
 
 function isAscending(words: Int32Array): boolean {

@@ -11,7 +11,12 @@
 import { mkdir, rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { DuckDBConnection, DuckDBListValue, DuckDBValue } from "@duckdb/node-api";
-import { type MergeRequest, type SegmentMerger, sortColumnsOf } from "../../core/compact/merger.ts";
+import {
+  failuresOf,
+  type MergeRequest,
+  type SegmentMerger,
+  sortColumnsOf,
+} from "../../core/compact/merger.ts";
 import { OpenWitError } from "../../core/error.ts";
 import {
   type Column,
@@ -153,9 +158,7 @@ function mergeStatements(
   { signal, inputs, output, keyValues, severityAbove }: MergeRequest,
 ): MergeStatements {
   const source = sourceOf(dataDir, { inputs, severityAbove });
-  const order = severityAbove === undefined
-    ? `ORDER BY ${sortColumnsOf[signal].map(quoteIdentifier).join(", ")}`
-    : "";
+  const order = severityAbove === undefined ? `ORDER BY ${sortKeys(signal).join(", ")}` : "";
   const metadata = Object.entries(keyValues)
     .map(([key, value]) => `${quoteText(key)}: ${quoteText(value)}`).join(", ");
   const sorted = (enums: readonly string[]) =>
@@ -178,6 +181,14 @@ function mergeStatements(
       `COMPRESSION_LEVEL 3, PARQUET_VERSION V2, ROW_GROUP_SIZE ${rowGroupRows}, USE_TMP_FILE false, ` +
       `FIELD_IDS ${fieldIds(signal)}, KV_METADATA {${metadata}})`,
   };
+}
+
+function sortKeys(signal: Signal): string[] {
+  const failures = failuresOf[signal];
+  const columns = sortColumnsOf[signal].map(quoteIdentifier);
+  return failures === undefined
+    ? columns
+    : [`coalesce(${quoteIdentifier(failures.column)} >= ${failures.from}, false)`, ...columns];
 }
 
 /** The rows of all inputs, but for those that are to be left out. */

@@ -6,8 +6,8 @@
  * Argument: `HoursRequest` as JSON.
  */
 import process from "node:process";
-import { sortColumnsOf } from "../../core/compact/merger.ts";
-import { timeOrder } from "../../core/compact/time_order.ts";
+import { failuresOf, sortColumnsOf } from "../../core/compact/merger.ts";
+import { failuresLast, timeOrder } from "../../core/compact/time_order.ts";
 import { systemClock } from "../../core/env/clock.ts";
 import { folderOf, writeFileDurably } from "../../core/env/disk.ts";
 import { systemRandom } from "../../core/env/random.ts";
@@ -161,7 +161,15 @@ function sortedRows(chunk: Chunk, rows: Int32Array): Int32Array {
   const names = sortColumnsOf[chunk.signal];
   const time = chunk.vectors[columnIndex(chunk.signal, names.at(-1)!)] as FixedVector;
   const byTime = timeOrder(gatherWords(time.words, { rows })).map((at) => rows[at]);
-  if (names.length === 1) return byTime;
+  const failures = failuresOf[chunk.signal];
+  if (failures !== undefined) {
+    const { words } = chunk.vectors[columnIndex(chunk.signal, failures.column)] as FixedVector;
+    const isFailure = Uint8Array.from(
+      { length: chunk.rows },
+      (_, row) => Number(words[row] >= failures.from),
+    );
+    return failuresLast(byTime, isFailure);
+  }
   const texts = names.slice(0, -1).map((name) =>
     chunk.vectors[columnIndex(chunk.signal, name)] as DictionaryVector | Utf8Vector
   );

@@ -43,6 +43,15 @@ export function fromDuckDB(error: unknown): OpenWitError {
     }
     return new OpenWitError("io", `the engine could not read or spill: ${message}`, { cause: error });
   }
+  if (kind === "INTERNAL Error") {
+    // A trace of its calls follows, with paths of this machine: the cause has it, for the log.
+    const [first] = message.split("\n", 1);
+    return new OpenWitError("internal", `the SQL engine failed on the statement: ${first}`, {
+      hint:
+        "the data is as it was; write the expression another way, a TRY in GROUP BY in a subquery for one",
+      cause: error,
+    });
+  }
   const known = codes[kind];
   if (known === undefined) return new OpenWitError("internal", text, { cause: error });
   const hint = known.hint ?? hintIn(message);

@@ -375,6 +375,18 @@ test("memory that runs out refuses the statement, and the next one runs", async 
   await small.close();
 }, 30_000);
 
+test("a fault of the engine is told as one, without its trace, and the next statement runs", async () => {
+  const own = await openFixture(100);
+  const statement =
+    "SELECT TRY(json_extract_string(resource_attributes, '/a')), count(*) FROM logs GROUP BY ALL";
+  const error: OpenWitError = await own.rows(statement).catch((error) => error);
+  expect(error).toMatchObject({ code: "internal", hint: expect.stringContaining("another way") });
+  expect(error.message).toContain("the SQL engine failed on the statement");
+  expect(error.message).not.toMatch(/\.so|\n/);
+  expect(await own.rows("SELECT count(*) FROM logs")).toEqual([["100"]]);
+  await own.close();
+}, 30_000);
+
 async function text(parts: AsyncIterable<string>): Promise<string> {
   return (await pieces(parts)).join("");
 }

@@ -1,10 +1,12 @@
 /**
- * Logs and spans in which there is something to find, as a store has them: segments with an index, sorted by time and
- * partly of the same time; segments without one, whose rows are in no order; and memory. All from a seed.
+ * Logs and spans in which there is something to find, as a store has them: segments with an index, in the order of a
+ * merge and partly of the same time; segments without one, whose rows are in no order; and memory. All from a seed.
  */
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { SegmentMerger } from "../../core/compact/merger.ts";
+import { timeMerger } from "../../core/compact/time_merger.ts";
 import { type Random, randomBelow, seededRandom } from "../../core/env/random.ts";
 import { buildIndex } from "../../core/index/build.ts";
 import { indexPath } from "../../core/index/format.ts";
@@ -66,7 +68,7 @@ export async function openPruningData(seed: number): Promise<PruningData> {
         : [
           [34_000, 0, 0.5, "ours"],
           [17_000, 0.45, 0.8, "merged"],
-          [9_000, 0.75, 0.9, "ours"],
+          [9_000, 0.75, 0.9, "merged by us"],
           [3_000, 0.1, 0.95, undefined],
           [1_500, 0.9, 0.97, undefined],
         ];
@@ -80,7 +82,8 @@ export async function openPruningData(seed: number): Promise<PruningData> {
         parts.push(part);
       }
       writeFileSync(join(dataDir, path), Buffer.concat(parts));
-      if (written === "merged") await mergeAgain(dataDir, signal, path);
+      if (written === "merged") await mergeAgain(engineMerger(dataDir), dataDir, signal, path);
+      if (written === "merged by us") await mergeAgain(timeMerger(disk), dataDir, signal, path);
       if (written !== undefined) {
         const index = await buildIndex(disk, seededRandom(seed), { id, signal, path });
         writeFileSync(join(dataDir, indexPath(path)), Buffer.concat(index));
@@ -108,12 +111,21 @@ export async function openPruningData(seed: number): Promise<PruningData> {
 /** As a merge lays files out, with pages that these few bytes would not make. */
 const smallPages: Layout = { ...mergedLayout, textPageRows: () => 512 };
 
-/** How a file comes to be: with an index, by our own writer or by the engine's, which sorts it; or without one. */
-type Written = "ours" | "merged" | undefined;
+/** How a file comes to be: with an index, by our own writer, by the engine's merge or ours; or without one. */
+type Written = "ours" | "merged" | "merged by us" | undefined;
 
-async function mergeAgain(dataDir: string, signal: Signal, path: string): Promise<void> {
+function engineMerger(dataDir: string): SegmentMerger {
+  return duckDBMerger({ dataDir, memoryBytes: 256 * 1024 * 1024, spillBytes: 1024 ** 3 });
+}
+
+async function mergeAgain(
+  merger: SegmentMerger,
+  dataDir: string,
+  signal: Signal,
+  path: string,
+): Promise<void> {
   const output = `${path}.merged`;
-  await duckDBMerger({ dataDir, memoryBytes: 256 * 1024 * 1024, spillBytes: 1024 ** 3 }).merge({
+  await merger.merge({
     signal,
     inputs: [path],
     output,

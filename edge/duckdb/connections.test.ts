@@ -78,3 +78,8 @@ test("one that is as it was opened is taken again, the others are closed", async
   connections.close();
   expect(closed).toBe(1 + 10);
 });
+
+test("the engine keeps no copy of files, which would take all of its memory in a long scan", async () => {
+  const setting = "name = 'enable_external_file_cache' AND value = 'false'";
+  expect(await run(`FROM duckdb_settings() WHERE ${setting}`)).toBe(1);
+});

@@ -126,6 +126,7 @@ async function open(options: DuckDBEngineOptions, number: number): Promise<Opene
     `SET temp_directory = ${quoteText(spill)}`,
     `SET max_temp_directory_size = '${Math.floor(options.spillBytes / 1024)}KiB'`,
     `SET allowed_directories = [${readable.join(", ")}]`,
+    "SET enable_external_file_cache = false", // the system keeps files in memory, and gives it back when it is short
     "SET TimeZone = 'UTC'",
     "SET Calendar = 'gregorian'",
     "SET enable_external_access = false",

@@ -117,6 +117,7 @@ async function inEngine<Result>(
         `SET temp_directory = ${quoteText(spill)}`,
         `SET max_temp_directory_size = '${Math.floor(spillBytes / 1024)}KiB'`,
         `SET allowed_directories = [${quoteText(`${resolve(dataDir, "parquet")}/`)}]`,
+        "SET enable_external_file_cache = false",
         "SET enable_external_access = false",
         "SET lock_configuration = true",
       ];

@@ -87,6 +87,7 @@ async function open(dataDir: string, { threads, memoryBytes }: ScannerOptions) {
     const setting of [
       `SET allowed_directories = [${quoteText(`${join(dataDir, "parquet")}/`)}]`,
       "SET temp_directory = ''",
+      "SET enable_external_file_cache = false",
       "SET enable_external_access = false",
       "SET lock_configuration = true",
     ]

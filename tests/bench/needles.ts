@@ -359,7 +359,9 @@ function render({ machine, stored, queries, peakBytes, load }: NeedlesReport): s
     }),
     `resident memory of the server, highest: ${whole(peakBytes / 2 ** 20)} MiB`,
     ...(load === undefined ? [] : [
-      `beside: ${whole(load.perSecond)} records a second, ${load.failures} failures, ${load.retries} retries`,
+      `beside: ${
+        whole(load.perSecond)
+      } records a second, ${load.failures} failures, ${load.retries} retries, ${load.refused} queries refused`,
     ]),
     "",
     needlesHeading,

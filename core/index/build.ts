@@ -31,6 +31,12 @@ export interface IndexSource {
   readonly path: string;
 }
 
+export interface BuildOptions {
+  readonly abort?: AbortSignal;
+  /** Called after each row group, when what its columns took is garbage. */
+  readonly collect?: () => void;
+}
+
 /**
  * The bytes of a segment's index.
  * @throws OpenWitError `malformed`, `unsupported`, `io`, `not_found`; the signal's reason
@@ -39,7 +45,7 @@ export async function buildIndex(
   disk: Disk,
   random: Random,
   segment: IndexSource,
-  abort?: AbortSignal,
+  { abort, collect }: BuildOptions = {},
 ): Promise<Uint8Array[]> {
   const footer = await readParquetFooter(disk, segment.path);
   if (footer.rows > segmentRowsMax) {
@@ -66,6 +72,7 @@ export async function buildIndex(
         row = end;
       }
       firstRow += group.rows;
+      collect?.();
     }
   } finally {
     await file.close();

@@ -14,14 +14,17 @@ export interface SegmentIndexer {
   build(segment: IndexSource, abort?: AbortSignal): Promise<number>;
 }
 
-/** Builds in the caller's thread. */
-export function directIndexer(disk: Disk, random: Random): SegmentIndexer {
+/** Builds in the caller's thread. @param collect called when something large has become garbage */
+export function directIndexer(disk: Disk, random: Random, collect?: () => void): SegmentIndexer {
   return {
     async build(segment, abort) {
       return await writeFileDurably(
         disk,
         indexPath(segment.path),
-        await buildIndex(disk, random, segment, abort),
+        await buildIndex(disk, random, segment, {
+          ...abort === undefined ? {} : { abort },
+          ...collect === undefined ? {} : { collect },
+        }),
       );
     },
   };

@@ -1,4 +1,4 @@
-/** How the rows of several Parquet files become one sorted file; edge/duckdb does it. */
+/** How the rows of several Parquet files become one sorted file: time_merger.ts does it, and edge/duckdb for what that leaves. */
 import type { Signal } from "../model/columns.ts";
 
 export interface SegmentMerger {

@@ -37,6 +37,7 @@ export async function sweepOrphans(env: StoreEnv, manifest: Manifest): Promise<n
   const named = new Set(segments.flatMap(({ path }) => [path, indexPath(path)]));
   const replaced = new Set(segments.flatMap(({ replaces }) => replaces));
   const walFrom = await firstWalLsn(disk);
+  await syncFolders(disk, segmentRoot);
   for await (const path of filesUnder(disk, segmentRoot)) {
     if (named.has(path)) continue;
     if (await isNewer(disk, path)) {
@@ -62,6 +63,19 @@ export async function sweepOrphans(env: StoreEnv, manifest: Manifest): Promise<n
     await disk.syncDir(folderOf(path));
   }
   return swept;
+}
+
+/**
+ * Makes what is there, and what is not, last: the process before may have removed a file of a flush that failed and ended
+ * before its folder was synced. After a power cut that file would be back, beside segments that took its rows meanwhile.
+ */
+async function syncFolders(disk: Disk, folder: string): Promise<void> {
+  for (const name of await disk.list(folder)) {
+    if (!name.endsWith("/")) continue;
+    const child = `${folder}/${name.slice(0, -1)}`;
+    await syncFolders(disk, child);
+    await disk.syncDir(child);
+  }
 }
 
 /** Segments that cannot be read as the manifest says, by id, with the reason. */

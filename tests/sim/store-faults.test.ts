@@ -60,3 +60,30 @@ for (const fault of ["io", "disk_full", "cut"] as const) {
     expect(acknowledged).toBeGreaterThan(operations);
   });
 }
+
+test("what a process removed and did not sync stays away once the next one has started", async () => {
+  const folder = "parquet/alpha/2026/01/01/0123456789abcdef", path = `${folder}/logs-00-L0-1_active.parquet`;
+  let back = 0;
+  for (let seed = 0; seed < 20; seed++) {
+    /** @param isStarted whether a store is opened between the removal and the power cut */
+    const isBack = async (isStarted: boolean) => {
+      const disk = new SimDisk(seed);
+      const first = disk.process();
+      await first.makeDir(folder);
+      const file = await first.open(path, "create");
+      await file.write(new Uint8Array(10), 0);
+      await file.sync();
+      await file.close();
+      await first.syncDir(folder);
+      await first.remove(path);
+      disk.kill();
+      if (isStarted) await open(disk.process(), new SimClock(), seededRandom(seed), new Metrics());
+      disk.cut();
+      disk.restart();
+      return await disk.stat(path) !== undefined;
+    };
+    if (await isBack(false)) back++;
+    expect(await isBack(true)).toBe(false);
+  }
+  expect(back).toBeGreaterThan(0);
+});

@@ -94,9 +94,12 @@ export class IndexUpkeep {
   /** Indexes fresh segments that were searched. @throws as `run` */
   async runWanted(demand: IndexDemand, signal: AbortSignal): Promise<IndexingReport> {
     const { manifest, damaged } = this.store;
-    const wanted = demand.wanted().flatMap(({ id }) => manifest.state.segments.get(id) ?? []);
-    const fresh = wanted.filter(({ id, level }) => level === 0 && !damaged.has(id));
-    for (const { id } of demand.wanted()) if (!fresh.some((segment) => segment.id === id)) demand.settle(id);
+    const fresh: SegmentMeta[] = [];
+    for (const { id } of demand.wanted()) {
+      const segment = manifest.state.segments.get(id);
+      if (segment?.level === 0 && !damaged.has(id)) fresh.push(segment);
+      else demand.settle(id);
+    }
     return await this.#index(fresh, signal, ({ id }) => demand.settle(id));
   }
 

@@ -343,7 +343,12 @@ class Planning {
     });
   }
 
-  readonly #rowsOf = (path: string): number => this.#files.find((file) => file.path === path)!.rows;
+  #rowsByPath: ReadonlyMap<string, number> | undefined;
+
+  readonly #rowsOf = (path: string): number => {
+    this.#rowsByPath ??= new Map(this.#files.map((file) => [file.path, file.rows]));
+    return this.#rowsByPath.get(path)!;
+  };
 
   async #timed<Result>(phase: "index" | "find" | "fetch", work: () => Promise<Result>): Promise<Result> {
     const startedMs = this.env.clock.monotonicMs();

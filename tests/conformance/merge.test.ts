@@ -24,6 +24,7 @@ import { workerMerger } from "../../edge/merge/worker-merger.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
 import { buildChunk } from "../golden/segment-chunk.ts";
 import { openDuckDb, type ParquetReader } from "../golden/segment-duckdb.ts";
+import { textOf } from "./row_text.ts";
 
 const dataDir = mkdtempSync(join(tmpdir(), "openwit-merge-"));
 const disk = new NodeDisk(dataDir);
@@ -73,17 +74,6 @@ async function writeSegment(path: string, signal: Signal, part: SegmentPart, lay
   for await (const piece of inProcessEncoder(layout).encode(signal, [part], {})) pieces.push(piece);
   await writeFile(join(dataDir, path), Buffer.concat(pieces));
 }
-
-const textOf = (row: Record<string, unknown>) =>
-  JSON.stringify(
-    row,
-    (_, value) =>
-      typeof value === "bigint"
-        ? `${value}n`
-        : typeof value === "number" && !Number.isFinite(value)
-        ? `${value}`
-        : value,
-  );
 
 let outputs = 0;
 const outputOf = (name: string) => `parquet/${name}-${++outputs}.parquet.tmp`;

@@ -29,6 +29,7 @@ import { duckDBMerger } from "../../edge/duckdb/merge.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
 import { buildChunk, rowOf } from "../golden/segment-chunk.ts";
 import { openDuckDb, type ParquetReader } from "../golden/segment-duckdb.ts";
+import { textOf } from "./row_text.ts";
 
 const dataDir = mkdtempSync(join(tmpdir(), "openwit-rows-"));
 let duckdb: ParquetReader;
@@ -312,17 +313,5 @@ test("the leaves of a column are those of the file", async () => {
 function someRows(random: Random, count: number, oneIn: number): Int32Array {
   return Int32Array.from(
     allRows(count).filter((row) => row === count - 1 || randomBelow(random, oneIn) === 0),
-  );
-}
-
-function textOf(row: Record<string, unknown>): string {
-  return JSON.stringify(
-    row,
-    (_, value) =>
-      typeof value === "bigint"
-        ? `${value}n`
-        : typeof value === "number" && !Number.isFinite(value)
-        ? `${value}`
-        : value,
   );
 }

@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { systemRandom } from "../env/random.ts";
+import { FoldedText } from "../text/folded.ts";
 
 export type FixedKind = "timestamp" | "int64" | "uint64" | "int32" | "uint32" | "float64" | "bool";
 
@@ -174,6 +175,8 @@ export class Utf8Vector {
   offsets: Int32Array = new Int32Array(firstCapacity + 1);
   bytes: Uint8Array = new Uint8Array(firstCapacity * 16);
   #view: DataView = new DataView(this.bytes.buffer);
+  /** Made when texts are first searched. */
+  #folded: FoldedText | undefined;
 
   /** As `push`, from a view, four bytes at a time: short text costs no call into native code. */
   pushFrom(source: DataView, start: number, end: number): void {
@@ -254,6 +257,22 @@ export class Utf8Vector {
   truncate(length: number): void {
     this.validity.truncate(this.length, length);
     this.length = length;
+    this.#folded?.truncate(this.offsets[length]);
+  }
+
+  /**
+   * The first `count` texts with ASCII letters in lower case: text i lies where it lies in `bytes`. A view, good until
+   * values are added.
+   */
+  folded(count: number): { readonly bytes: Buffer; readonly isAscii: boolean } {
+    this.#folded ??= new FoldedText();
+    const bytes = this.#folded.follow(this.bytes, this.offsets[count]);
+    return { bytes, isAscii: this.#folded.isAscii };
+  }
+
+  /** Memory that `folded` takes, once it was asked for. */
+  get foldedBytes(): number {
+    return this.#folded?.bytes ?? 0;
   }
 
   /** The value as a string; NULL as `null`. */

@@ -170,7 +170,8 @@ export function vectorBytes(vector: Vector): number {
     case "fixed":
       return vector.bytes.length + (vector.validity.bytes?.length ?? 0);
     case "utf8":
-      return vector.bytes.length + vector.offsets.byteLength + (vector.validity.bytes?.length ?? 0);
+      return vector.bytes.length + vector.offsets.byteLength + (vector.validity.bytes?.length ?? 0) +
+        vector.foldedBytes;
     case "dictionary":
       return vector.codes.byteLength + vectorBytes(vector.values) * 2;
     case "map":

@@ -66,6 +66,12 @@ export function intersection(one: TimeRange, other: TimeRange = {}): TimeRange {
   return { ...(minNs === undefined ? {} : { minNs }), ...(maxNs === undefined ? {} : { maxNs }) };
 }
 
+/** The nearest time that a column can hold. */
+export function clampedTime(timeNs: bigint): bigint {
+  const least = -(2n ** 63n), greatest = 2n ** 63n - 1n;
+  return timeNs < least ? least : timeNs > greatest ? greatest : timeNs;
+}
+
 /** The files that may hold rows in the range. */
 export function pruneFiles(files: readonly SourceFile[], range: TimeRange = {}): SourceFile[] {
   return files.filter(({ minTimeNs, maxTimeNs }) =>

@@ -40,7 +40,7 @@ const mention: MentionPlan = {
   rowsFound: 3,
   foundBy: "pages",
   fetched: { rows: 3, inflatedBytes: 4_000 },
-  memtableRows: 70,
+  memtable: { considered: 70, read: 5 },
   bytes: 1_000,
   indexMs: 1,
   findMs: 2,
@@ -72,6 +72,7 @@ test("a plan is JSON of the documented form", () => {
       rows_found_by: "pages",
       rows_fetched: { rows: 3, inflated_bytes: 4_000 },
       memtable_rows: 70,
+      memtable_rows_read: 5,
       bytes: 1_000,
     }],
   });

@@ -38,6 +38,8 @@ export interface TablePlanJson {
   /** Of those, what was read from its pages before the statement ran; null where the statement reads the files. */
   readonly rows_fetched: { readonly rows: number; readonly inflated_bytes: number } | null;
   readonly memtable_rows: number;
+  /** Of these, what the statement read: the others cannot meet its conditions. */
+  readonly memtable_rows_read: number;
   /** Bytes of the blocks that were read, all columns of them: an estimate of the most that was read. */
   readonly bytes: number;
 }
@@ -76,7 +78,8 @@ function tableJson(plan: MentionPlan): TablePlanJson {
     rows_fetched: plan.fetched === undefined
       ? null
       : { rows: plan.fetched.rows, inflated_bytes: plan.fetched.inflatedBytes },
-    memtable_rows: plan.memtableRows,
+    memtable_rows: plan.memtable.considered,
+    memtable_rows_read: plan.memtable.read,
     bytes: plan.bytes,
   };
 }
@@ -140,7 +143,7 @@ function tableLines(plan: TablePlanJson): string[] {
     ...(plan.rows_found === null ? [] : [
       `  rows    ${plan.rows_found} found ${foundText(plan)}before the statement ran${fetchedText(plan)}`,
     ]),
-    `  memory  ${plan.memtable_rows} rows`,
+    `  memory  ${plan.memtable_rows_read} of ${plan.memtable_rows} rows`,
   ];
 }
 

@@ -13,7 +13,7 @@ import { allOf, call, columnReference, selectTree, type SqlNode } from "./tree.t
 
 /** A row that was found. */
 export interface FoundRow {
-  /** Position of its file among those that were read; -1 is memory. */
+  /** Position of its file among those that were read; below 0 is memory: -1 - i is chunk i, where the place is known. */
   readonly file: number;
   readonly row: number;
   readonly timeNs: bigint;

@@ -6,7 +6,8 @@
  * - `rows`: rows that a statement of its own found first, by few columns of these blocks (find.ts);
  * - `newest`: rows of the newest slice of time that holds enough of them (newest.ts).
  *
- * Invariant: whatever is left out has no part in the answer. Memory is always read, and so is a file without index.
+ * Rows of memory go by time and by the same conditions (memory_rows.ts). Invariant: whatever is left out has no part in
+ * the answer. A file without index is always read.
  */
 import { BlockSet } from "../index/blocks.ts";
 import type { IndexedSegment, SegmentIndexes } from "../index/indexes.ts";
@@ -18,6 +19,7 @@ import { intersection, pruneFiles, type TimeRange } from "./bounds.ts";
 import type { EngineTable, FileRead, SqlEngine } from "./engine.ts";
 import type { FoundRow } from "./find.ts";
 import { withKnownTimes } from "./known_times.ts";
+import { chosenFrom, narrowedChunks } from "./memory_rows.ts";
 import type { Mention } from "./mentions.ts";
 import { neededColumns, type OwnConditions, ownConditions } from "./needs.ts";
 import { nearestFirst, type Newest, newestOf, type Piece, slicesOf, type UnopenedFile } from "./newest.ts";
@@ -27,7 +29,7 @@ import type { PreparedMention } from "./prepare.ts";
 import { blocksRead, encodedBytes, exactReads, filesOf, numbersOf, rowsIn } from "./reads.ts";
 import { type FindSource, RowFinder } from "./row_finder.ts";
 import type { RowReader, RowsRead } from "./row_reader.ts";
-import { type SourceFile, type TableSource, totalsOf } from "./sources.ts";
+import { type SourceChunk, type SourceFile, type TableSource, totalsOf } from "./sources.ts";
 import { blockScanMs, isWorthRanges } from "./worth.ts";
 
 export interface PlanEnv {
@@ -58,7 +60,8 @@ export interface MentionPlan {
   readonly foundBy?: "pages" | "engine";
   /** Rows that were read from their pages before the statement ran, which reads no file then; absent where none were. */
   readonly fetched?: { readonly rows: number; readonly inflatedBytes: number };
-  readonly memtableRows: number;
+  /** Rows in memory, and those of them that the statement reads. */
+  readonly memtable: { readonly considered: number; readonly read: number };
   /** Bytes that these blocks have in their files, all columns of them: an estimate of the most that is read. */
   readonly bytes: number;
   /** Time that the indexes took, the search for rows, and reading them. */
@@ -101,6 +104,8 @@ class Planning {
   readonly #predicate: IndexPredicate;
   readonly #own: OwnConditions;
   readonly #needs: ReadonlySet<string> | undefined;
+  /** Rows of memory that can be wanted. */
+  readonly #chunks: readonly SourceChunk[];
   /** Files of the mention's time. */
   readonly #files: readonly SourceFile[];
   /** By the positions of their files; as far as they were looked up. */
@@ -120,7 +125,10 @@ class Planning {
     this.#predicate = predicateOf(mention);
     this.#own = ownConditions(mention);
     this.#needs = neededColumns(mention);
-    this.#files = pruneFiles(source.files, intersection(range, env.window));
+    const times = intersection(range, env.window);
+    this.#files = pruneFiles(source.files, times);
+    const wanted = { range: times, predicate: this.#predicate, columns: this.#needs };
+    this.#chunks = narrowedChunks(source.chunks, wanted);
   }
 
   async plan(): Promise<MentionPlan> {
@@ -212,10 +220,10 @@ class Planning {
 
   /** Widens a slice of time from its newest end until it holds as many rows as are wanted. */
   async #planNewest({ count, isDescending }: Newest): Promise<MentionPlan | undefined> {
-    const { chunks } = this.source;
+    const chunks = this.#chunks;
     const files = this.#files;
     if (
-      files.length === 0 ||
+      files.length === 0 && chunks.length === 0 ||
       files.some(({ minTimeNs, maxTimeNs }) => minTimeNs === undefined || maxTimeNs === undefined)
     ) {
       return undefined;
@@ -226,7 +234,9 @@ class Planning {
     const find = (source: FindSource) =>
       this.#timed("find", () => finder.find(source, rowsMax, this.#rowsOf));
     const rowsMax = count + tiesMax;
-    const found = chunks.length === 0 ? [] : await find({ files: [], chunks, window: this.env.window });
+    const inMemory = chunks.length === 0 ? [] : await find({ files: [], chunks, window: this.env.window });
+    const isPlaced = finder.foundBy === "pages";
+    const found = [...inMemory];
     const visited = new Map<number, Set<number | undefined>>();
     const pieces: Piece[] = [];
     let bound: bigint | undefined, isCut = false;
@@ -257,9 +267,10 @@ class Planning {
       isCut = rows.length === rowsMax && rows.at(-1)!.timeNs === bound;
       break;
     }
-    const kept = found.filter(({ file, timeNs }) =>
-      file >= 0 && (bound === undefined || key(timeNs) >= key(bound))
-    );
+    const isWanted = ({ timeNs }: FoundRow) => bound === undefined || key(timeNs) >= key(bound);
+    const kept = found.filter((row) => row.file >= 0 && isWanted(row));
+    // Where memory may have more rows of the last time than were looked at, the statement looks for itself.
+    const mayHaveMore = !isPlaced || inMemory.length === rowsMax && isWanted(inMemory[rowsMax - 1]);
     const reads = isCut
       ? this.#readsOf(pieces.filter((piece) => key(isDescending ? piece.maxNs : piece.minNs) >= key(bound!)))
         .map(({ read }) => read)
@@ -272,6 +283,7 @@ class Planning {
       ),
       rowsFound: kept.length,
       foundBy: finder.foundBy,
+      chunks: mayHaveMore ? chunks : chosenFrom(chunks, inMemory.filter(isWanted), this.#needs),
       fetched: isCut ? undefined : await this.#readRows(reads),
     });
   }
@@ -371,12 +383,14 @@ class Planning {
       readonly blocks?: number;
       readonly rowsFound?: number;
       readonly foundBy?: MentionPlan["foundBy"];
+      /** What is read of memory; absent is all that can be wanted. */
+      readonly chunks?: readonly SourceChunk[];
       readonly fetched?: RowsRead;
     },
   ): Promise<MentionPlan> {
     const { mention, range, source, env } = this;
     const { name, signal } = mention;
-    const { fetched } = more;
+    const { fetched, chunks = this.#chunks } = more;
     const read = fetched === undefined ? [] : [{ chunk: fetched.chunk, rows: fetched.chunk.rows }];
     const excluded = candidates.filter(({ blocks }) => blocks?.isEmpty === true).length;
     const isExact = more.rowsFound !== undefined;
@@ -394,7 +408,7 @@ class Planning {
           : isExact
           ? reads
           : withKnownTimes(reads, filesOf(reads, this.#files), use),
-        chunks: [...source.chunks, ...read],
+        chunks: [...chunks, ...read],
         conditions: isExact ? undefined : await this.prepared.conditions,
         window: more.bound === undefined ? env.window : intersection(more.bound, env.window),
       },
@@ -418,7 +432,7 @@ class Planning {
       ...(fetched === undefined
         ? {}
         : { fetched: { rows: fetched.chunk.rows, inflatedBytes: fetched.inflatedBytes } }),
-      memtableRows: source.chunks.reduce((sum, { rows }) => sum + rows, 0),
+      memtable: { considered: rowsOf(source.chunks), read: rowsOf(chunks) },
       bytes: encodedBytes(reads, this.#files),
       indexMs: this.#indexMs,
       findMs: this.#findMs,
@@ -459,6 +473,10 @@ function readOf({ file, blocks, blockCount }: Candidate, blockMs: number): FileR
     blocks.size > wholeShareMin * blockCount ||
     !isWorthRanges(blocks.size, blockCount, blockMs);
   return isWhole ? { path } : { path, rows: blocks.rowRanges(rows) };
+}
+
+function rowsOf(chunks: readonly SourceChunk[]): number {
+  return chunks.reduce((sum, { rows }) => sum + rows, 0);
 }
 
 function blocksOf(candidates: readonly Candidate[]): number {

@@ -15,7 +15,7 @@ import {
   type RowFilter,
   type RowTest,
 } from "../parquet/read/filter.ts";
-import type { TimeRange } from "./bounds.ts";
+import { clampedTime, type TimeRange } from "./bounds.ts";
 import { timeOf } from "./constant_time.ts";
 import { columnOf, type Mention } from "./mentions.ts";
 import type { OwnConditions } from "./needs.ts";
@@ -47,15 +47,9 @@ export function rowFilterOf(mention: Mention, own: OwnConditions): RowFilter | u
 /** The same for rows of a time range alone. */
 export function withinRange({ columns, time }: RowFilter, range: TimeRange | undefined): RowFilter {
   const tests: RowTest[] = [...time.tests];
-  if (range?.minNs !== undefined) tests.push(compared(greater | equal, clamped(range.minNs)));
-  if (range?.maxNs !== undefined) tests.push(compared(less | equal, clamped(range.maxNs)));
+  if (range?.minNs !== undefined) tests.push(compared(greater | equal, clampedTime(range.minNs)));
+  if (range?.maxNs !== undefined) tests.push(compared(less | equal, clampedTime(range.maxNs)));
   return { columns, time: { column: time.column, tests } };
-}
-
-/** A bound may lie beyond what a column can hold. */
-function clamped(timeNs: bigint): bigint {
-  const least = -(2n ** 63n), greatest = 2n ** 63n - 1n;
-  return timeNs < least ? least : timeNs > greatest ? greatest : timeNs;
 }
 
 const comparisons: Readonly<Record<string, Accepted>> = {

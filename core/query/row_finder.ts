@@ -106,13 +106,13 @@ function findInMemory(
   isDescending: boolean | undefined,
 ): FoundPlaces {
   const found = new FoundSink(rowsMax, isDescending);
-  for (const { chunk, rows } of chunks) {
+  for (const [at, { chunk, rows }] of chunks.entries()) {
     const matching = matchingRows(
       filter,
       allRows(rows),
       (column, rows) => sliceVector(chunk.vectors[columnIndex(chunk.signal, column)], rows),
     );
-    found.add(-1, matching.rows, 0, matching.times);
+    found.add(-1 - at, matching.rows, 0, matching.times);
   }
   return found.finish();
 }

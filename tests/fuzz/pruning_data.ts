@@ -51,6 +51,8 @@ export interface PruningData {
   readonly dataDir: string;
   readonly indexes: SidecarIndexes;
   readonly sources: QuerySources;
+  /** The same rows in files alone, of which neither times nor index are known: all of them are read whole. */
+  readonly whole: QuerySources;
   close(): void;
 }
 
@@ -59,7 +61,7 @@ export async function openPruningData(seed: number): Promise<PruningData> {
   mkdirSync(join(dataDir, "parquet"));
   const disk = new NodeDisk(dataDir);
   const random = seededRandom(seed);
-  const tables = {} as Record<Signal, TableSource>;
+  const tables = {} as Record<Signal, TableSource>, whole = {} as Record<Signal, TableSource>;
   for (const signal of signals) {
     const files: SourceFile[] = [];
     const shares: readonly (readonly [rows: number, from: number, end: number, written: Written])[] =
@@ -76,12 +78,8 @@ export async function openPruningData(seed: number): Promise<PruningData> {
       const chunk = chunkOf(signal, random, rows, from, end, written !== undefined);
       const path = `parquet/${signal}-${at}.parquet`,
         id = `019b7c3f5e001111222233${signals.indexOf(signal)}${at}44ff`;
-      const parts: Uint8Array[] = [];
       const layout = written === "ours" ? smallPages : freshLayout;
-      for await (const part of inProcessEncoder(layout).encode(signal, [{ chunk, rowCount: rows }], {})) {
-        parts.push(part);
-      }
-      writeFileSync(join(dataDir, path), Buffer.concat(parts));
+      await writeSegment(join(dataDir, path), [chunk], layout);
       if (written === "merged") await mergeAgain(engineMerger(dataDir), dataDir, signal, path);
       if (written === "merged by us") await mergeAgain(timeMerger(disk), dataDir, signal, path);
       if (written !== undefined) {
@@ -95,17 +93,29 @@ export async function openPruningData(seed: number): Promise<PruningData> {
     }
     const chunks = [chunkOf(signal, random, 700, 0.9, 1, false), chunkOf(signal, random, 300, 0.2, 1, false)];
     tables[signal] = { signal, files, chunks: chunks.map((chunk) => ({ chunk, rows: chunk.rows })) };
+    const memory = { path: `parquet/${signal}-memory.parquet`, rows: 1_000, bytes: 0 };
+    await writeSegment(join(dataDir, memory.path), chunks, freshLayout);
+    const unknown = [...files, memory].map(({ path, rows, bytes }) => ({ path, rows, bytes }));
+    whole[signal] = { signal, files: unknown, chunks: [] };
   }
   const indexes = new SidecarIndexes(nodeIndexFiles(dataDir), () => {});
   return {
     dataDir,
     indexes,
     sources: { ...tables, release: () => {} },
+    whole: { ...whole, release: () => {} },
     close() {
       indexes.close();
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+async function writeSegment(file: string, chunks: readonly Chunk[], layout: Layout): Promise<void> {
+  const parts: Uint8Array[] = [], [{ signal }] = chunks;
+  const rows = chunks.map((chunk) => ({ chunk, rowCount: chunk.rows }));
+  for await (const part of inProcessEncoder(layout).encode(signal, rows, {})) parts.push(part);
+  writeFileSync(file, Buffer.concat(parts));
 }
 
 /** As a merge lays files out, with pages that these few bytes would not make. */

@@ -1,0 +1,79 @@
+/**
+ * Texts in lower case, as far as they are ASCII: a copy that grows with them. A word is then found in any case by one
+ * search for bytes, which runs at many gigabytes a second (docs/decisions/015-rows-in-memory.md).
+ */
+import { foldCodePoint } from "./word.ts";
+
+/** A copy of texts that lie side by side, of which only the end grows or is cut back. */
+export class FoldedText {
+  #bytes = Buffer.alloc(0);
+  #words = new Int32Array(0);
+  #length = 0;
+  #isAscii = true;
+
+  /** Whether all of it is ASCII. */
+  get isAscii(): boolean {
+    return this.#isAscii;
+  }
+
+  /** Memory that it takes. */
+  get bytes(): number {
+    return this.#bytes.length;
+  }
+
+  /** The first `length` bytes of a source in lower case, which must be what it was followed to before, and more. */
+  follow(source: Uint8Array, length: number): Buffer {
+    if (length > this.#bytes.length) this.#grow(length);
+    const sourceWords = new Int32Array(source.buffer, source.byteOffset, source.length >> 2);
+    let at = this.#length, others = 0;
+    for (; at < length && (at & 3) !== 0; at++) others |= this.#fold(source[at], at);
+    let word = at >> 2;
+    for (const end = length >> 2; word < end; word++) {
+      const value = sourceWords[word];
+      others |= value;
+      this.#words[word] = lowerCase(value);
+    }
+    for (at = Math.max(at, word << 2); at < length; at++) others |= this.#fold(source[at], at);
+    if ((others & beyondAscii) !== 0) this.#isAscii = false;
+    this.#length = Math.max(this.#length, length);
+    return this.#bytes.subarray(0, length);
+  }
+
+  /** What follows is written anew. */
+  truncate(length: number): void {
+    this.#length = Math.min(this.#length, length);
+    if (this.#length === 0) this.#isAscii = true;
+  }
+
+  #fold(byte: number, at: number): number {
+    this.#bytes[at] = byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte;
+    return byte;
+  }
+
+  #grow(length: number): void {
+    const grown = Buffer.alloc(Math.max(this.#bytes.length * 2, (length + 7) & ~7));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+    this.#words = new Int32Array(grown.buffer, grown.byteOffset, grown.length >> 2);
+  }
+}
+
+const beyondAscii = 0x80808080 | 0;
+
+/** Four ASCII bytes in lower case; bytes beyond ASCII stay. */
+function lowerCase(word: number): number {
+  const low = word & 0x7f7f7f7f;
+  const fromA = low + 0x3f3f3f3f, beyondZ = low + 0x25252525; // the top bit of each byte says so
+  return word | ((~word & (fromA ^ beyondZ) & beyondAscii) >>> 2);
+}
+
+/** Code points beyond ASCII that are a case of an ASCII letter, in UTF-8: the sign for kelvin is a K. */
+export const otherCases: readonly { readonly letter: string; readonly bytes: Buffer }[] = [
+  0x130, // İ
+  0x131, // ı
+  0x17f, // ſ
+  0x212a, // K
+].map((codePoint) => ({
+  letter: String.fromCodePoint(foldCodePoint(codePoint)),
+  bytes: Buffer.from(String.fromCodePoint(codePoint)),
+}));

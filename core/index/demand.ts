@@ -1,28 +1,50 @@
 /**
- * Fresh segments whose index a statement would have used. A flush writes none: its segments are merged within the hour,
+ * Whether fresh segments are searched. Where nobody does, a flush writes no index: its segments are merged within the hour,
  * and indexing costs more than all else of ingest. Where records come by the thousand and somebody searches them, a
- * million rows would be scanned each time until then; so what is searched in vain is indexed after all.
+ * million rows would be scanned each time until then. So while fresh segments of a stream are asked for, its flushes index
+ * what they write (core/store/fresh-index.ts); and what was asked in vain, of the time before, is indexed after all.
  */
+import type { Clock } from "../env/clock.ts";
+import { isFreshPath, tenantOfPath } from "../segment/path.ts";
 import type { BlockSet } from "./blocks.ts";
 import type { BlockTimes, IndexedSegment, StoreIndexes } from "./indexes.ts";
+import type { Signal } from "../model/columns.ts";
 import type { IndexPredicate } from "./predicate.ts";
 
 /** Rows that may be scanned each time: to index them would take longer than many searches do. */
 export const scannedRowsMax = 50_000;
 
-/** Asks other indexes, and notes what had none. */
+/** How long a stream counts as searched: somebody who searches asks again within it, and so does a page that looks anew. */
+export const searchedMs = 30_000;
+
+/** Whether a question is about fresh segments takes a look at hundreds of paths, so it is not noted each time. */
+const noteEveryMs = 1_000;
+
+/** Asks other indexes, and notes what is searched and what had none. */
 export class IndexDemand implements StoreIndexes {
   readonly #missing = new Map<string, IndexedSegment>();
   #missingRows = 0;
-  /** Not wanted again: until they are forgotten they have an index, or cannot have one. */
+  /** When a stream's fresh segments were last asked for, by tenant and signal. */
+  readonly #searchedAtMs = new Map<string, number>();
+  /** Not wanted again: until they are forgotten they have an index, will have one, or cannot have one. */
   readonly #settled = new Set<string>();
   /** Called when more rows than a few lack an index. */
   onDemand: (() => void) | undefined;
 
-  constructor(readonly indexes: StoreIndexes) {}
+  constructor(readonly indexes: StoreIndexes, readonly clock: Clock) {}
 
   get unusable(): ReadonlyMap<string, string> {
     return this.indexes.unusable;
+  }
+
+  /** Whether fresh segments of a stream have been asked for just now: an index of the next ones would be used. */
+  isSearched(tenant: string, signal: Signal): boolean {
+    const stream = `${tenant}/${signal}`;
+    const atMs = this.#searchedAtMs.get(stream);
+    if (atMs === undefined) return false;
+    if (this.clock.monotonicMs() - atMs < searchedMs) return true;
+    this.#searchedAtMs.delete(stream);
+    return false;
   }
 
   /** Segments that were asked about and had no index, when they are worth one; the largest first. */
@@ -35,6 +57,7 @@ export class IndexDemand implements StoreIndexes {
     segments: readonly IndexedSegment[],
     predicate: IndexPredicate,
   ): Promise<readonly (BlockSet | undefined)[]> {
+    this.#noteSearch(segments);
     const found = await this.indexes.candidatesOf(segments, predicate);
     for (const [at, segment] of segments.entries()) {
       if (found[at] === undefined && this.unusable.get(segment.id) === "none") this.#note(segment);
@@ -53,7 +76,7 @@ export class IndexDemand implements StoreIndexes {
     this.indexes.forget(id);
   }
 
-  /** The segment is not wanted any more: it has an index, cannot have one, or is gone. */
+  /** The segment is not wanted any more: it has an index, gets one, cannot have one, or is gone. */
   settle(id: string): void {
     this.#settled.add(id);
     this.#missingRows -= this.#missing.get(id)?.rows ?? 0;
@@ -62,6 +85,15 @@ export class IndexDemand implements StoreIndexes {
 
   close(): void {
     this.indexes.close();
+  }
+
+  #noteSearch(segments: readonly IndexedSegment[]): void {
+    if (segments.length === 0) return;
+    const [{ path, signal }] = segments;
+    const stream = `${tenantOfPath(path)}/${signal}`;
+    const nowMs = this.clock.monotonicMs();
+    if (nowMs - (this.#searchedAtMs.get(stream) ?? -Infinity) < noteEveryMs) return;
+    if (segments.some((segment) => isFreshPath(segment.path))) this.#searchedAtMs.set(stream, nowMs);
   }
 
   #note(segment: IndexedSegment): void {

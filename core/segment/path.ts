@@ -66,6 +66,16 @@ export function parseSegmentPath(path: string): SegmentName {
   return name;
 }
 
+/** The tenant of a segment's path, as far as it is one. */
+export function tenantOfPath(path: string): string {
+  return path.split("/", 2)[1] ?? "";
+}
+
+/** Whether a flush wrote the segment of a path, as far as it is one; far cheaper than to parse it. */
+export function isFreshPath(path: string): boolean {
+  return path.includes("-L0-", path.lastIndexOf("/"));
+}
+
 /** 48 bits of milliseconds and 64 random ones, as 28 lowercase hex digits. */
 export function newSegmentId(clock: Clock, random: Random): string {
   const ms = BigInt.asUintN(48, clock.nowNs() / 1_000_000n);

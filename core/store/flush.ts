@@ -1,5 +1,6 @@
 /**
- * Turns the memtable of one stream into L0 segments: one file an event hour, one for late rows.
+ * Turns the memtable of one stream into L0 segments: one file an event hour, one for late rows; with their indexes, where
+ * somebody searches (fresh-index.ts).
  *
  * All files of a flush become visible, and the rows leave the memtable, in one manifest edit and one synchronous
  * turn. Until that edit is durable the WAL still holds the rows, so a flush may fail at any point and be
@@ -7,6 +8,7 @@
  */
 import { folderOf, removeFileDurably, writeFileDurably } from "../env/disk.ts";
 import { toOpenWitError } from "../error.ts";
+import { indexPath } from "../index/format.ts";
 import type { ManifestEdit, SegmentMeta } from "../manifest/manifest.ts";
 import type { Memtable, MemtableChunk } from "../memtable/memtable.ts";
 import { schemaVersion } from "../model/columns.ts";
@@ -15,6 +17,7 @@ import { type HourGroup, splitByHour } from "../segment/hours.ts";
 import { newSegmentId, segmentPath } from "../segment/path.ts";
 import type { BatchHistory } from "../system/batches.ts";
 import { crc32c } from "../wal/crc32c.ts";
+import type { FreshIndexer } from "./fresh-index.ts";
 import type { Scratch } from "./open.ts";
 import { type StoreEnv, streamKey } from "./store.ts";
 
@@ -36,6 +39,7 @@ export class Flusher {
     readonly scratch: Scratch | undefined,
     readonly commit: (edit: ManifestEdit, onVisible: () => void) => Promise<void>,
     readonly batches: BatchHistory,
+    readonly fresh: FreshIndexer,
   ) {}
 
   /** Asks the maintenance loop to look now rather than at its next second. */
@@ -77,6 +81,7 @@ export class Flusher {
     const chunks = frozen.filter((each) => each.rows > 0);
     const lsnTo = Math.max(...chunks.map((each) => each.lastLsn));
     const add = await this.#writeSegments(memtable, chunks, lsnTo);
+    if (this.scratch === undefined) await this.fresh.index(add);
     try {
       await this.commit(
         { add, watermarks: { [streamKey(tenant, signal)]: lsnTo } },
@@ -101,17 +106,19 @@ export class Flusher {
   }
 
   /**
-   * Removes what flushes that failed may have left. A file whose edit was rejected can only go once a later edit
+   * Removes what flushes that failed may have left, indexes included. A file whose edit was rejected can only go once a later edit
    * is durable, or that edit might come back without it.
    * @throws OpenWitError `io`, `disk_full`
    */
   async clearFailed(): Promise<void> {
     while (this.#failed.size > 0) {
+      await this.fresh.ended(); // or an index would come after its segment went
       const paths = [...this.#failed];
       for (const isEditRejected of [false, true]) { // those first that need no room for an edit
         const due = paths.filter((each) => each[1] === isEditRejected);
         if (isEditRejected && due.length > 0) await this.commit({}, () => {});
         for (const [path] of due) {
+          await this.env.disk.remove(indexPath(path));
           await removeFileDurably(this.env.disk, path);
           this.#failed.delete(path);
         }

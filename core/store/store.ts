@@ -2,7 +2,7 @@
  * The database of one box: takes requests, keeps them, and shows them to readers.
  *
  *   ingest ─▶ admit ─▶ decode into the open chunk ─▶ WAL ─fsync─▶ visible ─▶ acknowledged
- *                                                            flush (flush.ts) ─▶ segments ─▶ manifest ─▶ WAL freed
+ *                                          flush (flush.ts) ─▶ segments, indexes ─▶ manifest ─▶ WAL freed
  *
  * Invariants: (1) `ingest` resolves only when the request is durable under the sync mode, and its rows are
  * visible to the next `pin`. (2) A pin sees each durable row exactly once: chunks and segments are swapped by a
@@ -30,6 +30,7 @@ import type { Wal, WalCondition, WalOptions } from "../wal/wal.ts";
 import { BatchHistory } from "../system/batches.ts";
 import { Flusher } from "./flush.ts";
 import { Followers, type RowsListener } from "./followers.ts";
+import { FreshIndexer, type FreshIndexing } from "./fresh-index.ts";
 import { isDiskFull, Replayer } from "./replayer.ts";
 import { type PinnedStream, pinStream } from "./pin.ts";
 import { RetiredSegments } from "./retired.ts";
@@ -44,6 +45,8 @@ export interface StoreEnv {
   readonly encoder: SegmentEncoder;
   /** Who looks into the indexes; absent where no queries are answered. */
   readonly indexes?: StoreIndexes;
+  /** Who indexes what a flush writes, where it is searched; absent where nobody does. */
+  readonly fresh?: FreshIndexing;
   readonly metrics: Metrics;
 }
 
@@ -96,6 +99,7 @@ export class Store {
   readonly indexes: StoreIndexes;
   /** What became of the rows that were flushed together. */
   readonly batches = new BatchHistory();
+  readonly #fresh: FreshIndexer;
   readonly #flusher: Flusher;
   /** Decompressed bytes of requests between arrival and acknowledgement. */
   #underWayBytes = 0;
@@ -131,7 +135,9 @@ export class Store {
       (ids, successors) => this.batches.retired(ids, successors, env.clock.nowNs()),
       (id) => this.indexes.forget(id),
     );
-    this.#flusher = new Flusher(env, manifest.state.nodeId, scratch, this.#commit, this.batches);
+    this.#fresh = new FreshIndexer(env, this.retired, this.batches, () => this.#isPressed());
+    const { nodeId } = manifest.state;
+    this.#flusher = new Flusher(env, nodeId, scratch, this.#commit, this.batches, this.#fresh);
     this.replayer = new Replayer(env, current, manifest, {
       memtables: this.#replayed,
       memtable: (tenant, signal) => this.#memtable(tenant, signal, this.#replayed),
@@ -271,6 +277,7 @@ export class Store {
     await this.#maintenanceDone;
     await Promise.allSettled(this.#inFlight.values());
     if (options.flush) await this.flush();
+    await this.#fresh.ended();
     await this.#wal?.close();
     this.indexes.close();
     await this.manifest.close();
@@ -304,6 +311,11 @@ export class Store {
     this.#recovery = undefined;
     this.#spares.bound(this.options.memoryBytesMax / 4);
     this.#countMemory();
+  }
+
+  /** Whether a flush has nothing to wait for: memory is what it is to give back, or the end is near. */
+  #isPressed(): boolean {
+    return this.#closed || this.heldBytes() >= this.options.memoryBytesMax / 2;
   }
 
   #allMemtables(): Memtable[] {

@@ -25,7 +25,7 @@ export interface BatchRecord {
   readonly ingestedNs: bigint;
   /** Its segments were durable and in the manifest. */
   readonly storedNs: bigint;
-  /** The last of its segments had an index: the merges of all its rows were done. */
+  /** The last of its segments had an index: the flush wrote it, or the merges of all its rows were done. */
   indexedNs: bigint | undefined;
   /** The last of its rows went. */
   evictedNs: bigint | undefined;
@@ -92,13 +92,15 @@ export class BatchHistory {
       retries: trouble?.failures ?? 0,
       error: trouble?.error.message,
     };
-    this.#batches.push({ record, live: new Set(segments.map(({ id }) => id)) });
+    const live = new Set(segments.map(({ id }) => id));
+    this.#batches.push({ record, live });
+    this.#settleIndexed(record, live, nowNs); // a flush may have indexed them before
     if (this.#batches.length > batchesMax) this.#batches.shift();
     this.listener?.added(segments);
     this.listener?.batch(record);
   }
 
-  /** A segment has an index; one that a merge is about to bring in, or one that is there. */
+  /** A segment has an index; one that a flush or a merge is about to bring in, or one that is there. */
   indexed(id: string, nowNs: bigint): void {
     this.#indexed.add(id);
     for (const { record, live } of this.#batches) if (live.has(id)) this.#settleIndexed(record, live, nowNs);

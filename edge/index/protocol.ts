@@ -6,6 +6,8 @@ export interface ToWorker {
   /** Absolute path of the data folder. */
   readonly dataDir: string;
   readonly segment: IndexSource;
+  /** Whether the thread goes behind the others, from now on. */
+  readonly isBackground: boolean;
 }
 
 export type FromWorker =

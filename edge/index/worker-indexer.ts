@@ -16,8 +16,12 @@ export interface WorkerIndexer extends SegmentIndexer {
 
 const idleMs = 30_000;
 
-/** Segments are indexed one after another. @param dataDir absolute */
-export function workerIndexer(dataDir: string): WorkerIndexer {
+/**
+ * Segments are indexed one after another.
+ * @param dataDir absolute
+ * @param isBackground whether it goes behind requests and statements; not where one of them waits for it
+ */
+export function workerIndexer(dataDir: string, isBackground: boolean): WorkerIndexer {
   let worker: Worker | undefined;
   let idle: ReturnType<typeof setTimeout> | undefined;
   let last: Promise<unknown> = Promise.resolve();
@@ -47,6 +51,7 @@ export function workerIndexer(dataDir: string): WorkerIndexer {
         {
           dataDir,
           segment: { id: segment.id, signal: segment.signal, path: segment.path },
+          isBackground,
         } satisfies ToWorker,
       );
       const answer = await promise;

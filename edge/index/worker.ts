@@ -9,9 +9,8 @@ import type { FromWorker, ToWorker } from "./protocol.ts";
 // deno-lint-ignore no-explicit-any -- the global of a worker; the checker knows that of a window
 const thread = globalThis as any;
 
-goBehindOthers();
-
-thread.onmessage = async ({ data: { dataDir, segment } }: MessageEvent<ToWorker>) => {
+thread.onmessage = async ({ data: { dataDir, segment, isBackground } }: MessageEvent<ToWorker>) => {
+  if (isBackground) goBehindOthers();
   let answer: FromWorker;
   try {
     const bytes = await directIndexer(new NodeDisk(dataDir), systemRandom, collect).build(segment);

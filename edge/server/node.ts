@@ -33,14 +33,12 @@ import { InflightBudget } from "../otlp/budget.ts";
 import type { ReceiverDeps, RequestOutcome } from "../otlp/receiver.ts";
 import type { LogEvent } from "../log/format.ts";
 import type { NodeLog } from "../log/log.ts";
-import { IndexDemand } from "../../core/index/demand.ts";
-import { lookupThread } from "../index/lookup-thread.ts";
 import { rowReader } from "../rows/row-reader.ts";
-import { type WorkerIndexer, workerIndexer } from "../index/worker-indexer.ts";
 import { type WorkerEncoder, workerEncoder } from "../parquet/worker-encoder.ts";
 import { type ArchiveImporter, describeImport, importerOf } from "./importer.ts";
 import { NodeCatalog } from "./catalog.ts";
 import { type Maintenance, maintenanceOf, sharedMemory } from "./maintenance.ts";
+import { type NodeIndexing, nodeIndexing } from "./indexing.ts";
 import { IngestWatch } from "./ingest-watch.ts";
 import { type Limits, limitsOf } from "./limits.ts";
 import type { Reloader } from "./reload.ts";
@@ -97,7 +95,7 @@ export class Node implements QueryHost {
   #importer: ArchiveImporter | undefined;
   readonly #listeners = new Listeners();
   #encoder: WorkerEncoder | undefined;
-  #indexer: WorkerIndexer | undefined;
+  #indexing: NodeIndexing | undefined;
   #budget: DiskBudget | undefined;
   #catalog: NodeCatalog | undefined;
   readonly #shared: MemoryShare;
@@ -270,7 +268,7 @@ export class Node implements QueryHost {
       janitor: this.#maintenance?.janitor,
       catalogError: this.#catalog?.status().error as string | undefined,
       encoderFailure: this.#encoder?.failure,
-      indexerFailure: this.#indexer?.failure,
+      indexerFailure: this.#indexing?.failure,
       listeners: { open: this.#listeners.open, wanted: this.#listeners.wanted },
       configTrouble: this.#configTrouble,
     };
@@ -308,14 +306,17 @@ export class Node implements QueryHost {
       this.endpoints = await this.#listeners.bindAll(this.config, this.#receiverDeps(), apiApp(this));
       this.#encoder = workerEncoder();
       const { log, metrics } = this;
-      const indexes = new IndexDemand(lookupThread(this.dataDir, log));
+      const { demand, fresh } = this.#indexing = nodeIndexing(this.dataDir, log, () => {
+        return this.refusal !== undefined || this.#budget?.spareBytes === 0;
+      });
       const env = {
         disk,
         clock: systemClock,
         random: systemRandom,
         log,
         encoder: this.#encoder,
-        indexes,
+        indexes: demand,
+        fresh,
         metrics,
       };
       this.#budget = await DiskBudget.open(env, this.config.budget);
@@ -350,12 +351,11 @@ export class Node implements QueryHost {
         memoryBytesMax: this.memoryBytesMax,
         mayWrite: () => this.#budget!.refusal === undefined,
       });
-      this.#indexer = workerIndexer(this.dataDir);
       this.#maintenance = maintenanceOf(this.#store, {
         onRun: (run) => catalog.ran(run),
         dataDir: this.dataDir,
-        indexer: this.#indexer,
-        demand: indexes,
+        indexer: this.#indexing.indexer,
+        demand,
         shared: this.#shared,
         memoryBytesMax: this.memoryBytesMax,
         spillBytes: this.config.spillBytesMax,
@@ -407,7 +407,7 @@ export class Node implements QueryHost {
     await this.self.stop();
     await this.#maintenance?.stop();
     await this.#catalog?.stop();
-    this.#indexer?.close();
+    this.#indexing?.close();
     await this.#engine?.close().finally(() => this.rowReader.close());
     await this.#budget?.close();
     await this.#store?.close();

@@ -29,7 +29,10 @@ const word = (text: string): IndexPredicate => ({ kind: "word", column: "body", 
 async function boxOf(folder: string) {
   const disk = new NodeDisk(join(dataDir, folder));
   const clock = new SimClock();
-  const indexes = new IndexDemand(new SidecarIndexes(nodeIndexFiles(join(dataDir, folder)), silentLog));
+  const indexes = new IndexDemand(
+    new SidecarIndexes(nodeIndexFiles(join(dataDir, folder)), silentLog),
+    clock,
+  );
   const env = {
     disk,
     clock,

@@ -14,6 +14,7 @@ import { Metrics } from "../../core/metrics/metrics.ts";
 import { columnIndex } from "../../core/model/columns.ts";
 import type { Utf8Vector } from "../../core/model/vector.ts";
 import { startStore } from "../../core/store/open.ts";
+import type { FreshIndexing } from "../../core/store/fresh-index.ts";
 import type { PinnedStream } from "../../core/store/pin.ts";
 import { defaultStoreOptions, type Store } from "../../core/store/store.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
@@ -21,6 +22,7 @@ import { loadParquetWasm } from "./parquet-wasm.ts";
 import { SimClock } from "./clock.ts";
 import { segmentBodies, type SimCompaction, simCompaction } from "./compaction.ts";
 import { SimDisk, type SimDiskOptions } from "./disk.ts";
+import { checkAllIndexes, search, simIndexing } from "./indexing.ts";
 
 export interface StoreScenario extends SimDiskOptions {
   /** Whether operations fail besides the cuts. */
@@ -31,6 +33,8 @@ export interface StoreScenario extends SimDiskOptions {
   readonly compacts?: boolean;
   /** Whether requests come while a recovery is under way. */
   readonly hurries?: boolean;
+  /** Whether somebody searches, so that flushes index what they write. */
+  readonly searches?: boolean;
   /** Bytes of a stream's rows at which it is flushed: a few requests' worth makes a recovery flush as it goes. */
   readonly flushBytes?: number;
 }
@@ -44,6 +48,8 @@ export interface StoreScenarioResult {
   /** Acknowledged before the recovery of their life had ended. */
   readonly besideReplay: number;
   readonly mergedRows: number;
+  /** Segments that flushes indexed. */
+  readonly indexed: number;
   readonly rows: number;
   readonly operations: number;
 }
@@ -78,6 +84,7 @@ export async function runStoreScenario(
     flushesInReplay: 0,
     besideReplay: 0,
     mergedRows: 0,
+    indexed: 0,
     rows: 0,
     operations: 0,
   };
@@ -89,7 +96,8 @@ export async function runStoreScenario(
     if (!isQuiet) arm(disk, random, scenario);
     const process = disk.process();
     const metrics = new Metrics();
-    const store = await open(process, clock, random, metrics, scenario.flushBytes);
+    const fresh = scenario.searches ? simIndexing(process, clock, random) : undefined;
+    const store = await open(process, clock, random, metrics, { flushBytes: scenario.flushBytes, fresh });
     if (scenario.hurries && store !== undefined && !isQuiet) {
       await hurry(store, clock, random, requests, result);
     }
@@ -101,10 +109,12 @@ export async function runStoreScenario(
     }
     result.flushesInReplay += metrics.total("openwit_flushes_total");
     result.rows = await check(store, process, requests, disk);
+    if (isQuiet) await checkAllIndexes(store, disk);
     if (isQuiet) break;
     const compaction = scenario.compacts ? simCompaction(store, process) : undefined;
-    await live(store, clock, random, requests, result, compaction);
+    await live(store, clock, random, requests, result, compaction, fresh);
     result.mergedRows += metrics.total("openwit_compacted_rows_total");
+    result.indexed += fresh?.built ?? 0;
     result.flushes += metrics.total("openwit_flushes_total");
     await end(store, disk, random);
   }
@@ -122,10 +132,11 @@ export async function open(
   clock: SimClock,
   random: Random,
   metrics: Metrics,
-  flushBytes = 400_000,
+  { flushBytes = 400_000, fresh }: { flushBytes?: number; fresh?: FreshIndexing } = {},
 ): Promise<Store | undefined> {
+  const env = { disk, clock, random, log: silentLog, encoder: inProcessEncoder(), metrics };
   try {
-    return await startStore({ disk, clock, random, log: silentLog, encoder: inProcessEncoder(), metrics }, {
+    return await startStore({ ...env, fresh }, {
       ...defaultStoreOptions,
       wal: { sync: "always", intervalMs: 100, fileBytesMax: 4_000, fileAgeMsMax: 60_000 },
       flushBytes,
@@ -169,6 +180,7 @@ async function live(
   requests: Request[],
   result: { refused: number; duplicates: number },
   compaction: SimCompaction | undefined,
+  fresh: FreshIndexing | undefined,
 ): Promise<void> {
   const steps = 5 + randomBelow(random, 30);
   const underWay: Promise<unknown>[] = [];
@@ -184,8 +196,10 @@ async function live(
       // Within the window the same bytes are the same request; a client does not wait for longer.
       const isRecent = clock.monotonicMs() - (again?.firstSentMs ?? 0) < 500_000;
       if (again !== undefined && isRecent) underWay.push(send(store, clock, again, result));
-    } else if (dice < 10) underWay.push(store.flush().catch(expected));
-    else if (dice === 10 && readers.length < 3) {
+    } else if (dice < 10) {
+      if (fresh !== undefined) { for (const tenant of tenants) await search(store, fresh, tenant); }
+      underWay.push(store.flush().catch(expected));
+    } else if (dice === 10 && readers.length < 3) {
       readers.push(holdReader(store, tenants[randomBelow(random, 2)]));
     } else if (dice === 10) await clock.advance(randomBelow(random, 200_000));
     else await Promise.all(underWay.splice(0));

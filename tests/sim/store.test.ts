@@ -35,6 +35,14 @@ const scenarios: Record<string, StoreScenario> = {
     compacts: true,
     losesManifest: true,
   },
+  "flushes that index, power cuts and kills": { searches: true },
+  "flushes that index, on a disk whose operations fail": { searches: true, failures: true },
+  "flushes that index, on a disk that is full now and then": {
+    searches: true,
+    failures: true,
+    capacityBytes: 120_000,
+  },
+  "flushes that index, merges and a lost manifest": { searches: true, compacts: true, losesManifest: true },
   "merges, power cuts and kills": { compacts: true },
   "merges on a disk whose operations fail": { compacts: true, failures: true },
   "merges on a disk that is full now and then": { compacts: true, failures: true, capacityBytes: 120_000 },
@@ -46,11 +54,12 @@ describe("the store loses and doubles nothing through", () => {
   for (const [name, scenario] of Object.entries(scenarios)) {
     test(name, async () => {
       const sums = { acknowledged: 0, duplicates: 0, flushes: 0, rows: 0 };
-      let mergedRows = 0, flushesInReplay = 0, besideReplay = 0;
+      let mergedRows = 0, indexed = 0, flushesInReplay = 0, besideReplay = 0;
       await forEachSeed(seeds, async (seed) => {
         const result = await runStoreScenario(seed, scenario);
         for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += result[key];
         mergedRows += result.mergedRows;
+        indexed += result.indexed;
         flushesInReplay += result.flushesInReplay;
         besideReplay += result.besideReplay;
       });
@@ -58,6 +67,7 @@ describe("the store loses and doubles nothing through", () => {
       if (seeds.length > 1) expect(Math.min(...Object.values(sums))).toBeGreaterThan(seeds.length / 4);
       if (seeds.length > 1 && scenario.flushBytes) expect(flushesInReplay).toBeGreaterThan(seeds.length / 2);
       if (seeds.length > 1 && scenario.hurries) expect(besideReplay).toBeGreaterThan(seeds.length / 4);
+      if (seeds.length > 1 && scenario.searches) expect(indexed).toBeGreaterThan(seeds.length / 4);
       if (seeds.length > 1 && scenario.compacts) expect(mergedRows).toBeGreaterThan(seeds.length / 4);
     }, 1_800_000);
   }

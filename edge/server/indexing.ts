@@ -1,0 +1,43 @@
+/**
+ * The indexes of a node's segments: who looks into them, and the two threads that build them. One is for what merges gave
+ * and what was asked in vain, and goes behind requests and statements; the other for what a flush waits for, which stands
+ * behind no index of a merge and holds memory while it waits.
+ */
+import { systemClock } from "../../core/env/clock.ts";
+import type { Log } from "../../core/env/log.ts";
+import { IndexDemand } from "../../core/index/demand.ts";
+import type { SegmentIndexer } from "../../core/index/indexer.ts";
+import type { FreshIndexing } from "../../core/store/fresh-index.ts";
+import { lookupThread } from "../index/lookup-thread.ts";
+import { workerIndexer } from "../index/worker-indexer.ts";
+
+export interface NodeIndexing {
+  readonly demand: IndexDemand;
+  readonly fresh: FreshIndexing;
+  readonly indexer: SegmentIndexer;
+  /** Why the last build failed; `undefined` once one did not. */
+  readonly failure: string | undefined;
+  /** Ends the threads that build; a build under way fails with `unavailable`. */
+  close(): void;
+}
+
+/**
+ * @param dataDir absolute
+ * @param isShort whether memory or disk has no room for what can wait
+ */
+export function nodeIndexing(dataDir: string, log: Log, isShort: () => boolean): NodeIndexing {
+  const demand = new IndexDemand(lookupThread(dataDir, log), systemClock);
+  const indexer = workerIndexer(dataDir, true), freshIndexer = workerIndexer(dataDir, false);
+  return {
+    demand,
+    indexer,
+    fresh: { indexer: freshIndexer, demand, isShort },
+    get failure() {
+      return indexer.failure ?? freshIndexer.failure;
+    },
+    close() {
+      indexer.close();
+      freshIndexer.close();
+    },
+  };
+}

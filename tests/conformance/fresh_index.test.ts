@@ -1,0 +1,274 @@
+/**
+ * What a flush writes has an index before readers see it, where somebody searches; and the flush neither waits for it for
+ * long, nor fails with it, nor leaves one behind.
+ */
+import { expect, test } from "bun:test";
+import { silentLog } from "../../core/env/log.ts";
+import { seededRandom } from "../../core/env/random.ts";
+import { IndexDemand, scannedRowsMax, searchedMs } from "../../core/index/demand.ts";
+import { indexPath, indexSuffix } from "../../core/index/format.ts";
+import { directIndexer } from "../../core/index/indexer.ts";
+import { noIndexes } from "../../core/index/indexes.ts";
+import type { SegmentMeta } from "../../core/manifest/manifest.ts";
+import { Metrics } from "../../core/metrics/metrics.ts";
+import { waitMsMax } from "../../core/store/fresh-index.ts";
+import { openStore } from "../../core/store/open.ts";
+import { defaultStoreOptions } from "../../core/store/store.ts";
+import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
+import { SimClock } from "../sim/clock.ts";
+import { SimDisk } from "../sim/disk.ts";
+import { logRequest } from "../sim/log-request.ts";
+
+/** All segments are asked in vain. */
+const unusable: ReadonlyMap<string, string> = Object.assign(new Map(), { get: () => "none" });
+
+async function boxOf({ memoryBytesMax = defaultStoreOptions.memoryBytesMax } = {}) {
+  const sim = new SimDisk(1);
+  const disk = sim.process();
+  const clock = new SimClock();
+  const demand = new IndexDemand({ ...noIndexes, unusable }, clock);
+  const direct = directIndexer(disk, seededRandom(2));
+  const box = {
+    isShort: false,
+    /** What an index takes, once its file is there. */
+    beside: () => Promise.resolve(),
+    /** Ids of the segments whose build began, and whether readers saw them then. */
+    begun: [] as (readonly [id: string, isSeen: boolean])[],
+  };
+  const env = {
+    disk,
+    clock,
+    random: seededRandom(1),
+    log: silentLog,
+    encoder: inProcessEncoder(),
+    metrics: new Metrics(),
+    indexes: demand,
+    fresh: {
+      demand,
+      isShort: () => box.isShort,
+      indexer: {
+        async build(segment: SegmentMeta) {
+          box.begun.push([segment.id, store.manifest.state.segments.has(segment.id)]);
+          const bytes = await direct.build(segment);
+          await box.beside();
+          return bytes;
+        },
+      },
+    },
+  };
+  const store = await openStore(env, { ...defaultStoreOptions, memoryBytesMax });
+  const ingest = async (body = "some words") => {
+    await store.ingest(logRequest([{ timeUnixNano: String(clock.nowNs()), body: { stringValue: body } }]));
+    await clock.advance(1);
+  };
+  const search = async () => {
+    const { segments, release } = store.pin("default", "logs");
+    await demand.candidatesOf(segments, { kind: "word", column: "body", word: "words" });
+    release();
+  };
+  const segments = () => [...store.manifest.state.segments.values()];
+  const indexes = () => [...sim.files().keys()].filter((path) => path.endsWith(indexSuffix));
+  /** Lets work go on that waits for nothing but its turns. */
+  const turns = async () => {
+    for (let turn = 0; turn < 500; turn++) await Promise.resolve();
+  };
+  return Object.assign(box, { sim, clock, demand, env, store, ingest, search, segments, indexes, turns });
+}
+
+/** A box with a segment that was searched just now, and rows that wait for their flush. */
+async function searchedBox(options: Parameters<typeof boxOf>[0] = {}) {
+  const box = await boxOf(options);
+  await box.ingest("the first");
+  await box.store.flush();
+  await box.search();
+  await box.ingest("the second");
+  return box;
+}
+
+test("what nobody searches has no index, and what somebody does has one before it is seen", async () => {
+  const { store, ingest, search, segments, indexes, begun, clock, env } = await boxOf();
+  await ingest("the first");
+  await store.flush();
+  expect(indexes()).toEqual([]);
+  await search();
+  await ingest("the second");
+  await store.flush();
+  const second = segments().at(-1)!;
+  expect(begun).toEqual([[second.id, false]]);
+  expect(indexes()).toEqual([indexPath(second.path)]);
+  expect(env.metrics.total("openwit_indexed_rows_total")).toBe(1);
+  expect(store.batches.of("default").map(({ indexedNs }) => indexedNs !== undefined)).toEqual([false, true]);
+  await clock.advance(searchedMs);
+  await ingest("the third");
+  await store.flush();
+  expect(indexes()).toHaveLength(1);
+});
+
+test("a search of another signal is none of this one", async () => {
+  const { store, ingest, demand, indexes, clock } = await boxOf();
+  await ingest("the first");
+  await store.flush();
+  const path = "parquet/default/2026/11/23/n/spans-20-L0-0000000000000000000000000000_active.parquet";
+  await demand.candidatesOf([{ id: "x", signal: "spans", path, rows: 1 }], { kind: "all" });
+  expect(demand.isSearched("default", "spans")).toBe(true);
+  await ingest("the second");
+  await store.flush();
+  expect(indexes()).toEqual([]);
+  await clock.advance(searchedMs);
+  expect(demand.isSearched("default", "spans")).toBe(false);
+});
+
+test("statements about merged segments alone want no index of fresh ones", async () => {
+  const { demand } = await boxOf();
+  const path = "parquet/default/2026/11/23/n-L0-n/logs-20-L1-0000000000000000000000000000_active.parquet";
+  await demand.candidatesOf([{ id: "x", signal: "logs", path, rows: 1 }], { kind: "all" });
+  expect(demand.isSearched("default", "logs")).toBe(false);
+});
+
+test("a flush does not wait for an index that takes long, which is finished beside, alone", async () => {
+  const box = await searchedBox();
+  const { store, clock, ingest, segments, indexes, begun, turns } = box;
+  const slow = Promise.withResolvers<void>();
+  box.beside = () => slow.promise;
+  let isFlushed = false;
+  const flush = store.flush().then(() => isFlushed = true);
+  for (let ms = 0; ms < waitMsMax; ms += 50) {
+    await turns();
+    expect([isFlushed, segments().length]).toEqual([false, 1]);
+    await clock.advance(50);
+  }
+  await flush;
+  expect(segments()).toHaveLength(2);
+  // Asked in vain meanwhile, it is not wanted from anybody else; and the next flush begins no other one.
+  const asked = { ...segments()[1], rows: scannedRowsMax + 1 };
+  const ask = () => box.demand.candidatesOf([asked], { kind: "word", column: "body", word: "words" });
+  await ask();
+  expect(box.demand.wanted()).toEqual([]);
+  await ingest("the third");
+  await store.flush();
+  expect(begun).toHaveLength(1);
+  // Its file stays, whoever takes the segment away.
+  const second = segments()[1];
+  await store.retired.retire([second]);
+  await clock.advance(61_000);
+  expect(await store.retired.sweep()).toBe(0);
+  slow.resolve();
+  await turns();
+  await ask();
+  expect(box.demand.wanted()).toContainEqual(asked);
+  expect(await store.retired.sweep()).toBe(1);
+  expect(indexes()).toEqual([]);
+});
+
+test("a flush that takes long begins no further index: what is left is indexed when it is asked for", async () => {
+  const box = await searchedBox();
+  const { store, clock, begun, segments, turns } = box;
+  const old = String(clock.nowNs() - 7_200_000_000_000n);
+  await store.ingest(logRequest([{ timeUnixNano: old, body: { stringValue: "two hours ago" } }]));
+  await clock.advance(1);
+  const slow = Promise.withResolvers<void>();
+  box.beside = () => slow.promise;
+  const flush = store.flush();
+  for (let ms = 0; ms <= waitMsMax; ms += 50) {
+    await turns();
+    await clock.advance(50);
+  }
+  await flush;
+  expect(segments()).toHaveLength(3);
+  slow.resolve();
+  await turns();
+  expect(begun).toHaveLength(1);
+});
+
+test("a flush waits for no index where room is short, and stops waiting when it gets short", async () => {
+  const box = await searchedBox();
+  const { store, clock, ingest, segments, begun, turns } = box;
+  box.isShort = true;
+  await store.flush();
+  expect([begun.length, segments().length]).toEqual([0, 2]);
+  box.isShort = false;
+  await ingest("the third");
+  const slow = Promise.withResolvers<void>();
+  box.beside = () => slow.promise;
+  const flush = store.flush();
+  await turns();
+  expect([begun.length, segments().length]).toEqual([1, 2]);
+  box.isShort = true;
+  await clock.advance(50);
+  await flush;
+  expect(segments()).toHaveLength(3);
+  slow.resolve();
+});
+
+test("a flush waits for no index while rows take half of their memory", async () => {
+  const roomy = await searchedBox({ memoryBytesMax: 40 * 1024 * 1024 });
+  await roomy.store.flush();
+  expect(roomy.begun).toHaveLength(1);
+  const { store, ingest, segments, begun } = await searchedBox({ memoryBytesMax: 40 * 1024 * 1024 });
+  for (let sent = 0; sent < 11; sent++) await ingest(`${sent} ${"x".repeat(2_000_000)}`);
+  await store.flush();
+  expect([begun.length, segments().length]).toEqual([0, 2]);
+});
+
+test("an index that cannot be built fails no flush, and may be wanted again", async () => {
+  const box = await searchedBox();
+  box.beside = () => Promise.reject(new Error("the indexer died"));
+  await box.store.flush();
+  expect(box.segments()).toHaveLength(2);
+  box.beside = () => Promise.resolve();
+  await box.ingest("the third");
+  await box.store.flush();
+  expect(box.indexes()).toContain(indexPath(box.segments()[2].path));
+});
+
+test("a flush whose edit fails leaves no index behind, also one that was still being built", async () => {
+  for (const isSlow of [false, true]) {
+    const box = await searchedBox();
+    const { sim, store, clock, segments, indexes, turns } = box;
+    const slow = Promise.withResolvers<void>();
+    box.beside = async () => {
+      if (isSlow) await slow.promise;
+      else sim.failAt(sim.operations + 1, "io"); // the edit
+    };
+    const flush = store.flush().then(() => "done", () => "failed");
+    for (let ms = 0; ms <= waitMsMax && isSlow; ms += 50) {
+      await turns();
+      if (ms === waitMsMax - 50) sim.failAt(sim.operations + 1, "io");
+      await clock.advance(50);
+    }
+    expect(await flush).toBe("failed");
+    expect([segments().length, indexes().length]).toEqual([1, 1]);
+    box.beside = () => Promise.resolve();
+    const again = store.flush();
+    await turns();
+    slow.resolve();
+    await again;
+    expect(segments()).toHaveLength(2);
+    expect(indexes()).toEqual([indexPath(segments()[1].path)]);
+  }
+});
+
+test("the last flush of a store waits for no index", async () => {
+  const { store, begun, segments } = await searchedBox();
+  await store.close({ flush: true });
+  expect([begun.length, segments().length]).toEqual([0, 2]);
+});
+
+test("a store that closes waits for the index that is being built", async () => {
+  const box = await searchedBox();
+  const { store, clock, begun, turns } = box;
+  const slow = Promise.withResolvers<void>();
+  box.beside = () => slow.promise;
+  const flush = store.flush();
+  for (let ms = 0; ms <= waitMsMax; ms += 50) {
+    await turns();
+    await clock.advance(50);
+  }
+  await flush;
+  let isClosed = false;
+  const closed = store.close().then(() => isClosed = true);
+  await turns();
+  expect([isClosed, begun.length]).toEqual([false, 1]);
+  slow.resolve();
+  await closed;
+});

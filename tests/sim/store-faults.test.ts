@@ -1,12 +1,14 @@
 /**
  * One life of a store, in which each operation of the disk in turn fails or loses the power: taking requests, flushing
- * them into several files, freeing the WAL, closing. Afterwards a sound start finds what was acknowledged, once.
+ * them into several files with their indexes, freeing the WAL, closing. Afterwards a sound start finds what was acknowledged,
+ * once, and no index of what is not there.
  */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { seededRandom } from "../../core/env/random.ts";
 import { Metrics } from "../../core/metrics/metrics.ts";
 import { SimClock } from "./clock.ts";
 import { SimDisk } from "./disk.ts";
+import { checkAllIndexes, search, simIndexing } from "./indexing.ts";
 import { loadParquetWasm } from "./parquet-wasm.ts";
 import { check, newRequest, open, type Request, send } from "./store-scenario.ts";
 
@@ -15,8 +17,15 @@ loadParquetWasm();
 
 type Fault = "io" | "disk_full" | "cut";
 
-/** Runs the life with a fault at operation `at`; returns how many operations there were, and how many requests held. */
-async function runLife(fault: Fault, at: number): Promise<{ operations: number; acknowledged: number }> {
+interface Outcome {
+  readonly operations: number;
+  /** Requests that held. */
+  readonly acknowledged: number;
+  readonly indexed: number;
+}
+
+/** Runs the life with a fault at operation `at`. */
+async function runLife(fault: Fault, at: number): Promise<Outcome> {
   const disk = new SimDisk(at);
   const clock = new SimClock();
   const random = seededRandom(7);
@@ -25,11 +34,14 @@ async function runLife(fault: Fault, at: number): Promise<{ operations: number; 
   disk.restart();
   if (fault === "cut") disk.cutAt(at);
   else disk.failAt(at, fault);
-  const store = await open(disk.process(), clock, random, new Metrics());
+  const first = disk.process();
+  const fresh = simIndexing(first, clock, seededRandom(8));
+  const store = await open(first, clock, random, new Metrics(), { fresh });
   if (store !== undefined) {
     for (let round = 0; round < 3; round++) {
       const sent = [0, 1, 2].map(() => newRequest(requests, clock, random));
       await Promise.all(sent.map((request) => send(store, clock, request, counts)));
+      for (const tenant of ["alpha", "beta"]) await search(store, fresh, tenant);
       await store.flush().catch(() => {}); // that is what fails: what it must not lose is checked below
     }
     for (const request of requests) await send(store, clock, request, counts); // as a client that was not answered
@@ -42,13 +54,16 @@ async function runLife(fault: Fault, at: number): Promise<{ operations: number; 
   const again = await open(process, clock, random, new Metrics());
   await again!.recovered;
   await check(again!, process, requests, disk);
-  return { operations, acknowledged: requests.filter(({ state }) => state === "acknowledged").length };
+  await checkAllIndexes(again!, disk);
+  const acknowledged = requests.filter(({ state }) => state === "acknowledged").length;
+  return { operations, acknowledged, indexed: fresh.built };
 }
 
 for (const fault of ["io", "disk_full", "cut"] as const) {
   test(`a store in which operation n meets ${fault === "cut" ? "a power cut" : fault}, for every n, loses and doubles nothing`, async () => {
-    const { operations } = await runLife(fault, Infinity);
+    const { operations, indexed } = await runLife(fault, Infinity);
     expect(operations).toBeGreaterThan(100);
+    expect(indexed).toBeGreaterThan(1);
     let acknowledged = 0;
     for (let at = 1; at <= operations; at++) {
       try {

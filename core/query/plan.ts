@@ -205,8 +205,10 @@ class Planning {
     const finder = new RowFinder(this.prepared, own, undefined, this.env);
     const source = { files: reads, chunks: [], window: this.env.window };
     const found = await this.#timed("find", async () => {
-      if (blocks < findBlocksMin) return await finder.findOnPages(source, foundRowsMax + 1, this.#rowsOf);
-      return isWide ? await finder.find(source, foundRowsMax + 1, this.#rowsOf) : undefined;
+      if (isWide && blocks >= findBlocksMin) return await finder.find(source, foundRowsMax + 1, this.#rowsOf);
+      return blocks < findBlocksMin || finder.looksIntoTexts
+        ? await finder.findOnPages(source, foundRowsMax + 1, this.#rowsOf)
+        : undefined;
     });
     if (found === undefined || found.length > foundRowsMax) return undefined;
     const exact = exactReads(reads.map(({ path }) => path), found);

@@ -1,6 +1,7 @@
 /**
- * The conditions of a mention as comparisons of its columns with constants (../parquet/read/filter.ts), where they are
- * that and nothing else: then its rows are found on pages, without the engine.
+ * The conditions of a mention as comparisons of its columns with constants (../parquet/read/filter.ts) and texts that
+ * are looked for in them (sought_texts.ts), where they are that and nothing else: then its rows are found on pages, without
+ * the engine.
  *
  * Invariant: they mean what the engine makes of them, NULLs included. What is not certain to is left to it: numbers
  * that are compared with text, unsigned 64-bit numbers, doubles.
@@ -12,6 +13,7 @@ import {
   equal,
   greater,
   less,
+  looksInto,
   type RowFilter,
   type RowTest,
 } from "../parquet/read/filter.ts";
@@ -19,6 +21,7 @@ import { clampedTime, type TimeRange } from "./bounds.ts";
 import { timeOf } from "./constant_time.ts";
 import { columnOf, type Mention } from "./mentions.ts";
 import type { OwnConditions } from "./needs.ts";
+import { textTestOf, withoutImplied } from "./sought_texts.ts";
 import {
   constantInteger,
   constantText,
@@ -39,8 +42,8 @@ export function rowFilterOf(mention: Mention, own: OwnConditions): RowFilter | u
   }
   const time = timeColumnOf[mention.signal];
   const columns = [...byColumn].filter(([column]) => column !== time)
-    .map(([column, tests]): ColumnTests => ({ column, tests }))
-    .sort((left, right) => costOf(left.column, mention) - costOf(right.column, mention));
+    .map(([column, tests]): ColumnTests => ({ column, tests: withoutImplied(tests) }))
+    .sort((left, right) => costOf(left, mention) - costOf(right, mention));
   return { columns, time: { column: time, tests: byColumn.get(time) ?? [] } };
 }
 
@@ -94,6 +97,12 @@ function testsIn(condition: SqlNode, mention: Mention): ColumnTests[] | undefine
       const values = listed.map((each) => constantFor(column, each, mention));
       if (!values.every((value) => value !== undefined)) return undefined;
       return [{ column, tests: [{ kind: "in", values, isNot: type === "COMPARE_NOT_IN" }] }];
+    }
+    case "FUNCTION": {
+      const found = textTestOf(condition);
+      const column = columnOf(mention, found?.column);
+      if (found === undefined || column === undefined || kindOf(column, mention) !== "text") return undefined;
+      return [{ column, tests: [found.test] }];
     }
   }
   return undefined;
@@ -151,7 +160,8 @@ function kindOf(column: string, { signal }: Mention): "text" | "integer" | "time
 }
 
 /** What a column costs to be read for all rows: one of few values the least, for its verdicts are few as well. */
-function costOf(column: string, { signal }: Mention): number {
-  const { kind } = columnsOf[signal].find(({ name }) => name === column)!.type;
-  return kind === "dictionary" ? 0 : kind === "int32" || kind === "uint32" ? 1 : kind === "utf8" ? 3 : 2;
+function costOf(own: ColumnTests, { signal }: Mention): number {
+  const { kind } = columnsOf[signal].find(({ name }) => name === own.column)!.type;
+  if (kind === "utf8") return looksInto(own) ? 4 : 3;
+  return kind === "dictionary" ? 0 : kind === "int32" || kind === "uint32" ? 1 : 2;
 }

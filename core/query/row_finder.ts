@@ -3,7 +3,7 @@
  * (row_filter.ts), else by a statement of the engine (find.ts).
  */
 import { columnIndex } from "../model/columns.ts";
-import { matchingRows, type RowFilter } from "../parquet/read/filter.ts";
+import { looksInto, matchingRows, type RowFilter } from "../parquet/read/filter.ts";
 import { type FoundPlaces, FoundSink } from "../parquet/read/found.ts";
 import { allRows } from "../parquet/read/rows.ts";
 import { sliceVector } from "../parquet/slice.ts";
@@ -33,6 +33,8 @@ export interface FindSource {
 
 /** Rows of memory that are looked through in this thread: a millisecond or two. */
 const memoryRowsMax = 200_000;
+/** The same of texts that are looked into: half a millisecond a mebibyte. */
+const memoryTextBytesMax = 4 * 1024 * 1024;
 
 /**
  * Rows of files that are looked through on pages. Their numbers are four bytes each: of the 74 million rows of a last
@@ -53,6 +55,11 @@ export class RowFinder {
     readonly env: FindEnv,
   ) {
     this.#filter = rowFilterOf(prepared.mention, own);
+  }
+
+  /** Whether rows are found by looking into texts, which takes the engine several times as long. */
+  get looksIntoTexts(): boolean {
+    return this.#filter?.columns.some(looksInto) === true;
   }
 
   /** At most `rowsMax` rows. @param rowsOf rows of a file that is read whole @throws OpenWitError */
@@ -77,7 +84,7 @@ export class RowFinder {
     const filter = withinRange(this.#filter, window);
     if (files.length === 0) {
       const rows = chunks.reduce((sum, { rows }) => sum + rows, 0);
-      return rows > memoryRowsMax
+      return rows > memoryRowsMax || textBytes(filter, chunks) > memoryTextBytesMax
         ? undefined
         : foundRows(findInMemory(filter, chunks, rowsMax, isDescending));
     }
@@ -99,6 +106,18 @@ export class RowFinder {
   }
 }
 
+/** Bytes of texts that a filter looks into. */
+function textBytes({ columns }: RowFilter, chunks: readonly SourceChunk[]): number {
+  let bytes = 0;
+  for (const { column } of columns.filter(looksInto)) {
+    for (const { chunk, rows } of chunks) {
+      const vector = chunk.vectors[columnIndex(chunk.signal, column)];
+      if (vector.kind === "utf8") bytes += vector.offsets[rows];
+    }
+  }
+  return bytes;
+}
+
 function findInMemory(
   filter: RowFilter,
   chunks: readonly SourceChunk[],
@@ -107,11 +126,9 @@ function findInMemory(
 ): FoundPlaces {
   const found = new FoundSink(rowsMax, isDescending);
   for (const [at, { chunk, rows }] of chunks.entries()) {
-    const matching = matchingRows(
-      filter,
-      allRows(rows),
-      (column, rows) => sliceVector(chunk.vectors[columnIndex(chunk.signal, column)], rows),
-    );
+    const matching = matchingRows(filter, allRows(rows), {
+      column: (name, rows) => sliceVector(chunk.vectors[columnIndex(chunk.signal, name)], rows),
+    });
     found.add(-1 - at, matching.rows, 0, matching.times);
   }
   return found.finish();

@@ -58,10 +58,11 @@ export class FoldedText {
   }
 }
 
-const beyondAscii = 0x80808080 | 0;
+/** The bits of four bytes that say that one is beyond ASCII. */
+export const beyondAscii = 0x80808080 | 0;
 
 /** Four ASCII bytes in lower case; bytes beyond ASCII stay. */
-function lowerCase(word: number): number {
+export function lowerCase(word: number): number {
   const low = word & 0x7f7f7f7f;
   const fromA = low + 0x3f3f3f3f, beyondZ = low + 0x25252525; // the top bit of each byte says so
   return word | ((~word & (fromA ^ beyondZ) & beyondAscii) >>> 2);

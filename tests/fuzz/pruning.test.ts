@@ -8,9 +8,12 @@ import { randomBelow, seededRandom } from "../../core/env/random.ts";
 import { toOpenWitError } from "../../core/error.ts";
 import type { IndexPredicate } from "../../core/index/predicate.ts";
 import { type Signal, signals } from "../../core/model/columns.ts";
+import { looksInto } from "../../core/parquet/read/filter.ts";
 import { type Json, rowsOf } from "../../core/query/format.ts";
 import { defaultQueryLimits, type QueryEnv, type QueryPlan, runQuery } from "../../core/query/query.ts";
 import { PreparedStatements } from "../../core/query/prepared.ts";
+import { ownConditions } from "../../core/query/needs.ts";
+import { rowFilterOf } from "../../core/query/row_filter.ts";
 import type { QuerySources, TableSource } from "../../core/query/sources.ts";
 import type { TimeRange } from "../../core/query/bounds.ts";
 import type { RowReader } from "../../core/query/row_reader.ts";
@@ -96,6 +99,7 @@ test(`${count} statements are answered the same, planned and read whole (seed ${
   let blocks = 0, read = 0, rows = 0, fetched = 0;
   const fetchedOf = new Set<Signal>();
   const foundBy: Record<string, number> = {};
+  const sought: Record<string, number> = { newest: 0, rows: 0 };
   const spared = { time: 0, window: 0, conditions: 0, passed: 0, memory: 0, allMemory: 0 };
   for (let number = 0; number < count; number++) {
     const { sql, isOrdered } = anyQuery(random);
@@ -127,6 +131,8 @@ test(`${count} statements are answered the same, planned and read whole (seed ${
       methods[mention.method] = (methods[mention.method] ?? 0) + 1;
       for (const kind of kindsIn(mention.predicate)) asked.add(kind);
       if (mention.foundBy !== undefined) foundBy[mention.foundBy] = (foundBy[mention.foundBy] ?? 0) + 1;
+      const filter = rowFilterOf(mention.mention, ownConditions(mention.mention));
+      if (mention.foundBy === "pages" && filter?.columns.some(looksInto)) sought[mention.method]++;
       if (mention.fetched !== undefined) {
         fetched++;
         fetchedOf.add(mention.mention.signal);
@@ -157,6 +163,9 @@ test(`${count} statements are answered the same, planned and read whole (seed ${
   expect(fetched).toBeGreaterThan(count / 10);
   expect(foundBy.pages).toBeGreaterThan(count / 10);
   expect(foundBy.engine).toBeGreaterThan(count / 20);
+  // Texts were looked for in them.
+  expect(sought.newest).toBeGreaterThan(count / 30);
+  expect(sought.rows).toBeGreaterThan(count / 100);
   expect([...fetchedOf].sort()).toEqual(["logs", "metrics", "spans"]);
   // So was each way of sparing what would be decoded.
   expect(Object.entries(spared).filter(([, times]) => times < count / 60)).toEqual([]);

@@ -180,7 +180,7 @@ function chunkOf(
 /** Columns whose text is read by functions. */
 const jsonOrTypes = /attribute|metadata|refs$/;
 
-type Value = string | number | bigint | Readonly<Record<string, string>> | undefined;
+type Value = string | number | bigint | Readonly<Record<string, string>> | null | undefined;
 
 function rowOf(signal: Signal, random: Random, time: bigint, group: number): Record<string, Value> {
   const pick = (list: readonly string[]) => list[randomBelow(random, list.length)];
@@ -195,7 +195,7 @@ function rowOf(signal: Signal, random: Random, time: bigint, group: number): Rec
     // traces lie close together, as they do
     trace_id: (group * 7 + randomBelow(random, 40)).toString(16).padStart(32, "0"),
     span_id: random.uint32().toString(16).padStart(8, "0") + random.uint32().toString(16).padStart(8, "0"),
-    body: text,
+    body: bodyOf(random, text),
     name: pick(["GET ", "POST "]) + pick(routes),
     ...severityOf(random, group, isRare),
     metric_name: pick(["cpu", "memory", "requests", `rare.${group % 60}`]),
@@ -215,6 +215,24 @@ function rowOf(signal: Signal, random: Random, time: bigint, group: number): Rec
   };
 }
 
+/** Some are NULL, empty, in upper case, or have a letter beyond ASCII that is one of ASCII in lower case. */
+function bodyOf(random: Random, text: string): string | null {
+  switch (randomBelow(random, 40)) {
+    case 0:
+      return null;
+    case 1:
+      return "";
+    case 2:
+      return text.replaceAll("k", "\u212a");
+    case 3:
+    case 4:
+    case 5:
+      return text.toUpperCase();
+    default:
+      return text;
+  }
+}
+
 /** Warnings are in every block, errors in some, and fatal ones in few. */
 function severityOf(random: Random, group: number, isRare: boolean): Record<string, Value> {
   if (isRare) return { severity_number: 21 + randomBelow(random, 4), severity_text: "Fatal" };
@@ -232,10 +250,11 @@ function severityOf(random: Random, group: number, isRare: boolean): Record<stri
 function pushValue(vector: Vector, value: Value): void {
   switch (vector.kind) {
     case "utf8":
+      return value === null ? vector.pushNull() : vector.pushText(String(value ?? ""));
     case "dictionary":
       return vector.pushText(String(value ?? ""));
     case "map":
-      for (const [key, inner] of Object.entries(typeof value === "object" ? value : {})) {
+      for (const [key, inner] of Object.entries(typeof value === "object" ? value ?? {} : {})) {
         vector.keys.pushText(key);
         vector.values.pushText(inner);
       }

@@ -238,7 +238,11 @@ class Query {
 
   /** @param isNarrow with a condition that few rows meet, for statements that give all they find */
   where(table: Table, prefix: string, isNarrow = false): string {
-    const conditions = Array.from({ length: this.below(3) }, () => this.condition(table, prefix, 2));
+    const areTexts = this.chance(4);
+    const conditions = Array.from(
+      { length: areTexts ? 1 + this.below(2) : this.below(3) },
+      () => areTexts ? this.sought(table, prefix) : this.condition(table, prefix, 2),
+    );
     if (isNarrow) conditions.push(this.rare(table, prefix));
     if (this.chance(2)) conditions.push(this.times(table, prefix));
     return conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
@@ -288,6 +292,7 @@ class Query {
       `length(${prefix}service_name) > 4`,
       this.comparison(table, prefix),
       this.comparison(table, prefix),
+      this.sought(table, prefix),
       ...table === "logs"
         ? [
           `${prefix}severity_number = 17`,
@@ -370,6 +375,27 @@ class Query {
       `${prefix}${columns[0]} ${operator} ${time}`,
       `${prefix}ingest_timestamp ${operator} ${time}::TIMESTAMP_NS - INTERVAL '3 minutes'`,
       `${prefix}${timeOf(table)} ${operator} ${time}`,
+    ]);
+  }
+
+  /** A text that is looked for in another one, in all forms in which rows are found on pages. */
+  sought(table: Table, prefix: string): string {
+    const column = prefix + (table === "logs" ? this.pick(["body", "body", "service_name"]) : "name");
+    const all = [...words, ...routes, "order1", "rare2", "GET", "o", "OK", "NAÏVE", "A", "checkout"];
+    const [one, other] = [this.pick(all), this.pick(all)];
+    return this.pick([
+      `match(${column}, '${one} ${other}')`,
+      `match(${column}, '${one}')`,
+      `match(${column}, '"${one} ${other}"')`,
+      `match(${column}, '${one}*')`,
+      `contains(lower(${column}), lower('${one}'))`,
+      `contains(${column}, '${one}')`,
+      `${column} LIKE '%${one}%${other}%'`,
+      `${column} LIKE '${one}%'`,
+      `${column} LIKE '%${one}'`,
+      `${column} ILIKE '%${one}%${other}%'`,
+      `starts_with(lower(${column}), '${one}')`,
+      `ends_with(${column}, '${this.pick(["1", "order11", "rare1", "rt"])}')`,
     ]);
   }
 

@@ -51,15 +51,41 @@ export class TextSink {
   finish(): TextSlice {
     const { count } = this;
     const offsets = this.#offsets.subarray(0, count + 1);
-    const bytes = this.#bytes.subarray(0, offsets[count]);
-    let isValid = isUtf8(bytes);
-    // The whole may be valid while a text begins in the middle of a character.
-    for (let at = 0; at < count && isValid; at++) {
-      if (offsets[at] < bytes.length) isValid = (bytes[offsets[at]] & 0xc0) !== 0x80;
-    }
-    if (!isValid) throw malformedPage("a text that is not UTF-8");
-    return { kind: "utf8", count, offsets, bytes, present: undefined };
+    return checkedTexts(offsets, this.#bytes.subarray(0, offsets[count]));
   }
+}
+
+function checkedTexts(offsets: Int32Array, bytes: Uint8Array): TextSlice {
+  const count = offsets.length - 1;
+  let isValid = isUtf8(bytes);
+  // The whole may be valid while a text begins in the middle of a character.
+  for (let at = 0; at < count && isValid; at++) {
+    if (offsets[at] < bytes.length) isValid = (bytes[offsets[at]] & 0xc0) !== 0x80;
+  }
+  if (!isValid) throw malformedPage("a text that is not UTF-8");
+  return { kind: "utf8", count, offsets, bytes, present: undefined };
+}
+
+/**
+ * Texts of a page that has no codes; as they lie in it, where all of them are wanted and nothing lies between.
+ * @throws OpenWitError as below
+ */
+export function textsOf(page: Page, count: number, ranks: Int32Array): TextSlice {
+  const { encoding, bytes, from } = page;
+  if (encoding !== deltaLengthByteArray || ranks.length < count) {
+    const sink = new TextSink();
+    sink.reserve(ranks.length, bytes.length - from);
+    chooseTexts(page, count, ranks, sink);
+    return sink.finish();
+  }
+  const { lengths, end } = lengthsOf(page, count, count);
+  const offsets = new Int32Array(count + 1);
+  let stop = end;
+  for (let at = 0; at < count; at++) {
+    stop = passed(bytes, stop, lengths[at]);
+    offsets[at + 1] = stop - end;
+  }
+  return checkedTexts(offsets, bytes.subarray(end, stop));
 }
 
 /**
@@ -78,9 +104,7 @@ export function chooseTexts(page: Page, count: number, ranks: Int32Array, into: 
     return;
   }
   if (encoding !== deltaLengthByteArray) throw unsupportedEncoding(encoding);
-  const lengths = new Int32Array(wanted);
-  const { count: found, end } = readDelta32(bytes, from, lengths, count, wanted);
-  if (found !== count) throw malformedPage(`${found} lengths of ${count} texts`);
+  const { lengths, end } = lengthsOf(page, count, wanted);
   let start = end, rank = 0;
   for (let at = 0; at < ranks.length;) {
     for (; rank < ranks[at]; rank++) start = passed(bytes, start, lengths[rank]);
@@ -90,6 +114,18 @@ export function chooseTexts(page: Page, count: number, ranks: Int32Array, into: 
     into.appendRun(bytes, start, lengths, first, rank);
     start = stop;
   }
+}
+
+/** Lengths of the first texts, and where these begin. */
+function lengthsOf(
+  { bytes, from }: Page,
+  count: number,
+  wanted: number,
+): { lengths: Int32Array; end: number } {
+  const lengths = new Int32Array(wanted);
+  const { count: found, end } = readDelta32(bytes, from, lengths, count, wanted);
+  if (found !== count) throw malformedPage(`${found} lengths of ${count} texts`);
+  return { lengths, end };
 }
 
 function passed(bytes: Uint8Array, at: number, length: number): number {

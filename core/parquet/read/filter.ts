@@ -1,11 +1,12 @@
 /**
  * Which rows meet conditions that compare a column with constants, all of them: with SQL's meaning, in which a
- * comparison with NULL is never met. Text is compared by its bytes, as the engine does.
+ * comparison with NULL is never met. Text is compared by its bytes, as the engine does; sought_texts.ts looks into it.
  *
  * A condition is tried on a slice (../slice.ts), texts of few values once for each value. No value becomes an object.
  */
 import { OpenWitError } from "../../error.ts";
 import type { DictionarySlice, FixedSlice, Slice, TextSlice } from "../slice.ts";
+import { type TextTest, tryTexts } from "./sought_texts.ts";
 
 /** What a value may be in comparison with a constant: 1 less, 2 equal, 4 greater, or a sum of these. */
 export type Accepted = number;
@@ -15,7 +16,8 @@ export type RowTest =
   | { readonly kind: "compare"; readonly accepted: Accepted; readonly value: bigint | string }
   /** Whether it is one of them, or, with `isNot`, none. */
   | { readonly kind: "in"; readonly values: readonly (bigint | string)[]; readonly isNot: boolean }
-  | { readonly kind: "null"; readonly isNull: boolean };
+  | { readonly kind: "null"; readonly isNull: boolean }
+  | TextTest;
 
 /** What the values of one column must meet. */
 export interface ColumnTests {
@@ -26,7 +28,7 @@ export interface ColumnTests {
 /** Conditions of a mention of a table, cheap ones first. */
 export interface RowFilter {
   readonly columns: readonly ColumnTests[];
-  /** The column of the rows' times, and what these must meet; it comes last, for the times are wanted in any case. */
+  /** The column of the rows' times, and what these must meet; it comes late, for the times are wanted in any case. */
   readonly time: ColumnTests;
 }
 
@@ -36,30 +38,79 @@ export interface MatchingRows {
   readonly times: Int32Array;
 }
 
+/** Where the values of rows are had. */
+export interface RowValues {
+  /** Those of a column for rows by number. */
+  column(name: string, rows: Int32Array): Slice;
+  /**
+   * What is said of the texts of a column, a byte a row, without all of them being gathered: 0 where there is none;
+   * `undefined` where they are had as a slice alone.
+   */
+  texts?(
+    name: string,
+    rows: Int32Array,
+    verdictsOf: (texts: TextSlice) => Uint8Array,
+  ): Uint8Array | undefined;
+}
+
 /**
  * Rows that meet all conditions, of those that are given.
- * @param read the values of a column for rows by number
- * @throws OpenWitError `unsupported`; what `read` throws
+ * @throws OpenWitError `unsupported`; what the reading of values throws
  */
 export function matchingRows(
   { columns, time }: RowFilter,
   rows: Int32Array,
-  read: (column: string, rows: Int32Array) => Slice,
+  values: RowValues,
 ): MatchingRows {
-  let left = rows;
-  for (const { column, tests } of columns) {
-    if (left.length === 0) break;
-    left = kept(left, verdictsOf(read(column, left), tests), 1);
+  const left = new RowsLeft(rows);
+  const tryColumn = (own: ColumnTests) => {
+    if (left.rows.length > 0) left.keep(rowVerdicts(own, left.rows, values));
+  };
+  const tryTime = () => {
+    if (left.times !== undefined || left.rows.length === 0) return;
+    const slice = values.column(time.column, left.rows);
+    if (slice.kind !== "fixed" || !(slice.values instanceof Int32Array)) {
+      throw new OpenWitError("unsupported", "times are 64-bit numbers");
+    }
+    left.times = slice.values;
+    if (time.tests.length > 0) left.keep(verdictsOf(slice, time.tests));
+  };
+  for (const own of columns) {
+    // Texts that are looked into are dearer than times, which leave few of the rows where a slice of time ends.
+    if (time.tests.length > 0 && looksInto(own)) tryTime();
+    tryColumn(own);
   }
-  if (left.length === 0) return { rows: left, times: new Int32Array(0) };
-  const slice = read(time.column, left);
-  if (slice.kind !== "fixed" || !(slice.values instanceof Int32Array)) {
-    throw new OpenWitError("unsupported", "times are 64-bit numbers");
+  tryTime();
+  return { rows: left.rows, times: left.times ?? new Int32Array(0) };
+}
+
+/** Whether texts are looked for in those of a column. */
+export function looksInto({ tests }: ColumnTests): boolean {
+  return tests.some(({ kind }) => kind === "text");
+}
+
+class RowsLeft {
+  rows: Int32Array;
+  /** Two words a row, once they are known. */
+  times: Int32Array | undefined;
+
+  constructor(rows: Int32Array) {
+    this.rows = rows;
   }
-  const times = slice.values;
-  if (time.tests.length === 0) return { rows: left, times };
-  const verdicts = verdictsOf(slice, time.tests);
-  return { rows: kept(left, verdicts, 1), times: kept(times, verdicts, 2) };
+
+  keep(verdicts: Uint8Array): void {
+    this.rows = kept(this.rows, verdicts, 1);
+    if (this.times !== undefined) this.times = kept(this.times, verdicts, 2);
+  }
+}
+
+function rowVerdicts({ column, tests }: ColumnTests, rows: Int32Array, values: RowValues): Uint8Array {
+  // No other test is met by a NULL.
+  const areMetByValues = tests.every(({ kind }) => kind !== "null");
+  const ofTexts = areMetByValues
+    ? values.texts?.(column, rows, (texts) => textVerdicts(texts, tests))
+    : undefined;
+  return ofTexts ?? verdictsOf(values.column(column, rows), tests);
 }
 
 /** What a verdict is for, of values of one word or two. */
@@ -97,12 +148,13 @@ function codedVerdicts({ codes, count, values }: DictionarySlice, tests: readonl
   return verdicts;
 }
 
-function textVerdicts({ count, offsets, bytes, present }: TextSlice, tests: readonly RowTest[]): Uint8Array {
+function textVerdicts(texts: TextSlice, tests: readonly RowTest[]): Uint8Array {
+  const { count, offsets, bytes, present } = texts;
   const verdicts = new Uint8Array(count).fill(1);
   const base = offsets[0];
   for (const test of tests) {
     refuseNulls(verdicts, present, test.kind === "null" && test.isNull);
-    if (test.kind === "null") continue;
+    if (test.kind === "null" || test.kind === "text") continue;
     const orders = new Float64Array(count);
     tryEach(test, verdicts, orders, (value) => {
       const wanted = encoder.encode(textIn(value));
@@ -111,6 +163,7 @@ function textVerdicts({ count, offsets, bytes, present }: TextSlice, tests: read
       }
     });
   }
+  tryTexts(tests.filter((test) => test.kind === "text"), texts, verdicts);
   return verdicts;
 }
 
@@ -119,7 +172,7 @@ function fixedVerdicts({ type, count, values, present }: FixedSlice, tests: read
   for (const test of tests) {
     refuseNulls(verdicts, present, test.kind === "null" && test.isNull);
     if (test.kind === "null") continue;
-    if (!(values instanceof Int32Array) || type === "float64" || type === "uint64") {
+    if (test.kind === "text" || !(values instanceof Int32Array) || type === "float64" || type === "uint64") {
       throw new OpenWitError("unsupported", `values of type ${type} are not compared here`);
     }
     const orders = new Float64Array(count);
@@ -169,7 +222,7 @@ function tryEach(
   for (let at = 0; at < orders.length; at++) if ((isListed[at] === 1) === test.isNot) verdicts[at] = 0;
 }
 
-type Comparing = Exclude<RowTest, { kind: "null" }>;
+type Comparing = Exclude<RowTest, { kind: "null" | "text" }>;
 
 /** @param isNull whether it is the NULLs that are wanted */
 function refuseNulls(verdicts: Uint8Array, present: Uint8Array | undefined, isNull: boolean): void {

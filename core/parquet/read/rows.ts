@@ -10,7 +10,7 @@ import type { Column, ColumnType } from "../../model/columns.ts";
 import { DictionaryVector } from "../../model/vector.ts";
 import type { DictionarySlice, FixedSlice, ListSlice, MapSlice, Slice, TextSlice } from "../slice.ts";
 import { chosenBooleans, chosenCodes, chosenWords, dictionaryWords, isCoded } from "./chosen.ts";
-import { chooseTexts, DictionaryTexts, TextSink } from "./chosen_text.ts";
+import { chooseTexts, DictionaryTexts, TextSink, textsOf } from "./chosen_text.ts";
 import { type LeafPlaces, type LeafValues, readLeafRows, type ReadMeter } from "./leaf_rows.ts";
 import { type LeafLevels, malformedPage, type Page } from "./page.ts";
 
@@ -33,6 +33,21 @@ export function readColumnRows(
   meter: ReadMeter,
 ): Slice {
   return new ColumnReader(group, rows, meter).column(type, [name], 0);
+}
+
+/**
+ * What is said of the texts of a column, page after page: a byte a row, 0 where it is NULL.
+ * @param verdictsOf a byte a text, which is copied
+ * @throws OpenWitError as above
+ */
+export function readTextVerdicts(
+  group: RowGroupSource,
+  column: Column,
+  rows: Int32Array,
+  meter: ReadMeter,
+  verdictsOf: (texts: TextSlice) => Uint8Array,
+): Uint8Array {
+  return new ColumnReader(group, rows, meter).textVerdicts([column.name], verdictsOf);
 }
 
 /** All rows of a row group, by number. */
@@ -136,6 +151,27 @@ class ColumnReader {
       offsets[slot + 1] = dense.offsets[text += present[slot]];
     }
     return { kind: "utf8", count, offsets, bytes: dense.bytes, present };
+  }
+
+  textVerdicts(path: readonly string[], verdictsOf: (texts: TextSlice) => Uint8Array): Uint8Array {
+    const verdicts = new Uint8Array(this.rows.length);
+    let dictionary: DictionaryTexts | undefined;
+    let texts = 0;
+    const places = this.#read(path, {
+      dictionary: (page) => dictionary = new DictionaryTexts(page),
+      values(page, count, ranks) {
+        if (isCoded(page)) {
+          const sink = new TextSink();
+          appendCoded(sink, page, ranks, dictionary);
+          verdicts.set(verdictsOf(sink.finish()), texts);
+        } else {
+          verdicts.set(verdictsOf(textsOf(page, count, ranks)), texts);
+        }
+        texts += ranks.length;
+      },
+    });
+    const { present } = slotsOf(places, this.#levels(path), 0);
+    return present === undefined ? verdicts : spread(verdicts, present, 1) as Uint8Array;
   }
 
   #coded(path: readonly string[], entry: number): DictionarySlice {

@@ -15,7 +15,7 @@ import { matchingRows, type RowFilter } from "./filter.ts";
 import { type FoundPlaces, FoundSink } from "./found.ts";
 import type { ReadMeter } from "./leaf_rows.ts";
 import { codecName, type FilePlaces, filePlaces, placesBytes, type SchemaCache } from "./places.ts";
-import { leafPaths, readColumnRows } from "./rows.ts";
+import { leafPaths, readColumnRows, readTextVerdicts } from "./rows.ts";
 
 /** A file that is open for reading. */
 export interface SegmentFile {
@@ -140,11 +140,15 @@ export class SegmentRows {
       this.#with(path, (file) => {
         for (const { group, rows } of groups) {
           const source = this.#group(file, places, group);
-          const matching = matchingRows(
-            filter,
-            rows(),
-            (name, rows) => readColumnRows(source, columns.get(name)!, rows, meter),
-          );
+          const matching = matchingRows(filter, rows(), {
+            column: (name, rows) => readColumnRows(source, columns.get(name)!, rows, meter),
+            texts(name, rows, verdictsOf) {
+              const column = columns.get(name)!;
+              return column.type.kind === "utf8"
+                ? readTextVerdicts(source, column, rows, meter, verdictsOf)
+                : undefined;
+            },
+          });
           found.add(at, matching.rows, places.firstRows[group], matching.times);
           if (found.isFull) return;
         }

@@ -101,7 +101,7 @@ export class RowFinder {
       filter,
       rowsMax,
       ...(isDescending === undefined ? {} : { isDescending }),
-    });
+    }, this.env.signal);
     return found === undefined ? undefined : foundRows(found);
   }
 }

@@ -34,8 +34,11 @@ export interface FindRowsRequest extends FindRequest {
 }
 
 export interface RowReader {
-  /** Where rows lie that meet conditions, by the positions of their files; `undefined` as with `read`. */
-  find(request: FindRowsRequest): Promise<FoundPlaces | undefined>;
+  /**
+   * Where rows lie that meet conditions, by the positions of their files; `undefined` as with `read`.
+   * @throws what `abort` gives
+   */
+  find(request: FindRowsRequest, abort: AbortSignal): Promise<FoundPlaces | undefined>;
 
   /**
    * `undefined` where the rows are to be read by the engine, which says what is wrong with them if something is: they

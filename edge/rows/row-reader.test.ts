@@ -88,7 +88,7 @@ test("rows are found by comparisons of their columns, the first by time or any, 
       },
       rowsMax: 1_000,
       ...request,
-    });
+    }, new AbortController().signal);
   const expected = Array.from({ length: rowCount }, (_, row) => row)
     .filter((row) => row >= 100 && row < 300 || row >= 16_000 && row < 17_000)
     .filter((row) => rowOf(chunk, row).flags === 4_294_967_295);
@@ -96,6 +96,27 @@ test("rows are found by comparisons of their columns, the first by time or any, 
   expect([...(await find({ rowsMax: 5, isDescending: true }))!.rows]).toEqual(expected.slice(-5).reverse());
   expect(await find({ files: [{ path: "parquet/gone.parquet", ranges: [{ from: 0, end: 1 }] }] }))
     .toBeUndefined();
+});
+
+test("many row groups are looked through round after round, until there are as many rows as are wanted or nobody waits", async () => {
+  const segments = await Promise.all([60, 61].map((seed) => segment(seed)));
+  const files = Array.from({ length: 40 }, (_, at) => ({
+    path: segments[at % 2][0],
+    ranges: [{ from: 0, end: rowCount }],
+  }));
+  const time = { column: "start_timestamp", tests: [] };
+  const find = (rowsMax: number, isDescending: boolean | undefined, abort = new AbortController().signal) =>
+    thread.find({ signal: "spans", files, filter: { columns: [], time }, rowsMax, isDescending }, abort);
+  const all = await find(50 * rowCount, undefined);
+  expect([...new Set(all!.files)].sort((left, right) => left - right)).toEqual([...files.keys()]);
+  expect(all!.rows.length).toBe(40 * rowCount);
+  const newest = await find(80, true);
+  expect([...newest!.files].sort((left, right) => left - right)).toEqual(
+    [...files.keys()].flatMap((at) => [at, at]),
+  );
+  expect(new Set(newest!.rows)).toEqual(new Set([rowCount - 1, rowCount - 2]));
+  expect((await find(100, undefined))!.rows.length).toBe(100);
+  await expect(find(100, true, AbortSignal.abort(new Error("gone")))).rejects.toThrow("gone");
 });
 
 test("a file that was written anew under its name is not read by its old footer", async () => {

@@ -18,6 +18,12 @@ const threadsMax = 2;
 /** Less than so many row groups are read in less time than a second thread takes to be asked. */
 const groupsMin = 4;
 
+/**
+ * Row groups that a thread looks through before it is asked for more: pages of bodies of so many are within its bounds,
+ * and who goes away is not served for long.
+ */
+const groupsMax = 12;
+
 /** @param dataDir absolute */
 export function rowReader(dataDir: string, log: Log): RowReader {
   const threads = Array.from(
@@ -56,17 +62,21 @@ export function rowReader(dataDir: string, log: Log): RowReader {
       return { chunk, inflatedBytes };
     },
 
-    async find(request) {
-      const parts = parted(request.files.flatMap(groupsOfRanges), threads.length).map(byFile);
-      const asked = idlest();
-      const answers = await Promise.all(parts.map((part, at) => {
-        const files = part.map(([file, ranges]) => ({ path: request.files[file].path, ranges }));
-        return asked[at].ask((ask) => ({ kind: "find", ask, request: { ...request, files } }));
-      }));
+    async find(request, abort) {
+      const runs = request.files.flatMap(groupsOfRanges), round = groupsMax * threads.length;
       const found = new FoundSink(request.rowsMax, request.isDescending);
-      for (const [at, answer] of answers.entries()) {
-        if (answer?.found === undefined) return undefined;
-        found.addFound(answer.found, parts[at].map(([file]) => file));
+      for (let from = 0; from < runs.length && !found.isFull; from += round) {
+        abort.throwIfAborted();
+        const parts = parted(runs.slice(from, from + round), threads.length).map(byFile);
+        const asked = idlest();
+        const answers = await Promise.all(parts.map((part, at) => {
+          const files = part.map(([file, ranges]) => ({ path: request.files[file].path, ranges }));
+          return asked[at].ask((ask) => ({ kind: "find", ask, request: { ...request, files } }));
+        }));
+        for (const [at, answer] of answers.entries()) {
+          if (answer?.found === undefined) return undefined;
+          found.addFound(answer.found, parts[at].map(([file]) => file));
+        }
       }
       return found.finish();
     },

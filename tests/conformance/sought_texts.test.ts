@@ -61,6 +61,7 @@ const between = [
 const textOf = (most: number) =>
   Array.from({ length: randomBelow(random, most) }, () => pick(parts) + pick(between)).join("");
 
+const never = new AbortController().signal;
 const chunk = bodies(random);
 const paths = ["fresh", "paged", "coded", "plain"].map((name) => `parquet/${name}.parquet`);
 let engine: SqlEngine;
@@ -141,7 +142,6 @@ function anyCondition(): string {
 }
 
 async function filterOf(sql: string): Promise<RowFilter | undefined> {
-  const never = new AbortController().signal;
   const prepared = await prepareStatement({ sql, tenant: "default", limit: rowCount }, 0n, never, { engine });
   await prepared.text;
   const [{ mention }] = prepared.mentions;
@@ -198,14 +198,14 @@ test(
           files: [{ path, ranges }],
           filter,
           rowsMax: rowCount,
-        });
+        }, never);
         expect([condition, path, [...found?.rows ?? []]]).toEqual([condition, path, expected]);
         const few = await reader.find({
           signal: "logs",
           files: [{ path, ranges: [{ from: 100, end: 130 }, { from: 2_000, end: 2_900 }] }],
           filter,
           rowsMax: rowCount,
-        });
+        }, never);
         const within = expected.filter((row) => row >= 100 && row < 130 || row >= 2_000 && row < 2_900);
         expect([condition, path, [...few?.rows ?? []]]).toEqual([condition, path, within]);
       }

@@ -25,7 +25,8 @@ test("the footer says where each column of each row group lies, without a gap", 
       expect(columns.reduce((sum, column) => sum + column.compressedBytes, 0)).toBe(compressedBytes);
     }
     const stored = footer.rowGroups.reduce((sum, group) => sum + group.compressedBytes, 0);
-    expect(stored).toBe(bytes.length - 4 - 8 - footerLength(bytes, bytes.length));
+    const beforeFooter = bytes.length - 4 - 8 - footerLength(bytes, bytes.length);
+    expect(stored + offsetIndexBytes(bytes)).toBe(beforeFooter);
   }
 });
 
@@ -75,45 +76,55 @@ test("a row group never holds more than 16,384 rows, however batches are cut", (
   expect(footer.rows).toBe(20_000);
 });
 
-test("a merge's texts are cut into pages that hold whole rows, and the file says where each lies", () => {
-  const chunk = buildChunk("logs", 7, 16_384);
-  const bodies = chunk.vectors[columnIndex("logs", "body")];
-  bodies.truncate(0);
-  for (let row = 0; row < 16_384; row++) {
-    if (bodies.kind === "utf8") bodies.pushText(`${row} `.repeat(40));
-  }
-  const { bytes, footer } = write(chunk, [0, 16_384], mergedLayout);
-  const cut: string[] = [];
-  for (const column of offsetIndexes(bytes)) {
-    const { offset, compressedBytes, values, bytes: raw } = footer.rowGroups[0].columns.find(({ path }) =>
-      path.join(".") === column.path
-    )!;
-    const pages = column.pages.map((page) => ({ ...page, ...dataPage(bytes, page.offset) }));
-    expect(pages.at(-1)!.offset + pages.at(-1)!.bytes).toBe(offset + compressedBytes);
-    expect(pages.reduce((sum, page) => sum + page.values, 0)).toBe(values);
-    if (pages.length === 1) continue;
-    cut.push(column.path);
-    expect(pages[0].offset).toBe(offset);
-    let firstRow = 0, end = offset;
-    for (const page of pages) {
-      expect([page.firstRow, page.offset, page.bytes]).toEqual([firstRow, end, page.wholeBytes]);
-      expect(page.raw).toBeLessThan(256 * 1024);
-      firstRow += page.rows!;
-      end += page.bytes;
+test.each([
+  ["a flush's", freshLayout, 128 * 1024],
+  ["a merge's", mergedLayout, 192 * 1024],
+])(
+  "%s texts are cut into pages that hold whole rows, and the file says where each lies",
+  (_, layout, pageBytes) => {
+    const chunk = buildChunk("logs", 7, 16_384);
+    const bodies = chunk.vectors[columnIndex("logs", "body")];
+    bodies.truncate(0);
+    for (let row = 0; row < 16_384; row++) {
+      if (bodies.kind === "utf8") bodies.pushText(`${row} `.repeat(40));
     }
-    expect(firstRow).toBe(16_384);
-    expect(raw).toBeGreaterThan(192 * 1024);
-    expect(blockRows % pages[0].rows!).toBe(0);
-  }
-  expect(cut).toEqual(expect.arrayContaining(["body", "trace_id", "attributes.key_value.value"]));
-  expect(cut).not.toContain("service_name");
-  expect(offsetIndexes(write(chunk, [0, 16_384]).bytes)).toEqual([]);
-});
+    const { bytes, footer } = write(chunk, [0, 16_384], layout);
+    const cut: string[] = [];
+    for (const column of offsetIndexes(bytes)) {
+      const { offset, compressedBytes, values, bytes: raw } = footer.rowGroups[0].columns.find(({ path }) =>
+        path.join(".") === column.path
+      )!;
+      const pages = column.pages.map((page) => ({ ...page, ...dataPage(bytes, page.offset) }));
+      expect(pages.at(-1)!.offset + pages.at(-1)!.bytes).toBe(offset + compressedBytes);
+      expect(pages.reduce((sum, page) => sum + page.values, 0)).toBe(values);
+      if (pages.length === 1) continue;
+      cut.push(column.path);
+      expect(pages[0].offset).toBe(offset);
+      let firstRow = 0, end = offset;
+      for (const page of pages) {
+        expect([page.firstRow, page.offset, page.bytes]).toEqual([firstRow, end, page.wholeBytes]);
+        expect(page.raw).toBeLessThan(pageBytes * 4 / 3);
+        firstRow += page.rows!;
+        end += page.bytes;
+      }
+      expect(firstRow).toBe(16_384);
+      expect(raw).toBeGreaterThan(pageBytes);
+      expect(blockRows % pages[0].rows!).toBe(0);
+    }
+    expect(cut).toEqual(expect.arrayContaining(["body", "trace_id", "attributes.key_value.value"]));
+    expect(cut).not.toContain("service_name");
+  },
+);
 
 test("pages of texts have a power of two of rows, so many bytes at most, and 64 rows at least", () => {
-  const pageRows = (rowBytes: number) => mergedLayout.textPageRows(rowGroupRows, rowGroupRows * rowBytes);
-  expect([1, 12, 13, 24, 25, 190, 193, 3_000, 3_100, 64_000].map(pageRows)).toEqual(
-    [undefined, undefined, 8_192, 8_192, 4_096, 1_024, 512, 64, 64, 64],
+  const pageRows = ({ textPageRows }: Layout, rowBytes: number) =>
+    textPageRows(rowGroupRows, rowGroupRows * rowBytes);
+  const rowBytes = [1, 8, 9, 12, 13, 24, 25, 190, 193, 3_000, 3_100, 64_000];
+  expect(rowBytes.map((bytes) => pageRows(mergedLayout, bytes))).toEqual(
+    [undefined, undefined, undefined, undefined, 8_192, 8_192, 4_096, 1_024, 512, 64, 64, 64],
+  );
+  expect(rowBytes.map((bytes) => pageRows(freshLayout, bytes))).toEqual(
+    [undefined, undefined, 8_192, 8_192, 8_192, 4_096, 4_096, 512, 512, 64, 64, 64],
   );
 });
 
@@ -146,6 +157,13 @@ function offsetIndexes(bytes: Uint8Array): IndexedColumn[] {
       firstRow: number(page, 3),
     })),
   }));
+}
+
+/** Bytes of the OffsetIndexes of all row groups. */
+function offsetIndexBytes(bytes: Uint8Array): number {
+  const length = footerLength(bytes, bytes.length);
+  const file = readThriftStruct(bytes.subarray(bytes.length - 8 - length, bytes.length - 8));
+  return items(file, 4).flatMap((group) => items(group, 1)).reduce((sum, chunk) => sum + number(chunk, 5), 0);
 }
 
 function dataPage(bytes: Uint8Array, offset: number) {

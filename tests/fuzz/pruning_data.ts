@@ -78,7 +78,7 @@ export async function openPruningData(seed: number): Promise<PruningData> {
       const chunk = chunkOf(signal, random, rows, from, end, written !== undefined);
       const path = `parquet/${signal}-${at}.parquet`,
         id = `019b7c3f5e001111222233${signals.indexOf(signal)}${at}44ff`;
-      const layout = written === "ours" ? smallPages : freshLayout;
+      const layout = layoutOf(written);
       await writeSegment(join(dataDir, path), [chunk], layout);
       if (written === "merged") await mergeAgain(engineMerger(dataDir), dataDir, signal, path);
       if (written === "merged by us") await mergeAgain(timeMerger(disk), dataDir, signal, path);
@@ -118,8 +118,14 @@ async function writeSegment(file: string, chunks: readonly Chunk[], layout: Layo
   writeFileSync(file, Buffer.concat(parts));
 }
 
-/** As a merge lays files out, with pages that these few bytes would not make. */
-const smallPages: Layout = { ...mergedLayout, textPageRows: () => 512 };
+/** As a merge or a flush lays files out, with pages that these few bytes would not make. */
+const smallPages = (layout: Layout): Layout => ({ ...layout, textPageRows: () => 512 });
+
+/** What is merged is written anew. */
+function layoutOf(written: Written): Layout {
+  if (written === "ours") return smallPages(mergedLayout);
+  return written === undefined ? smallPages(freshLayout) : freshLayout;
+}
 
 /** How a file comes to be: with an index, by our own writer, by the engine's merge or ours; or without one. */
 type Written = "ours" | "merged" | "merged by us" | undefined;

@@ -94,10 +94,9 @@ export class FreshIndexer {
       metrics.add("openwit_indexed_rows_total", rows, { signal });
       metrics.add("openwit_index_bytes_total", bytes, { signal });
     } catch (thrown) {
-      log("warn", "a fresh segment could not be indexed; it is scanned", {
-        path,
-        error: toOpenWitError(thrown),
-      });
+      const error = toOpenWitError(thrown);
+      if (error.code === "unavailable") return; // the server is shutting down
+      log("warn", "a fresh segment could not be indexed; it is scanned", { path, error });
     } finally {
       demand.forget(id);
       release();

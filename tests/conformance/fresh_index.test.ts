@@ -3,8 +3,8 @@
  * long, nor fails with it, nor leaves one behind.
  */
 import { expect, test } from "bun:test";
-import { silentLog } from "../../core/env/log.ts";
 import { seededRandom } from "../../core/env/random.ts";
+import { OpenWitError } from "../../core/error.ts";
 import { IndexDemand, scannedRowsMax, searchedMs } from "../../core/index/demand.ts";
 import { indexPath, indexSuffix } from "../../core/index/format.ts";
 import { directIndexer } from "../../core/index/indexer.ts";
@@ -34,12 +34,13 @@ async function boxOf({ memoryBytesMax = defaultStoreOptions.memoryBytesMax } = {
     beside: () => Promise.resolve(),
     /** Ids of the segments whose build began, and whether readers saw them then. */
     begun: [] as (readonly [id: string, isSeen: boolean])[],
+    logged: [] as string[],
   };
   const env = {
     disk,
     clock,
     random: seededRandom(1),
-    log: silentLog,
+    log: (_level: string, message: string) => void box.logged.push(message),
     encoder: inProcessEncoder(),
     metrics: new Metrics(),
     indexes: demand,
@@ -213,12 +214,17 @@ test("a flush waits for no index while rows take half of their memory", async ()
 test("an index that cannot be built fails no flush, and may be wanted again", async () => {
   const box = await searchedBox();
   box.beside = () => Promise.reject(new Error("the indexer died"));
+  const warned = () => box.logged.filter((message) => message.includes("could not be indexed")).length;
   await box.store.flush();
-  expect(box.segments()).toHaveLength(2);
-  box.beside = () => Promise.resolve();
+  expect([box.segments().length, warned()]).toEqual([2, 1]);
+  box.beside = () => Promise.reject(new OpenWitError("unavailable", "the indexer is closed"));
   await box.ingest("the third");
   await box.store.flush();
-  expect(box.indexes()).toContain(indexPath(box.segments()[2].path));
+  expect([box.segments().length, warned()]).toEqual([3, 1]); // nothing is wrong with a server that stops
+  box.beside = () => Promise.resolve();
+  await box.ingest("the fourth");
+  await box.store.flush();
+  expect(box.indexes()).toContain(indexPath(box.segments()[3].path));
 });
 
 test("a flush whose edit fails leaves no index behind, also one that was still being built", async () => {

@@ -21,7 +21,7 @@ import { clampedTime, type TimeRange } from "./bounds.ts";
 import { timeOf } from "./constant_time.ts";
 import { columnOf, type Mention } from "./mentions.ts";
 import type { OwnConditions } from "./needs.ts";
-import { textTestOf, withoutImplied } from "./sought_texts.ts";
+import { textTestOf, type TextTestOfColumn, textTestWithin, withoutImplied } from "./sought_texts.ts";
 import {
   constantInteger,
   constantText,
@@ -32,19 +32,31 @@ import {
   textOf,
 } from "./tree.ts";
 
-/** `undefined` where one of the conditions is of another kind. */
-export function rowFilterOf(mention: Mention, own: OwnConditions): RowFilter | undefined {
+/** Conditions of a mention as far as they are tests of its columns. */
+export interface OwnFilter {
+  readonly filter: RowFilter;
+  /** Whether these are all of them, and exactly; else rows pass that do not meet them. */
+  readonly isWhole: boolean;
+}
+
+export function rowFilterOf(mention: Mention, own: OwnConditions): OwnFilter {
   const byColumn = new Map<string, RowTest[]>();
+  let isWhole = true;
   for (const condition of own.conditions) {
-    const tests = testsIn(condition, mention);
-    if (tests === undefined) return undefined;
-    for (const { column, tests: own } of tests) byColumn.set(column, [...byColumn.get(column) ?? [], ...own]);
+    let tests = testsIn(condition, mention);
+    if (tests === undefined) {
+      isWhole = false;
+      tests = soughtIn(textTestWithin(condition), mention);
+    }
+    for (const { column, tests: own } of tests ?? []) {
+      byColumn.set(column, [...byColumn.get(column) ?? [], ...own]);
+    }
   }
   const time = timeColumnOf[mention.signal];
   const columns = [...byColumn].filter(([column]) => column !== time)
     .map(([column, tests]): ColumnTests => ({ column, tests: withoutImplied(tests) }))
     .sort((left, right) => costOf(left, mention) - costOf(right, mention));
-  return { columns, time: { column: time, tests: byColumn.get(time) ?? [] } };
+  return { filter: { columns, time: { column: time, tests: byColumn.get(time) ?? [] } }, isWhole };
 }
 
 /** The same for rows of a time range alone. */
@@ -98,14 +110,16 @@ function testsIn(condition: SqlNode, mention: Mention): ColumnTests[] | undefine
       if (!values.every((value) => value !== undefined)) return undefined;
       return [{ column, tests: [{ kind: "in", values, isNot: type === "COMPARE_NOT_IN" }] }];
     }
-    case "FUNCTION": {
-      const found = textTestOf(condition);
-      const column = columnOf(mention, found?.column);
-      if (found === undefined || column === undefined || kindOf(column, mention) !== "text") return undefined;
-      return [{ column, tests: [found.test] }];
-    }
+    case "FUNCTION":
+      return soughtIn(textTestOf(condition), mention);
   }
   return undefined;
+}
+
+function soughtIn(found: TextTestOfColumn | undefined, mention: Mention): ColumnTests[] | undefined {
+  const column = columnOf(mention, found?.column);
+  if (found === undefined || column === undefined || kindOf(column, mention) !== "text") return undefined;
+  return [{ column, tests: [found.test] }];
 }
 
 /** Each of them is compared with each value. */

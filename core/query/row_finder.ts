@@ -13,7 +13,7 @@ import { findRows, type FoundRow } from "./find.ts";
 import type { OwnConditions } from "./needs.ts";
 import type { PreparedMention } from "./prepare.ts";
 import { rowsIn } from "./reads.ts";
-import { rowFilterOf, withinRange } from "./row_filter.ts";
+import { type OwnFilter, rowFilterOf, withinRange } from "./row_filter.ts";
 import type { RowReader } from "./row_reader.ts";
 import type { SourceChunk } from "./sources.ts";
 
@@ -42,8 +42,14 @@ const memoryTextBytesMax = 4 * 1024 * 1024;
  */
 export const pageRowsMax = 4_000_000;
 
+/**
+ * Rows that pass the tests of some of the conditions, and are for the statement to try the others on: of more than
+ * these it is quicker to have the engine look for those that meet all.
+ */
+const passingRowsMax = 200;
+
 export class RowFinder {
-  readonly #filter: RowFilter | undefined;
+  readonly #own: OwnFilter;
   /** How rows were found last. */
   foundBy: "pages" | "engine" = "pages";
 
@@ -54,12 +60,12 @@ export class RowFinder {
     readonly isDescending: boolean | undefined,
     readonly env: FindEnv,
   ) {
-    this.#filter = rowFilterOf(prepared.mention, own);
+    this.#own = rowFilterOf(prepared.mention, own);
   }
 
   /** Whether rows are found by looking into texts, which takes the engine several times as long. */
   get looksIntoTexts(): boolean {
-    return this.#filter?.columns.some(looksInto) === true;
+    return this.#own.filter.columns.some(looksInto);
   }
 
   /** At most `rowsMax` rows. @param rowsOf rows of a file that is read whole @throws OpenWitError */
@@ -73,15 +79,21 @@ export class RowFinder {
     return await findRows(env.engine, await prepared.find(isDescending), table, rowsMax, env);
   }
 
-  /** The same without the engine; `undefined` where that is needed. */
+  /**
+   * The same without the engine; `undefined` where that is needed. In no order, rows may be among them that meet the texts
+   * alone which are looked for.
+   */
   async findOnPages(
     { files, chunks, window }: FindSource,
     rowsMax: number,
     rowsOf: (path: string) => number,
   ): Promise<FoundRow[] | undefined> {
     const { prepared: { mention: { signal } }, isDescending, env: { rowReader } } = this;
-    if (this.#filter === undefined || rowReader === undefined) return undefined;
-    const filter = withinRange(this.#filter, window);
+    const { isWhole } = this.#own;
+    if (rowReader === undefined || !isWhole && (isDescending !== undefined || !this.looksIntoTexts)) {
+      return undefined;
+    }
+    const filter = withinRange(this.#own.filter, window);
     if (files.length === 0) {
       const rows = chunks.reduce((sum, { rows }) => sum + rows, 0);
       return rows > memoryRowsMax || textBytes(filter, chunks) > memoryTextBytesMax
@@ -99,10 +111,11 @@ export class RowFinder {
       signal,
       files: wanted,
       filter,
-      rowsMax,
+      rowsMax: isWhole ? rowsMax : Math.min(rowsMax, passingRowsMax + 1),
       ...(isDescending === undefined ? {} : { isDescending }),
     }, this.env.signal);
-    return found === undefined ? undefined : foundRows(found);
+    if (found === undefined || !isWhole && found.rows.length > passingRowsMax) return undefined;
+    return foundRows(found);
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import type { RowTest } from "../parquet/read/filter.ts";
 import type { TextTest } from "../parquet/read/sought_texts.ts";
+import { literalIn } from "../text/regex.ts";
 import { wordAtEnd, wordAtStart, wordsApart } from "./match.ts";
 import { constantText, isNode, nodesIn, type SqlNode, type SqlValue, textOf } from "./tree.ts";
 
@@ -20,10 +21,15 @@ export function textTestOf(condition: SqlNode): TextTestOfColumn | undefined {
   const name = textOf(condition.function_name).toLowerCase();
   const read = Object.hasOwn(tests, name) ? tests[name] : undefined;
   if (read === undefined || !isNode(pattern) || more.length > 0) return undefined;
+  const test = read(pattern);
+  return test === undefined ? undefined : testOf(input, test);
+}
+
+/** The test of an input that is a column, or the lower case of one. */
+function testOf(input: SqlNode, test: TextTest): TextTestOfColumn | undefined {
   const lowered = loweredIn(input);
   const column = lowered ?? input;
-  const test = read(pattern);
-  if (test === undefined || column.class !== "COLUMN_REF") return undefined;
+  if (column.class !== "COLUMN_REF") return undefined;
   const isFolded = lowered !== undefined || test.isFolded;
   const { literals } = test;
   // Where upper case is sought in lower case nothing is found: not worth a test of its own.
@@ -32,6 +38,14 @@ export function textTestOf(condition: SqlNode): TextTestOfColumn | undefined {
       literal !== "" && (!isFolded || isAscii.test(literal) && literal === literal.toLowerCase())
     );
   return canBe ? { column, test: { ...test, isFolded } } : undefined;
+}
+
+/** A test that every row meets which meets a condition, where that is a regular expression with a text in it. */
+export function textTestWithin(condition: SqlNode): TextTestOfColumn | undefined {
+  const [input, pattern, ...more] = nodesIn(condition.children);
+  const isRegex = /^regexp_(full_match|matches)$/.test(textOf(condition.function_name).toLowerCase());
+  const literal = isRegex && more.length === 0 ? literalIn(constantText(pattern) ?? "") : undefined;
+  return literal === undefined ? undefined : testOf(input, { ...anywhere, literals: [literal] });
 }
 
 /** Without those tests that are met wherever another one is. */

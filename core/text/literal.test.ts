@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { shown } from "../../tests/conformance/index_predicate.ts";
 import { globPredicate, likePredicate } from "./like.ts";
 import { delimited, literalPredicate, open } from "./literal.ts";
-import { regexPredicate } from "./regex.ts";
+import { literalIn, regexPredicate } from "./regex.ts";
 import { nonWordClass } from "./word.ts";
 
 test.each([
@@ -105,4 +105,23 @@ test("an address whose ends are open is not asked for whole", () => {
 
 test("an expression that must match the whole text has delimited ends", () => {
   expect(shown(regexPredicate("body", "ab.*cd|ef", delimited))).toBe("((ab~ & ~cd) | ef)");
+});
+
+test.each([
+  ["resolver 10\\.0\\.0\\.\\d+ answered", "resolver 10.0.0."],
+  ["^Abc.*defgh$", "defgh"],
+  ["x(abc)y", "xabcy"],
+  ["ab+c", "a"],
+  ["ab?cd", "cd"],
+  ["ab{2}cde", "cde"],
+  ["\\Qa.b\\E", "a.b"],
+  ["a[bB]c", "a"],
+  ["a|b", undefined],
+  ["(ab|cd)e", "e"],
+  ["(?i)abc", undefined],
+  ["(?P<name>abc)", undefined],
+  [".*", undefined],
+  ["abc(", undefined],
+])("whatever the expression %j matches has %p in it", (pattern, expected) => {
+  expect(literalIn(pattern)).toBe(expected);
 });

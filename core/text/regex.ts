@@ -10,11 +10,31 @@ import { foldCodePoint, hasWordCharacter, isWordCodePoint } from "./word.ts";
 
 /** @param edges `delimited` when the expression has to match the whole text, `open` when any part of it will do. */
 export function regexPredicate(column: TextColumn, pattern: string, edges: Edges = open): IndexPredicate {
+  const alternatives = alternativesIn(pattern);
+  return alternatives === undefined ? all : alternativesPredicate(column, alternatives, edges);
+}
+
+/**
+ * The longest text that stands in whatever an expression matches, in this case; `undefined` where none is certain to.
+ * @param pattern without options that would change its case
+ */
+export function literalIn(pattern: string): string | undefined {
+  if (pattern.includes("(?")) return undefined; // flags, perhaps
+  const alternatives = alternativesIn(pattern);
+  if (alternatives?.length !== 1) return undefined;
+  let longest = "", literal = "";
+  for (const item of alternatives[0]) {
+    literal = item.kind === "character" && item.isExact !== false ? literal + item.character : "";
+    if (literal.length > longest.length) longest = literal;
+  }
+  return longest === "" ? undefined : longest;
+}
+
+function alternativesIn(pattern: string): Expression | undefined {
   try {
-    const expression = new Reader([...pattern]).expression();
-    return alternativesPredicate(column, expression, edges);
+    return new Reader([...pattern]).expression();
   } catch (error) {
-    if (error instanceof UnknownSyntax) return all;
+    if (error instanceof UnknownSyntax) return undefined;
     throw error;
   }
 }
@@ -23,7 +43,8 @@ export function regexPredicate(column: TextColumn, pattern: string, edges: Edges
 type Expression = readonly (readonly Item[])[];
 
 type Item =
-  | { readonly kind: "character"; readonly character: string }
+  /** Not exact is one that may be of either case. */
+  | { readonly kind: "character"; readonly character: string; readonly isExact?: false }
   /** Characters that are not known; a delimiter keeps word characters on its two sides apart, surely. */
   | { readonly kind: "gap"; readonly isDelimiter: boolean }
   /** What may be absent. */
@@ -237,7 +258,7 @@ class Reader {
       };
     }
     const letter = hasOthers ? undefined : onlyLetter(ranges);
-    if (letter !== undefined) return { kind: "character", character: letter };
+    if (letter !== undefined) return { kind: "character", character: letter, isExact: false };
     return {
       kind: "gap",
       isDelimiter: othersDelimit && ranges.every((range) => !hasWordCharacter(...range)),

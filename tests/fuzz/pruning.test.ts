@@ -99,7 +99,7 @@ test(`${count} statements are answered the same, planned and read whole (seed ${
   let blocks = 0, read = 0, rows = 0, fetched = 0;
   const fetchedOf = new Set<Signal>();
   const foundBy: Record<string, number> = {};
-  const sought: Record<string, number> = { newest: 0, rows: 0 };
+  const sought: Record<string, number> = { newest: 0, rows: 0, "beside others": 0 };
   const spared = { time: 0, window: 0, conditions: 0, passed: 0, memory: 0, allMemory: 0 };
   for (let number = 0; number < count; number++) {
     const { sql, isOrdered } = anyQuery(random);
@@ -131,8 +131,10 @@ test(`${count} statements are answered the same, planned and read whole (seed ${
       methods[mention.method] = (methods[mention.method] ?? 0) + 1;
       for (const kind of kindsIn(mention.predicate)) asked.add(kind);
       if (mention.foundBy !== undefined) foundBy[mention.foundBy] = (foundBy[mention.foundBy] ?? 0) + 1;
-      const filter = rowFilterOf(mention.mention, ownConditions(mention.mention));
-      if (mention.foundBy === "pages" && filter?.columns.some(looksInto)) sought[mention.method]++;
+      const { filter, isWhole } = rowFilterOf(mention.mention, ownConditions(mention.mention));
+      if (mention.foundBy === "pages" && filter.columns.some(looksInto)) {
+        sought[isWhole ? mention.method : "beside others"]++;
+      }
       if (mention.fetched !== undefined) {
         fetched++;
         fetchedOf.add(mention.mention.signal);
@@ -166,6 +168,7 @@ test(`${count} statements are answered the same, planned and read whole (seed ${
   // Texts were looked for in them.
   expect(sought.newest).toBeGreaterThan(count / 30);
   expect(sought.rows).toBeGreaterThan(count / 100);
+  expect(sought["beside others"]).toBeGreaterThan(count / 200);
   expect([...fetchedOf].sort()).toEqual(["logs", "metrics", "spans"]);
   // So was each way of sparing what would be decoded.
   expect(Object.entries(spared).filter(([, times]) => times < count / 60)).toEqual([]);

@@ -87,7 +87,7 @@ test("a plan in lines says what was skipped, and why", () => {
     "  files   12: 4 outside the time range, 5 excluded by the index, 1 read whole, 2 in part, 1 without index",
     "  blocks  9 of 480, at most 1000 bytes",
     "  rows    3 found on pages before the statement ran, and read from their pages: 4000 bytes decompressed",
-    "  memory  70 rows",
+    "  memory  5 of 70 rows",
   ]);
 });
 

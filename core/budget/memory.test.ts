@@ -9,14 +9,14 @@ function ceiling() {
     relieved: [] as Relief[],
     givenBack: 0,
     heldBytes: 300,
-    promisedBytes: 0,
+    owedBytes: 0,
   };
   const memory = new MemoryCeiling({
     clock: { nowNs: () => 0n, monotonicMs: () => world.nowMs, sleep: () => Promise.resolve() },
     log: silentLog,
     residentBytes: () => world.residentBytes,
     heldBytes: () => world.heldBytes,
-    promisedBytes: () => world.promisedBytes,
+    owedBytes: () => world.owedBytes,
     relieve: (how) => {
       world.relieved.push(how);
       world.residentBytes -= world.givenBack;
@@ -48,18 +48,18 @@ test("requests are refused over the hard mark until memory has fallen somewhat b
   expect(memory.refusal).toBeUndefined();
 });
 
-test("what a merge was promised is kept free for it, up to a share, and garbage goes first", () => {
+test("what a merge may still take is kept free for it, up to a share, and garbage goes first", () => {
   const { at, world } = ceiling();
   expect(at(800)).toBe("taken");
-  world.promisedBytes = 100;
+  world.owedBytes = 100;
   world.relieved = [];
   world.nowMs += 1_000;
   expect(at(660)).toBe("taken");
   expect(world.relieved).toEqual(["at-once"]);
   expect(at(760)).toBe("overloaded");
-  world.promisedBytes = 10_000;
+  world.owedBytes = 10_000;
   expect(at(640)).toBe("taken");
-  world.promisedBytes = 0;
+  world.owedBytes = 0;
   expect(at(800)).toBe("taken");
 });
 

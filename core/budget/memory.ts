@@ -5,8 +5,8 @@
  * Over the soft mark memory is given back early: a flush, and the garbage of the runtime, collected beside the
  * requests. Over the urgent mark that would come too late, and requests stand still until the garbage is gone. Over
  * the hard mark requests are refused, retryable, until resident memory has fallen somewhat. Each part also has a
- * bound of its own; this one holds when they add up badly. All marks are lower by what a merge or a heavy statement has
- * been promised and may take any moment. Why so: docs/decisions/005-acknowledgement.md.
+ * bound of its own; this one holds when they add up badly. All marks are lower by what a merge or a heavy statement was
+ * promised and may still take any moment. Why so: docs/decisions/005-acknowledgement.md.
  */
 import type { Clock } from "../env/clock.ts";
 import type { Log } from "../env/log.ts";
@@ -22,8 +22,8 @@ export interface MemoryEnv {
   residentBytes(): number;
   /** What records and requests have of it: what refusing keeps from growing, and a flush gives back. */
   heldBytes(): number;
-  /** What merges and heavy statements have been promised (memory-share.ts), and may have taken or not yet. */
-  promisedBytes?(): number;
+  /** What merges and heavy statements have been promised and have not taken yet (memory-share.ts). */
+  owedBytes?(): number;
   /**
    * Gives back what can be given back; called some times a second at most.
    * @param how `gently` without stopping anybody: memory falls some time later; `at-once` before it returns
@@ -63,12 +63,12 @@ export class MemoryCeiling implements StoreGuard {
     if (nowMs - this.#sampledMs < sampleEveryMs) return;
     this.#sampledMs = nowMs;
     this.#residentBytes = this.env.residentBytes();
-    const promised = Math.min(this.env.promisedBytes?.() ?? 0, this.limitBytes * promisedShareMax);
-    if (this.#residentBytes >= this.limitBytes * softShare - promised) {
-      const isUrgent = this.#residentBytes >= this.limitBytes * urgentShare - promised;
+    const owed = Math.min(this.env.owedBytes?.() ?? 0, this.limitBytes * owedShareMax);
+    if (this.#residentBytes >= this.limitBytes * softShare - owed) {
+      const isUrgent = this.#residentBytes >= this.limitBytes * urgentShare - owed;
       this.#relieve(isUrgent ? "at-once" : "gently", nowMs);
     }
-    const mark = this.limitBytes * (this.#refusal === undefined ? hardShare : resumeShare) - promised;
+    const mark = this.limitBytes * (this.#refusal === undefined ? hardShare : resumeShare) - owed;
     const before = this.#refusal;
     // When records hold next to nothing, refusing them gives nothing back: they are taken a little at a time then,
     // or a limit below what the process needs by itself would refuse for ever.
@@ -122,5 +122,5 @@ const urgentShare = 0.75;
 const hardShare = 0.85;
 const resumeShare = 0.8;
 const heldShareMin = 0.05;
-/** Part of a promise is taken already when it is looked at: all of it would keep requests out for as long as a merge runs. */
-const promisedShareMax = 0.15;
+/** The rest of what is owed may pass the limit: all of it would keep requests out whenever a merge begins. */
+const owedShareMax = 0.15;

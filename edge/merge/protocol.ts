@@ -2,18 +2,22 @@
 import type { MergeMeasure, MergeRequest } from "../../core/compact/merger.ts";
 import type { ErrorCode } from "../../core/error.ts";
 
+/** What a thread is told first. */
+export interface OpenWorker {
+  readonly kind: "open";
+  /** Absolute path of the data folder. */
+  readonly dataDir: string;
+  /** Where the thread keeps what it has, in KiB: one word, written by it alone. */
+  readonly held: Int32Array;
+}
+
+export type Question =
+  | { readonly kind: "merge"; readonly request: Omit<MergeRequest, "abort"> }
+  | { readonly kind: "measure"; readonly request: Omit<MergeRequest, "abort" | "output" | "keyValues"> };
+
 export type ToWorker =
-  | {
-    readonly kind: "merge";
-    /** Absolute path of the data folder. */
-    readonly dataDir: string;
-    readonly request: Omit<MergeRequest, "abort">;
-  }
-  | {
-    readonly kind: "measure";
-    readonly dataDir: string;
-    readonly request: Omit<MergeRequest, "abort" | "output" | "keyValues">;
-  }
+  | OpenWorker
+  | Question
   /** What is under way is wanted no more; it still answers, when its files are closed. */
   | { readonly kind: "abort" };
 

@@ -4,15 +4,16 @@
  *
  * A merge that is aborted is over when the thread has closed its files: what it wrote can be removed then.
  */
+import type { MemoryMeter } from "../../core/budget/memory-share.ts";
 import type { MergeMeasure, SegmentMerger } from "../../core/compact/merger.ts";
 import { OpenWitError } from "../../core/error.ts";
-import type { FromWorker, ToWorker } from "./protocol.ts";
+import type { FromWorker, Question, ToWorker } from "./protocol.ts";
 
 export interface WorkerMergerOptions {
   /** Absolute path of the data folder. */
   readonly dataDir: string;
   /** Waits for the memory of one merge; call what it resolves with to give it back. */
-  readonly takeMemory?: (bytes: number, signal: AbortSignal) => Promise<() => void>;
+  readonly takeMemory?: (bytes: number, signal: AbortSignal, meter: MemoryMeter) => Promise<() => void>;
 }
 
 export interface WorkerMerger extends SegmentMerger {
@@ -25,38 +26,52 @@ export const workerMergeBytes = 128 * 1024 * 1024;
 
 const idleMs = 30_000;
 
+/** A thread, and what it says it has, in KiB. */
+interface MergeThread {
+  readonly worker: Worker;
+  readonly held: Int32Array;
+}
+
 /** Merges run one after another. */
 export function workerMerger({ dataDir, takeMemory }: WorkerMergerOptions): WorkerMerger {
-  let worker: Worker | undefined;
+  let thread: MergeThread | undefined;
   let idle: ReturnType<typeof setTimeout> | undefined;
   let last: Promise<unknown> = Promise.resolve();
   let isClosed = false;
   let fail: ((reason: unknown) => void) | undefined;
+  const meter: MemoryMeter = {
+    usedBytes: () => 0, // all that the thread has is its merge's, also what an earlier one has left in it
+    residentBytes: () => thread === undefined ? 0 : Atomics.load(thread.held, 0) * 1024,
+  };
+
+  const open = (): MergeThread => {
+    const held = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+    const worker = new Worker(new URL("./worker.ts", import.meta.url));
+    worker.postMessage({ kind: "open", dataDir, held } satisfies ToWorker);
+    return { worker, held };
+  };
 
   const stop = () => {
     clearTimeout(idle);
-    worker?.terminate();
-    worker = undefined;
+    thread?.worker.terminate();
+    thread = undefined;
   };
 
-  const ask = async (
-    question: Exclude<ToWorker, { kind: "abort" }>,
-    abort: AbortSignal,
-  ): Promise<MergeMeasure | undefined> => {
+  const ask = async (question: Question, abort: AbortSignal): Promise<MergeMeasure | undefined> => {
     abort.throwIfAborted();
-    const giveBack = await takeMemory?.(workerMergeBytes, abort);
+    const giveBack = await takeMemory?.(workerMergeBytes, abort, meter);
     let isOver = false;
-    const onAbort = () => worker?.postMessage({ kind: "abort" } satisfies ToWorker);
+    const onAbort = () => thread?.worker.postMessage({ kind: "abort" } satisfies ToWorker);
     try {
       if (isClosed) throw closed();
       clearTimeout(idle);
-      const thread = worker ??= new Worker(new URL("./worker.ts", import.meta.url));
+      const { worker } = thread ??= open();
       const { promise, resolve, reject } = Promise.withResolvers<FromWorker>();
       fail = reject;
-      thread.onmessage = ({ data }: MessageEvent<FromWorker>) => resolve(data);
-      thread.onerror = ({ message }) => reject(new OpenWitError("internal", `the merger died: ${message}`));
+      worker.onmessage = ({ data }: MessageEvent<FromWorker>) => resolve(data);
+      worker.onerror = ({ message }) => reject(new OpenWitError("internal", `the merger died: ${message}`));
       abort.addEventListener("abort", onAbort, { once: true });
-      thread.postMessage(question);
+      worker.postMessage(question satisfies ToWorker);
       const answer = await promise;
       isOver = true;
       abort.throwIfAborted();
@@ -81,11 +96,11 @@ export function workerMerger({ dataDir, takeMemory }: WorkerMergerOptions): Work
 
   return {
     async merge({ abort, ...request }) {
-      await inTurn(() => ask({ kind: "merge", dataDir, request }, abort));
+      await inTurn(() => ask({ kind: "merge", request }, abort));
     },
     async measure({ abort, signal, inputs, severityAbove }) {
       const request = { signal, inputs, ...(severityAbove === undefined ? {} : { severityAbove }) };
-      return (await inTurn(() => ask({ kind: "measure", dataDir, request }, abort)))!;
+      return (await inTurn(() => ask({ kind: "measure", request }, abort)))!;
     },
     close() {
       isClosed = true;

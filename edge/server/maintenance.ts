@@ -3,7 +3,7 @@
  * (core/janitor/janitor.ts), composed from configuration.
  */
 import process from "node:process";
-import { MemoryShare } from "../../core/budget/memory-share.ts";
+import { type MemoryMeter, MemoryShare } from "../../core/budget/memory-share.ts";
 import { type CompactionReport, Compactor, defaultDutyCycle } from "../../core/compact/compact.ts";
 import { orElse } from "../../core/compact/fallback.ts";
 import { defaultCompactionPolicy } from "../../core/compact/plan.ts";
@@ -111,25 +111,26 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
   const trim = allocatorTrim();
   let waitedMs = 0;
   /** @param beyondBytes what the process grows by that a merge does not count */
-  const takeMemory = (beyondBytes: number) => async (bytes: number, signal: AbortSignal) => {
-    const askedMs = store.env.clock.monotonicMs();
-    const giveBack = await options.shared.take(bytes, signal);
-    const { clock } = store.env;
-    const relieve = () => {
-      store.hurryFlush();
-      Bun.gc(true);
-      trim();
+  const takeMemory =
+    (beyondBytes: number) => async (bytes: number, signal: AbortSignal, meter: MemoryMeter) => {
+      const askedMs = store.env.clock.monotonicMs();
+      const giveBack = await options.shared.take(bytes, signal, meter);
+      const { clock } = store.env;
+      const relieve = () => {
+        store.hurryFlush();
+        Bun.gc(true);
+        trim();
+      };
+      const env = { clock, residentBytes: () => process.memoryUsage.rss(), relieve };
+      try {
+        await makeMergeRoom(env, memoryBytesMax, bytes + beyondBytes, signal);
+      } catch (error) {
+        giveBack();
+        throw error;
+      }
+      waitedMs += store.env.clock.monotonicMs() - askedMs;
+      return giveBack;
     };
-    const env = { clock, residentBytes: () => process.memoryUsage.rss(), relieve };
-    try {
-      await makeMergeRoom(env, memoryBytesMax, bytes + beyondBytes, signal);
-    } catch (error) {
-      giveBack();
-      throw error;
-    }
-    waitedMs += store.env.clock.monotonicMs() - askedMs;
-    return giveBack;
-  };
   /** What a run did, and for how long it waited for statements to end. */
   const told = (report: CompactionReport) => {
     const did = describeCompaction(report);

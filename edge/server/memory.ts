@@ -29,7 +29,7 @@ export function memoryCeiling(
     log,
     residentBytes: () => process.memoryUsage.rss(),
     heldBytes: () => store()?.heldBytes() ?? 0,
-    promisedBytes: () => shared.stats.heldBytes,
+    owedBytes: () => shared.owedBytes,
     relieve: (how) => {
       store()?.hurryFlush();
       Bun.gc(how === "at-once");

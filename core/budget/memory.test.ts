@@ -51,7 +51,7 @@ test("requests are refused over the hard mark until memory has fallen somewhat b
 test("what a merge may still take is kept free for it, up to a share, and garbage goes first", () => {
   const { at, world } = ceiling();
   expect(at(800)).toBe("taken");
-  world.owedBytes = 100;
+  world.owedBytes = 250;
   world.relieved = [];
   world.nowMs += 1_000;
   expect(at(660)).toBe("taken");
@@ -61,6 +61,14 @@ test("what a merge may still take is kept free for it, up to a share, and garbag
   expect(at(640)).toBe("taken");
   world.owedBytes = 0;
   expect(at(800)).toBe("taken");
+});
+
+test("what is owed and fits between the hard mark and the limit lowers no mark", () => {
+  const { at, world } = ceiling();
+  world.owedBytes = 150;
+  expect([640, 849, 850].map(at)).toEqual(["taken", "taken", "overloaded"]);
+  world.owedBytes = 160;
+  expect([789, 840].map(at)).toEqual(["taken", "overloaded"]);
 });
 
 test("a process that is over the mark by itself takes records a little at a time", () => {
@@ -101,6 +109,18 @@ test("what was given back at once need not be given back gently right after", ()
   at(800);
   for (let round = 0; round < 8; round++) at(700);
   expect(world.relieved).toEqual(["at-once"]);
+});
+
+test("before requests are refused memory is given back once more, unless it just was", () => {
+  const { at, world } = ceiling();
+  at(800);
+  world.givenBack = 60;
+  for (let round = 0; round < 3; round++) at(840);
+  expect(world.relieved).toEqual(["at-once"]);
+  expect(at(860)).toBe("taken");
+  expect(world.relieved).toEqual(["at-once", "at-once"]);
+  expect(at(860)).toBe("overloaded");
+  expect(world.relieved).toEqual(["at-once", "at-once"]);
 });
 
 test("what was given back in time is not refused", () => {

@@ -5,8 +5,8 @@
  * Over the soft mark memory is given back early: a flush, and the garbage of the runtime, collected beside the
  * requests. Over the urgent mark that would come too late, and requests stand still until the garbage is gone. Over
  * the hard mark requests are refused, retryable, until resident memory has fallen somewhat. Each part also has a
- * bound of its own; this one holds when they add up badly. All marks are lower by what a merge or a heavy statement was
- * promised and may still take any moment. Why so: docs/decisions/005-acknowledgement.md.
+ * bound of its own; this one holds when they add up badly. What a merge or a heavy statement was promised and may still take
+ * has to fit between the hard mark and the limit: all marks are lower by what does not. Why so: docs/decisions/005-acknowledgement.md.
  */
 import type { Clock } from "../env/clock.ts";
 import type { Log } from "../env/log.ts";
@@ -63,12 +63,13 @@ export class MemoryCeiling implements StoreGuard {
     if (nowMs - this.#sampledMs < sampleEveryMs) return;
     this.#sampledMs = nowMs;
     this.#residentBytes = this.env.residentBytes();
-    const owed = Math.min(this.env.owedBytes?.() ?? 0, this.limitBytes * owedShareMax);
+    const owed = this.#owedBytes();
+    const mark = this.limitBytes * (this.#refusal === undefined ? hardShare : resumeShare) - owed;
     if (this.#residentBytes >= this.limitBytes * softShare - owed) {
       const isUrgent = this.#residentBytes >= this.limitBytes * urgentShare - owed;
-      this.#relieve(isUrgent ? "at-once" : "gently", nowMs);
+      const isLast = this.#refusal === undefined && this.#residentBytes >= mark;
+      this.#relieve(isUrgent ? "at-once" : "gently", nowMs, isLast);
     }
-    const mark = this.limitBytes * (this.#refusal === undefined ? hardShare : resumeShare) - owed;
     const before = this.#refusal;
     // When records hold next to nothing, refusing them gives nothing back: they are taken a little at a time then,
     // or a limit below what the process needs by itself would refuse for ever.
@@ -81,13 +82,22 @@ export class MemoryCeiling implements StoreGuard {
     }
   }
 
-  /** Dropped buffers of requests pile up faster than the runtime collects them: what has grown since is garbage mostly. */
-  #relieve(how: Relief, nowMs: number): void {
+  /** What the marks are lower by: what is owed and has no room between the hard mark and the limit. */
+  #owedBytes(): number {
+    const owed = (this.env.owedBytes?.() ?? 0) - this.limitBytes * (1 - hardShare);
+    return Math.max(0, Math.min(owed, this.limitBytes * owedShareMax));
+  }
+
+  /**
+   * Dropped buffers of requests pile up faster than the runtime collects them: what has grown since is garbage mostly.
+   * @param isLast whether requests are refused otherwise
+   */
+  #relieve(how: Relief, nowMs: number, isLast: boolean): void {
     const last = this.#last[how];
     const sinceMs = nowMs - last.ms;
     const grownBytes = this.#residentBytes - last.bytes;
     const isWorthIt = sinceMs >= relieveEveryMs ||
-      sinceMs >= relieveLeastMs && grownBytes >= this.limitBytes * growthShare;
+      sinceMs >= relieveLeastMs && (isLast || grownBytes >= this.limitBytes * growthShare);
     if (!isWorthIt) return;
     this.env.relieve(how);
     this.#residentBytes = this.env.residentBytes();
@@ -122,5 +132,5 @@ const urgentShare = 0.75;
 const hardShare = 0.85;
 const resumeShare = 0.8;
 const heldShareMin = 0.05;
-/** The rest of what is owed may pass the limit: all of it would keep requests out whenever a merge begins. */
+/** The rest may pass the limit: all of it would keep requests out whenever a large sort begins. */
 const owedShareMax = 0.15;

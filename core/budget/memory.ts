@@ -84,7 +84,7 @@ export class MemoryCeiling implements StoreGuard {
 
   /** What the marks are lower by: what is owed and has no room between the hard mark and the limit. */
   #owedBytes(): number {
-    const owed = (this.env.owedBytes?.() ?? 0) - this.limitBytes * (1 - hardShare);
+    const owed = (this.env.owedBytes?.() ?? 0) - this.limitBytes * (passedShare - hardShare);
     return Math.max(0, Math.min(owed, this.limitBytes * owedShareMax));
   }
 
@@ -129,8 +129,10 @@ const growthShare = 0.1;
 const softShare = 0.65;
 const urgentShare = 0.75;
 /** Requests under way still grow: up to 15% of the limit were seen. */
-const hardShare = 0.85;
-const resumeShare = 0.8;
+const hardShare = 0.92;
+const resumeShare = 0.87;
 const heldShareMin = 0.05;
+/** What resident memory may come to. */
+const passedShare = 1.15;
 /** The rest may pass the limit: all of it would keep requests out whenever a large sort begins. */
-const owedShareMax = 0.15;
+const owedShareMax = 0.22;

@@ -34,6 +34,8 @@ export interface CompactionOptions {
   readonly indexer?: SegmentIndexer;
   /** Bytes that may still be written. */
   readonly roomBytes: () => number | Promise<number>;
+  /** Told before each merge, and when none is due, how many segments the merges have that are due. */
+  readonly onPlan?: (segments: number) => void;
 }
 
 export const defaultDutyCycle = 0.5;
@@ -209,12 +211,13 @@ export class Compactor {
     for (const [id, untilMs] of this.#failed) if (nowMs >= untilMs) this.#failed.delete(id);
     const nowNs = env.clock.nowNs();
     const { policy } = this.options;
-    const [unit] = planCompaction(
+    const units = planCompaction(
       [...manifest.state.segments.values()].filter(({ id }) => !damaged.has(id) && !this.#failed.has(id)),
       eager ? { ...policy, gatherCount: 2 } : policy,
       { nowNs, isSynced: isTimeSynced(nowNs, manifest.state.newestIngestNs) },
     );
-    return unit;
+    this.options.onPlan?.(units.reduce((sum, { inputs }) => sum + inputs.length, 0));
+    return units.at(0);
   }
 
   /** A merge that does not fit memory goes in halves: rows may be larger than their encoded bytes let one think. */

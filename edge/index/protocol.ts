@@ -1,13 +1,14 @@
 /** What the indexer and its worker say to each other: one segment at a time. */
 import type { ErrorCode } from "../../core/error.ts";
 import type { IndexSource } from "../../core/index/build.ts";
+import type { Standing } from "../server/thread-priority.ts";
 
 export interface ToWorker {
   /** Absolute path of the data folder. */
   readonly dataDir: string;
   readonly segment: IndexSource;
-  /** Whether the thread goes behind the others, from now on. */
-  readonly isBackground: boolean;
+  /** Where the thread stands from now on; absent, it stays where it is. */
+  readonly standing?: Standing;
 }
 
 export type FromWorker =

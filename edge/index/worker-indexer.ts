@@ -5,6 +5,7 @@
 import { OpenWitError } from "../../core/error.ts";
 import type { IndexSource } from "../../core/index/build.ts";
 import type { SegmentIndexer } from "../../core/index/indexer.ts";
+import { canGo, type Standing } from "../server/thread-priority.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
 
 export interface WorkerIndexer extends SegmentIndexer {
@@ -19,10 +20,11 @@ const idleMs = 30_000;
 /**
  * Segments are indexed one after another.
  * @param dataDir absolute
- * @param isBackground whether it goes behind requests and statements; not where one of them waits for it
+ * @param standing where the thread stands in the build that begins; absent where a request or a statement waits for it
  */
-export function workerIndexer(dataDir: string, isBackground: boolean): WorkerIndexer {
+export function workerIndexer(dataDir: string, standing?: () => Standing): WorkerIndexer {
   let worker: Worker | undefined;
+  let stands: Standing | undefined;
   let idle: ReturnType<typeof setTimeout> | undefined;
   let last: Promise<unknown> = Promise.resolve();
   let isClosed = false;
@@ -33,12 +35,16 @@ export function workerIndexer(dataDir: string, isBackground: boolean): WorkerInd
     clearTimeout(idle);
     worker?.terminate();
     worker = undefined;
+    stands = undefined;
   };
 
   const build = async (segment: IndexSource, abort?: AbortSignal): Promise<number> => {
     abort?.throwIfAborted();
     if (isClosed) throw closed();
     clearTimeout(idle);
+    const wanted = standing?.();
+    if (stands !== undefined && wanted !== undefined && !canGo(stands, wanted)) stop(); // another takes its place
+    stands = wanted;
     const thread = worker ??= new Worker(new URL("./worker.ts", import.meta.url));
     const { promise, resolve, reject } = Promise.withResolvers<FromWorker>();
     fail = reject;
@@ -51,7 +57,7 @@ export function workerIndexer(dataDir: string, isBackground: boolean): WorkerInd
         {
           dataDir,
           segment: { id: segment.id, signal: segment.signal, path: segment.path },
-          isBackground,
+          standing: wanted,
         } satisfies ToWorker,
       );
       const answer = await promise;

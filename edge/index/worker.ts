@@ -9,8 +9,8 @@ import type { FromWorker, ToWorker } from "./protocol.ts";
 // deno-lint-ignore no-explicit-any -- the global of a worker; the checker knows that of a window
 const thread = globalThis as any;
 
-thread.onmessage = async ({ data: { dataDir, segment, isBackground } }: MessageEvent<ToWorker>) => {
-  if (isBackground) goBehindOthers();
+thread.onmessage = async ({ data: { dataDir, segment, standing } }: MessageEvent<ToWorker>) => {
+  if (standing !== undefined) goBehindOthers(standing);
   let answer: FromWorker;
   try {
     const bytes = await directIndexer(new NodeDisk(dataDir), systemRandom, collect).build(segment);

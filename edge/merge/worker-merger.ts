@@ -7,6 +7,7 @@
 import type { MemoryMeter } from "../../core/budget/memory-share.ts";
 import type { MergeMeasure, SegmentMerger } from "../../core/compact/merger.ts";
 import { OpenWitError } from "../../core/error.ts";
+import { canGo, type Standing } from "../server/thread-priority.ts";
 import type { FromWorker, Question, ToWorker } from "./protocol.ts";
 
 export interface WorkerMergerOptions {
@@ -14,6 +15,8 @@ export interface WorkerMergerOptions {
   readonly dataDir: string;
   /** Waits for the memory of one merge; call what it resolves with to give it back. */
   readonly takeMemory?: (bytes: number, signal: AbortSignal, meter: MemoryMeter) => Promise<() => void>;
+  /** Where the thread stands in the merge that begins. */
+  readonly standing?: () => Standing;
 }
 
 export interface WorkerMerger extends SegmentMerger {
@@ -26,14 +29,16 @@ export const workerMergeBytes = 128 * 1024 * 1024;
 
 const idleMs = 30_000;
 
-/** A thread, and what it says it has, in KiB. */
 interface MergeThread {
   readonly worker: Worker;
+  /** What it says it has, in KiB. */
   readonly held: Int32Array;
+  standing: Standing | undefined;
 }
 
 /** Merges run one after another. */
-export function workerMerger({ dataDir, takeMemory }: WorkerMergerOptions): WorkerMerger {
+export function workerMerger(options: WorkerMergerOptions): WorkerMerger {
+  const { dataDir, takeMemory, standing = () => "behind" } = options;
   let thread: MergeThread | undefined;
   let idle: ReturnType<typeof setTimeout> | undefined;
   let last: Promise<unknown> = Promise.resolve();
@@ -48,7 +53,18 @@ export function workerMerger({ dataDir, takeMemory }: WorkerMergerOptions): Work
     const held = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
     const worker = new Worker(new URL("./worker.ts", import.meta.url));
     worker.postMessage({ kind: "open", dataDir, held } satisfies ToWorker);
-    return { worker, held };
+    return { worker, held, standing: undefined };
+  };
+
+  /** A thread that stands where it is to; where it stands too far back another takes its place. */
+  const threadAt = (wanted: Standing): Worker => {
+    if (thread?.standing !== undefined && !canGo(thread.standing, wanted)) stop();
+    thread ??= open();
+    if (thread.standing !== wanted) {
+      thread.worker.postMessage({ kind: "go", standing: wanted } satisfies ToWorker);
+      thread.standing = wanted;
+    }
+    return thread.worker;
   };
 
   const stop = () => {
@@ -65,7 +81,7 @@ export function workerMerger({ dataDir, takeMemory }: WorkerMergerOptions): Work
     try {
       if (isClosed) throw closed();
       clearTimeout(idle);
-      const { worker } = thread ??= open();
+      const worker = threadAt(standing());
       const { promise, resolve, reject } = Promise.withResolvers<FromWorker>();
       fail = reject;
       worker.onmessage = ({ data }: MessageEvent<FromWorker>) => resolve(data);

@@ -13,8 +13,6 @@ import type { FromWorker, ToWorker } from "./protocol.ts";
 // deno-lint-ignore no-explicit-any -- the global of a worker; the checker knows that of a window
 const thread = globalThis as any;
 
-goBehindOthers();
-
 let abort = new AbortController();
 let dataDir = "";
 let held: Int32Array | undefined;
@@ -24,6 +22,7 @@ thread.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
     ({ dataDir, held } = data);
     return;
   }
+  if (data.kind === "go") return goBehindOthers(data.standing);
   if (data.kind === "abort") {
     return abort.abort(new OpenWitError("cancelled", "the merge is not wanted any more"));
   }

@@ -10,8 +10,11 @@ import type { SegmentIndexer } from "../../core/index/indexer.ts";
 import type { FreshIndexing } from "../../core/store/fresh-index.ts";
 import { lookupThread } from "../index/lookup-thread.ts";
 import { workerIndexer } from "../index/worker-indexer.ts";
+import { MergeBacklog } from "./thread-priority.ts";
 
 export interface NodeIndexing {
+  /** How far behind the merges are whose outcome is indexed. */
+  readonly backlog: MergeBacklog;
   readonly demand: IndexDemand;
   readonly fresh: FreshIndexing;
   readonly indexer: SegmentIndexer;
@@ -27,8 +30,10 @@ export interface NodeIndexing {
  */
 export function nodeIndexing(dataDir: string, log: Log, isShort: () => boolean): NodeIndexing {
   const demand = new IndexDemand(lookupThread(dataDir, log), systemClock);
-  const indexer = workerIndexer(dataDir, true), freshIndexer = workerIndexer(dataDir, false);
+  const backlog = new MergeBacklog();
+  const indexer = workerIndexer(dataDir, () => backlog.standing), freshIndexer = workerIndexer(dataDir);
   return {
+    backlog,
     demand,
     indexer,
     fresh: { indexer: freshIndexer, demand, isShort },

@@ -17,10 +17,13 @@ import { duckDBMerger } from "../duckdb/merge.ts";
 import { allocatorTrim } from "../duckdb/trim.ts";
 import { workerMerger } from "../merge/worker-merger.ts";
 import { makeMergeRoom } from "./merge-room.ts";
+import type { MergeBacklog } from "./thread-priority.ts";
 
 export interface MaintenanceOptions {
   readonly dataDir: string;
   readonly indexer: SegmentIndexer;
+  /** Told of the merges that are due. */
+  readonly backlog: MergeBacklog;
   readonly demand: IndexDemand;
   /** Of the whole node. */
   readonly memoryBytesMax: number;
@@ -138,7 +141,7 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
     waitedMs = 0;
     return [did, waited].filter((text) => text !== "").join("; ");
   };
-  const own = workerMerger({ dataDir, takeMemory: takeMemory(0) });
+  const own = workerMerger({ dataDir, takeMemory: takeMemory(0), standing: () => options.backlog.standing });
   const engine = duckDBMerger({
     dataDir,
     memoryBytes,
@@ -152,6 +155,7 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
     dutyCycle: defaultDutyCycle,
     indexer: options.indexer,
     roomBytes,
+    onPlan: (due) => options.backlog.segments = due,
   });
   const upkeep = new IndexUpkeep(store, options.indexer);
   const compaction = {

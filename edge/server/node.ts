@@ -355,6 +355,7 @@ export class Node implements QueryHost {
         onRun: (run) => catalog.ran(run),
         dataDir: this.dataDir,
         indexer: this.#indexing.indexer,
+        backlog: this.#indexing.backlog,
         demand,
         shared: this.#shared,
         memoryBytesMax: this.memoryBytesMax,

@@ -66,7 +66,13 @@ test("a merged segment is what the manifest and its footer say, and a restart fi
   }
   const inputs = store.manifest.segmentsOf("t", "logs");
   expect(inputs.length).toBe(3);
-  const options = { policy: defaultCompactionPolicy, dutyCycle: 1, roomBytes: () => Infinity };
+  const due: number[] = [];
+  const options = {
+    policy: defaultCompactionPolicy,
+    dutyCycle: 1,
+    roomBytes: () => Infinity,
+    onPlan: (segments: number) => due.push(segments),
+  };
   const engine = duckDBMerger({ dataDir, memoryBytes: 128 * 1024 * 1024, spillBytes: 1024 ** 3 });
   const merger = orElse(store.env.disk, timeMerger(store.env.disk), engine);
   const compactor = new Compactor(store, merger, options);
@@ -75,6 +81,7 @@ test("a merged segment is what the manifest and its footer say, and a restart fi
   await clock.advance(2 * hourMs);
   expect(await compactor.run(never)).toMatchObject({ merges: 1, inputs: 3, rows: 300, postponed: [] });
   expect((await compactor.run(never)).merges).toBe(0);
+  expect(due).toEqual([0, 3, 0, 0]); // none, the three and what is left then, none
 
   const [merged, ...others] = store.manifest.segmentsOf("t", "logs");
   expect(others).toEqual([]);

@@ -1,0 +1,32 @@
+/** What the thread that merges has of the memory that its merge was promised. */
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { MemoryShare } from "../../core/budget/memory-share.ts";
+import { workerMergeBytes, workerMerger } from "./worker-merger.ts";
+
+const dataDir = mkdtempSync(join(tmpdir(), "openwit-worker-merger-"));
+afterAll(() => rmSync(dataDir, { recursive: true }));
+
+test("what the thread has is owed no more, and all of the promise is when it has ended", async () => {
+  const share = new MemoryShare(workerMergeBytes);
+  const merger = workerMerger({
+    dataDir,
+    takeMemory: async (bytes, signal, meter) => {
+      const give = await share.take(bytes, signal, meter);
+      expect(share.owedBytes).toBe(workerMergeBytes); // no thread yet
+      return () => {
+        expect(share.owedBytes).toBeLessThan(workerMergeBytes * 0.75);
+        expect(share.owedBytes).toBeGreaterThan(workerMergeBytes * 0.25); // it has merged nothing
+        merger.close();
+        expect(share.owedBytes).toBe(workerMergeBytes);
+        give();
+      };
+    },
+  });
+  const abort = new AbortController().signal;
+  const merge = merger.measure({ signal: "logs", inputs: ["parquet/none.parquet"], abort });
+  await expect(merge).rejects.toThrow("none.parquet");
+  expect(share.stats.heldBytes).toBe(0);
+});

@@ -8,7 +8,7 @@ function ceiling() {
     residentBytes: 0,
     relieved: [] as Relief[],
     givenBack: 0,
-    heldBytes: 300,
+    heldBytes: 100,
     owedBytes: 0,
   };
   const memory = new MemoryCeiling({
@@ -48,6 +48,16 @@ test("requests are refused over the hard mark until memory has fallen somewhat b
   expect(memory.refusal).toBeUndefined();
 });
 
+test("where records and requests hold much already, more are refused sooner", () => {
+  const { at, world } = ceiling();
+  world.heldBytes = 249;
+  expect(at(919)).toBe("taken");
+  world.heldBytes = 250;
+  expect([849, 850, 801, 799].map(at)).toEqual(["taken", "overloaded", "overloaded", "taken"]);
+  world.owedBytes = 100;
+  expect([749, 750].map(at)).toEqual(["taken", "overloaded"]);
+});
+
 test("what a merge may still take is kept free for it, up to a share, and garbage goes first", () => {
   const { at, world } = ceiling();
   expect(at(860)).toBe("taken");
@@ -59,7 +69,8 @@ test("what a merge may still take is kept free for it, up to a share, and garbag
   expect(at(830)).toBe("overloaded");
   world.owedBytes = 10_000;
   expect(at(640)).toBe("taken");
-  expect(at(710)).toBe("overloaded");
+  expect(at(769)).toBe("taken");
+  expect(at(770)).toBe("overloaded");
   world.owedBytes = 0;
   expect(at(860)).toBe("taken");
 });

@@ -63,8 +63,13 @@ export class MemoryCeiling implements StoreGuard {
     if (nowMs - this.#sampledMs < sampleEveryMs) return;
     this.#sampledMs = nowMs;
     this.#residentBytes = this.env.residentBytes();
-    const owed = this.#owedBytes();
-    const mark = this.limitBytes * (this.#refusal === undefined ? hardShare : resumeShare) - owed;
+    const { hardShare, spareShare } = this.env.heldBytes() >= this.limitBytes * crowdedShare
+      ? crowded
+      : roomy;
+    const unspared = (this.env.owedBytes?.() ?? 0) - this.limitBytes * spareShare;
+    const owed = Math.max(0, Math.min(unspared, this.limitBytes * owedShareMax));
+    const share = this.#refusal === undefined ? hardShare : hardShare - resumedBelowShare;
+    const mark = this.limitBytes * share - owed;
     if (this.#residentBytes >= this.limitBytes * softShare - owed) {
       const isUrgent = this.#residentBytes >= this.limitBytes * urgentShare - owed;
       const isLast = this.#refusal === undefined && this.#residentBytes >= mark;
@@ -80,12 +85,6 @@ export class MemoryCeiling implements StoreGuard {
     } else if (before !== undefined && this.#refusal === undefined) {
       this.env.log("info", "memory has been given back: requests are taken");
     }
-  }
-
-  /** What the marks are lower by: what is owed and has no room between the hard mark and the limit. */
-  #owedBytes(): number {
-    const owed = (this.env.owedBytes?.() ?? 0) - this.limitBytes * (passedShare - hardShare);
-    return Math.max(0, Math.min(owed, this.limitBytes * owedShareMax));
   }
 
   /**
@@ -128,11 +127,23 @@ const relieveLeastMs = 250;
 const growthShare = 0.1;
 const softShare = 0.65;
 const urgentShare = 0.75;
-/** Requests under way still grow: up to 15% of the limit were seen. */
-const hardShare = 0.92;
-const resumeShare = 0.87;
+
+interface Marks {
+  /** Where requests are refused. */
+  readonly hardShare: number;
+  /** What of the memory that is owed lowers no mark. */
+  readonly spareShare: number;
+}
+
+/** A steady load beside merges and searches passes the hard mark by 8%, and what is owed may take the 15% beyond. */
+const roomy: Marks = { hardShare: 0.92, spareShare: 0.23 };
+/**
+ * Where records and requests hold this much, more comes than is flushed, and what is under way still grows, by up to 15%
+ * of the limit. Half of what a box takes holds a tenth, and 16% at times.
+ */
+const crowdedShare = 0.25;
+const crowded: Marks = { hardShare: 0.85, spareShare: 0 };
+const resumedBelowShare = 0.05;
 const heldShareMin = 0.05;
-/** What resident memory may come to. */
-const passedShare = 1.15;
 /** The rest may pass the limit: all of it would keep requests out whenever a large sort begins. */
-const owedShareMax = 0.22;
+const owedShareMax = 0.15;

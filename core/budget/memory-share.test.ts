@@ -76,62 +76,36 @@ test("beyond the bound one is refused, retryable", async () => {
   waiting.catch(() => {});
 });
 
-/** What holders of one kind have, as a test sets it. */
-function meterOf() {
-  const has = { used: 0, resident: 0 };
-  return { has, meter: { usedBytes: () => has.used, residentBytes: () => has.resident } };
-}
-
 test("what was promised and taken is owed no more", async () => {
   const share = new MemoryShare(100);
-  const { has, meter } = meterOf();
-  const give = await share.take(80, never, meter);
-  expect(share.owedBytes).toBe(80);
-  has.used = has.resident = 50;
-  expect(share.owedBytes).toBe(30);
-  has.resident = 90; // more than was promised is nobody else's
-  expect(share.owedBytes).toBe(0);
+  let taken = 0;
+  const give = await share.take(80, never, () => taken);
+  const owed = [0, 50, 80, 90, 20].map((bytes) => {
+    taken = bytes;
+    return share.owedBytes;
+  });
+  expect(owed).toEqual([80, 30, 0, 0, 60]);
   expect(share.stats.heldBytes).toBe(80);
-  has.used = has.resident = 20;
-  expect(share.owedBytes).toBe(60);
   give();
   expect(share.owedBytes).toBe(0);
 });
 
-test("what the kind used before is not of the promise, and what it had freed and kept is", async () => {
-  const share = new MemoryShare(100);
-  const { has, meter } = meterOf();
-  has.used = 30;
-  has.resident = 45;
-  const give = await share.take(80, never, meter);
-  expect(share.owedBytes).toBe(65);
-  give();
-  has.used = has.resident = 10;
-  await share.take(80, never, meter);
-  expect(share.owedBytes).toBe(80);
-});
-
-test("growth of one kind counts once for all who share its meter, and for nobody else", async () => {
+test("more than was promised is nobody else's, and who cannot tell owes all", async () => {
   const share = new MemoryShare(200);
-  const { has, meter } = meterOf();
-  const giveA = await share.take(60, never, meter);
-  await share.take(60, never, meter);
-  await share.take(50, never); // without a meter
-  await share.take(30, never, meterOf().meter);
-  has.used = has.resident = 70;
-  expect(share.owedBytes).toBe(50 + 50 + 30);
-  has.used = has.resident = 10;
-  giveA();
-  expect(share.owedBytes).toBe(50 + 50 + 30);
+  await share.take(60, never, () => 500);
+  const give = await share.take(50, never);
+  await share.take(30, never, () => 10);
+  expect(share.owedBytes).toBe(50 + 20);
+  give();
+  expect(share.owedBytes).toBe(20);
 });
 
-test("who waited is measured from when it began", async () => {
+test("who waited is asked once it holds some", async () => {
   const share = new MemoryShare(100);
-  const { has, meter } = meterOf();
   const give = await share.take(100, never);
-  const waiting = share.take(40, never, meter);
-  has.used = has.resident = 25;
+  const waiting = share.take(40, never, () => 25);
+  expect(share.owedBytes).toBe(100);
   give();
   await waiting;
-  expect(share.owedBytes).toBe(40);
+  expect(share.owedBytes).toBe(15);
 });

@@ -2,8 +2,8 @@
  * Memory that merges and heavy statements share: who needs much takes its bytes before it begins and waits until
  * they are free, so that a merge and a large sort do not peak together.
  *
- * What was promised and taken is resident memory already. So of each kind of holder a meter says what it has, and what
- * it may still grow by is the rest (`owedBytes`).
+ * What was promised and taken is resident memory already. Who can tell what it has of it says so, and what it may still
+ * grow by is the rest (`owedBytes`).
  *
  * Invariants: (1) what is held is never more than the capacity; who asks for more than that gets all of it, alone.
  * (2) Turns go by order of asking, so that neither kind starves the other. (3) Nobody waits for it while holding some.
@@ -17,28 +17,19 @@ export interface MemoryShareStats {
   readonly waiting: number;
 }
 
-/** What holders of one kind, who share an allocator or a thread, have of the process's resident memory. */
-export interface MemoryMeter {
-  /** In use now. What is in use when none of the kind holds anything is not of what they are promised. */
-  usedBytes(): number;
-  /** Resident now: what is in use, and what is kept of what was freed, which is used again before anything grows. */
-  residentBytes(): number;
-}
-
 interface Waiter {
   readonly bytes: number;
   readonly start: () => void;
 }
 
-interface Metered {
-  heldBytes: number;
-  /** Of the kind, when the first of those who hold now began. */
-  readonly usedBefore: number;
+interface Holder {
+  readonly bytes: number;
+  readonly takenBytes: () => number;
 }
 
 export class MemoryShare {
   readonly #waiters: Waiter[] = [];
-  readonly #metered = new Map<MemoryMeter, Metered>();
+  readonly #holders = new Set<Holder>();
   #heldBytes = 0;
 
   /** @param waitingMax how many may wait: beyond it one is refused */
@@ -48,24 +39,22 @@ export class MemoryShare {
     return { heldBytes: this.#heldBytes, waiting: this.#waiters.length };
   }
 
-  /** What those who hold some may still grow by; who has no meter may by all of it. Cheap. */
+  /** What those who hold some may still grow by; who cannot tell what it has may by all of it. Cheap. */
   get owedBytes(): number {
-    let bytes = this.#heldBytes;
-    for (const [meter, { heldBytes, usedBefore }] of this.#metered) {
-      bytes -= Math.min(heldBytes, Math.max(0, meter.residentBytes() - usedBefore));
-    }
-    return bytes;
+    let owed = 0;
+    for (const { bytes, takenBytes } of this.#holders) owed += Math.max(0, bytes - takenBytes());
+    return owed;
   }
 
   /**
    * Waits for bytes; call what it resolves with to give them back.
-   * @param meter of the one who asks, and of all others of its kind
+   * @param takenBytes what of the process's resident memory is the asker's now
    * @throws OpenWitError `overloaded` when too many wait; the signal's reason
    */
-  async take(bytes: number, signal: AbortSignal, meter?: MemoryMeter): Promise<() => void> {
+  async take(bytes: number, signal: AbortSignal, takenBytes = nothing): Promise<() => void> {
     signal.throwIfAborted();
     const wanted = Math.min(bytes, this.capacityBytes);
-    if (this.#waiters.length === 0 && this.#fits(wanted)) return this.#hold(wanted, meter);
+    if (this.#waiters.length === 0 && this.#fits(wanted)) return this.#hold(wanted, takenBytes);
     if (this.#waiters.length >= this.waitingMax) {
       throw new OpenWitError(
         "overloaded",
@@ -76,7 +65,7 @@ export class MemoryShare {
       );
     }
     const { promise, resolve, reject } = Promise.withResolvers<() => void>();
-    const waiter = { bytes: wanted, start: () => resolve(this.#hold(wanted, meter)) };
+    const waiter = { bytes: wanted, start: () => resolve(this.#hold(wanted, takenBytes)) };
     const leave = () => {
       this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
       reject(signal.reason);
@@ -91,27 +80,20 @@ export class MemoryShare {
     return this.#heldBytes + bytes <= this.capacityBytes;
   }
 
-  #hold(bytes: number, meter?: MemoryMeter): () => void {
-    this.#count(bytes, meter);
-    let isHeld = true;
+  #hold(bytes: number, takenBytes: () => number): () => void {
+    const holder = { bytes, takenBytes };
+    this.#holders.add(holder);
+    this.#heldBytes += bytes;
     return () => {
-      if (!isHeld) return;
-      isHeld = false;
-      this.#count(-bytes, meter);
+      if (!this.#holders.delete(holder)) return;
+      this.#heldBytes -= bytes;
       this.#serve();
     };
-  }
-
-  #count(bytes: number, meter?: MemoryMeter): void {
-    this.#heldBytes += bytes;
-    if (meter === undefined) return;
-    const metered = this.#metered.get(meter) ?? { heldBytes: 0, usedBefore: meter.usedBytes() };
-    metered.heldBytes += bytes;
-    if (metered.heldBytes > 0) this.#metered.set(meter, metered);
-    else this.#metered.delete(meter);
   }
 
   #serve(): void {
     while (this.#waiters.length > 0 && this.#fits(this.#waiters[0].bytes)) this.#waiters.shift()!.start();
   }
 }
+
+const nothing = () => 0;

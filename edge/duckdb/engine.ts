@@ -23,7 +23,6 @@ import {
   textOf,
   writeTree,
 } from "../../core/query/tree.ts";
-import { engineMemory } from "./engine-memory.ts";
 import { fromDuckDB, isOutOfMemory } from "./error.ts";
 import { Instances, type Opened } from "./instance.ts";
 import type { MemtablePin } from "./memtable.ts";
@@ -194,7 +193,7 @@ async function takeMemory(
   signal: AbortSignal,
 ): Promise<() => void> {
   if (shared === undefined || bytes === 0) return () => {};
-  return await shared.take(Math.min(bytes, memoryBytes), signal, engineMemory);
+  return await shared.take(Math.min(bytes, memoryBytes), signal);
 }
 
 /** What bounds a statement from outside. */

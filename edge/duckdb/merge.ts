@@ -11,7 +11,6 @@
 import { mkdir, rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { DuckDBConnection, DuckDBListValue, DuckDBValue } from "@duckdb/node-api";
-import type { MemoryMeter } from "../../core/budget/memory-share.ts";
 import {
   failuresOf,
   type MergeRequest,
@@ -28,7 +27,6 @@ import {
 } from "../../core/model/columns.ts";
 import { quoteIdentifier, quoteText, sqlType, typedSelectList } from "../../core/model/sql.ts";
 import { rowGroupRows } from "../../core/segment/encoder.ts";
-import { engineMemory } from "./engine-memory.ts";
 import { fromDuckDB } from "./error.ts";
 import { loadDuckDB } from "./load.ts";
 
@@ -39,7 +37,7 @@ export interface DuckDBMergerOptions {
   readonly memoryBytes: number;
   readonly spillBytes: number;
   /** Waits for the memory of one merge; call what it resolves with to give it back. */
-  readonly takeMemory?: (bytes: number, signal: AbortSignal, meter: MemoryMeter) => Promise<() => void>;
+  readonly takeMemory?: (bytes: number, signal: AbortSignal) => Promise<() => void>;
 }
 
 export function duckDBMerger(options: DuckDBMergerOptions): SegmentMerger {
@@ -86,7 +84,7 @@ async function withEngine<Result>(
   work: (engine: Engine) => Promise<Result>,
 ): Promise<Result> {
   abort.throwIfAborted();
-  const giveBack = await options.takeMemory?.(options.memoryBytes, abort, engineMemory);
+  const giveBack = await options.takeMemory?.(options.memoryBytes, abort);
   try {
     return await inEngine(options, abort, isInOrder, work);
   } finally {

@@ -13,8 +13,8 @@ test("what the thread has is owed no more, and all of the promise is when it has
   const share = new MemoryShare(workerMergeBytes);
   const merger = workerMerger({
     dataDir,
-    takeMemory: async (bytes, signal, meter) => {
-      const give = await share.take(bytes, signal, meter);
+    takeMemory: async (bytes, signal, takenBytes) => {
+      const give = await share.take(bytes, signal, takenBytes);
       expect(share.owedBytes).toBe(workerMergeBytes); // no thread yet
       return () => {
         expect(share.owedBytes).toBeLessThan(workerMergeBytes * 0.75);

@@ -4,7 +4,6 @@
  *
  * A merge that is aborted is over when the thread has closed its files: what it wrote can be removed then.
  */
-import type { MemoryMeter } from "../../core/budget/memory-share.ts";
 import type { MergeMeasure, SegmentMerger } from "../../core/compact/merger.ts";
 import { OpenWitError } from "../../core/error.ts";
 import { canGo, type Standing } from "../server/thread-priority.ts";
@@ -13,8 +12,12 @@ import type { FromWorker, Question, ToWorker } from "./protocol.ts";
 export interface WorkerMergerOptions {
   /** Absolute path of the data folder. */
   readonly dataDir: string;
-  /** Waits for the memory of one merge; call what it resolves with to give it back. */
-  readonly takeMemory?: (bytes: number, signal: AbortSignal, meter: MemoryMeter) => Promise<() => void>;
+  /** Waits for the memory of one merge, which tells what it has taken; call what it resolves with to give it back. */
+  readonly takeMemory?: (
+    bytes: number,
+    signal: AbortSignal,
+    takenBytes: () => number,
+  ) => Promise<() => void>;
   /** Where the thread stands in the merge that begins. */
   readonly standing?: () => Standing;
 }
@@ -44,10 +47,8 @@ export function workerMerger(options: WorkerMergerOptions): WorkerMerger {
   let last: Promise<unknown> = Promise.resolve();
   let isClosed = false;
   let fail: ((reason: unknown) => void) | undefined;
-  const meter: MemoryMeter = {
-    usedBytes: () => 0, // all that the thread has is its merge's, also what an earlier one has left in it
-    residentBytes: () => thread === undefined ? 0 : Atomics.load(thread.held, 0) * 1024,
-  };
+  /** All that the thread has is its merge's, also what an earlier one has left in it. */
+  const takenBytes = () => thread === undefined ? 0 : Atomics.load(thread.held, 0) * 1024;
 
   const open = (): MergeThread => {
     const held = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
@@ -75,7 +76,7 @@ export function workerMerger(options: WorkerMergerOptions): WorkerMerger {
 
   const ask = async (question: Question, abort: AbortSignal): Promise<MergeMeasure | undefined> => {
     abort.throwIfAborted();
-    const giveBack = await takeMemory?.(workerMergeBytes, abort, meter);
+    const giveBack = await takeMemory?.(workerMergeBytes, abort, takenBytes);
     let isOver = false;
     const onAbort = () => thread?.worker.postMessage({ kind: "abort" } satisfies ToWorker);
     try {

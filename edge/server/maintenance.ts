@@ -3,7 +3,7 @@
  * (core/janitor/janitor.ts), composed from configuration.
  */
 import process from "node:process";
-import { type MemoryMeter, MemoryShare } from "../../core/budget/memory-share.ts";
+import { MemoryShare } from "../../core/budget/memory-share.ts";
 import { type CompactionReport, Compactor, defaultDutyCycle } from "../../core/compact/compact.ts";
 import { orElse } from "../../core/compact/fallback.ts";
 import { defaultCompactionPolicy } from "../../core/compact/plan.ts";
@@ -115,9 +115,9 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
   let waitedMs = 0;
   /** @param beyondBytes what the process grows by that a merge does not count */
   const takeMemory =
-    (beyondBytes: number) => async (bytes: number, signal: AbortSignal, meter: MemoryMeter) => {
+    (beyondBytes: number) => async (bytes: number, signal: AbortSignal, takenBytes?: () => number) => {
       const askedMs = store.env.clock.monotonicMs();
-      const giveBack = await options.shared.take(bytes, signal, meter);
+      const giveBack = await options.shared.take(bytes, signal, takenBytes);
       const { clock } = store.env;
       const relieve = () => {
         store.hurryFlush();

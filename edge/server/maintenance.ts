@@ -8,23 +8,19 @@ import { type CompactionReport, Compactor, defaultDutyCycle } from "../../core/c
 import { orElse } from "../../core/compact/fallback.ts";
 import { defaultCompactionPolicy } from "../../core/compact/plan.ts";
 import { type SeverityClass, severityClasses } from "../../core/compact/shed.ts";
-import type { IndexDemand } from "../../core/index/demand.ts";
-import type { SegmentIndexer } from "../../core/index/indexer.ts";
 import { type IndexingReport, IndexUpkeep } from "../../core/index/upkeep.ts";
 import { Janitor, type MaintenanceTask, type TaskRun } from "../../core/janitor/janitor.ts";
 import type { Store } from "../../core/store/store.ts";
 import { duckDBMerger } from "../duckdb/merge.ts";
 import { allocatorTrim } from "../duckdb/trim.ts";
 import { workerMerger } from "../merge/worker-merger.ts";
+import type { NodeIndexing } from "./indexing.ts";
 import { makeMergeRoom } from "./merge-room.ts";
-import type { MergeBacklog } from "./thread-priority.ts";
 
 export interface MaintenanceOptions {
   readonly dataDir: string;
-  readonly indexer: SegmentIndexer;
-  /** Told of the merges that are due. */
-  readonly backlog: MergeBacklog;
-  readonly demand: IndexDemand;
+  /** Its backlog is told of the merges that are due. */
+  readonly indexing: Pick<NodeIndexing, "indexer" | "demand" | "backlog">;
   /** Of the whole node. */
   readonly memoryBytesMax: number;
   /** What merges take their memory from, as heavy statements do. */
@@ -141,7 +137,11 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
     waitedMs = 0;
     return [did, waited].filter((text) => text !== "").join("; ");
   };
-  const own = workerMerger({ dataDir, takeMemory: takeMemory(0), standing: () => options.backlog.standing });
+  const own = workerMerger({
+    dataDir,
+    takeMemory: takeMemory(0),
+    standing: () => options.indexing.backlog.standing,
+  });
   const engine = duckDBMerger({
     dataDir,
     memoryBytes,
@@ -153,11 +153,11 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
       return { ...defaultCompactionPolicy, closeAfterMs: settings.flushAgeMs + closeGraceMs };
     },
     dutyCycle: defaultDutyCycle,
-    indexer: options.indexer,
+    indexer: options.indexing.indexer,
     roomBytes,
-    onPlan: (due) => options.backlog.segments = due,
+    onPlan: (due) => options.indexing.backlog.segments = due,
   });
-  const upkeep = new IndexUpkeep(store, options.indexer);
+  const upkeep = new IndexUpkeep(store, options.indexing.indexer);
   const compaction = {
     name: "compaction",
     everyMs: settings.compactionEveryMs,
@@ -184,7 +184,8 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
   const indexingWanted = {
     name: "indexing-wanted",
     everyMs: indexEveryMs,
-    run: async (signal: AbortSignal) => describeIndexing(await upkeep.runWanted(options.demand, signal)),
+    run: async (signal: AbortSignal) =>
+      describeIndexing(await upkeep.runWanted(options.indexing.demand, signal)),
   };
   const sweep = {
     name: "sweep",
@@ -201,7 +202,7 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
     sweep,
     ...options.tasks ?? [],
   ], [indexingWanted]);
-  options.demand.onDemand = () => janitor.hurry(indexingWanted.name);
+  options.indexing.demand.onDemand = () => janitor.hurry(indexingWanted.name);
   return {
     janitor,
     async stop() {

@@ -354,9 +354,7 @@ export class Node implements QueryHost {
       this.#maintenance = maintenanceOf(this.#store, {
         onRun: (run) => catalog.ran(run),
         dataDir: this.dataDir,
-        indexer: this.#indexing.indexer,
-        backlog: this.#indexing.backlog,
-        demand,
+        indexing: this.#indexing,
         shared: this.#shared,
         memoryBytesMax: this.memoryBytesMax,
         spillBytes: this.config.spillBytesMax,

@@ -1,6 +1,6 @@
 /**
  * Texts in lower case, as far as they are ASCII: a copy that grows with them. A word is then found in any case by one
- * search for bytes, which runs at many gigabytes a second (docs/decisions/015-rows-in-memory.md).
+ * search for bytes, which runs at many gigabytes a second (docs/decisions/016-rows-in-memory.md).
  */
 import { foldCodePoint } from "./word.ts";
 

@@ -5,8 +5,8 @@
  * Over the soft mark memory is given back early: a flush, and the garbage of the runtime, collected beside the
  * requests. Over the urgent mark that would come too late, and requests stand still until the garbage is gone. Over
  * the hard mark requests are refused, retryable, until resident memory has fallen somewhat. Each part also has a
- * bound of its own; this one holds when they add up badly. What a merge or a heavy statement was promised and may still take
- * has to fit between the hard mark and the limit: all marks are lower by what does not. Why so: docs/decisions/005-acknowledgement.md.
+ * bound of its own; this one holds when they add up badly. All marks are lower by what a merge or a heavy statement was
+ * promised and may still take any moment. Why so: docs/decisions/005-acknowledgement.md.
  */
 import type { Clock } from "../env/clock.ts";
 import type { Log } from "../env/log.ts";
@@ -63,12 +63,8 @@ export class MemoryCeiling implements StoreGuard {
     if (nowMs - this.#sampledMs < sampleEveryMs) return;
     this.#sampledMs = nowMs;
     this.#residentBytes = this.env.residentBytes();
-    const { hardShare, spareShare } = this.env.heldBytes() >= this.limitBytes * crowdedShare
-      ? crowded
-      : roomy;
-    const unspared = (this.env.owedBytes?.() ?? 0) - this.limitBytes * spareShare;
-    const owed = Math.max(0, Math.min(unspared, this.limitBytes * owedShareMax));
-    const share = this.#refusal === undefined ? hardShare : hardShare - resumedBelowShare;
+    const owed = Math.min(this.env.owedBytes?.() ?? 0, this.limitBytes * owedShareMax);
+    const share = this.#refusal === undefined ? hardShare : resumedShare;
     const mark = this.limitBytes * share - owed;
     if (this.#residentBytes >= this.limitBytes * softShare - owed) {
       const isUrgent = this.#residentBytes >= this.limitBytes * urgentShare - owed;
@@ -127,23 +123,9 @@ const relieveLeastMs = 250;
 const growthShare = 0.1;
 const softShare = 0.65;
 const urgentShare = 0.75;
-
-interface Marks {
-  /** Where requests are refused. */
-  readonly hardShare: number;
-  /** What of the memory that is owed lowers no mark. */
-  readonly spareShare: number;
-}
-
-/** A steady load beside merges and searches passes the hard mark by 8%, and what is owed may take the 15% beyond. */
-const roomy: Marks = { hardShare: 0.92, spareShare: 0.23 };
-/**
- * Where records and requests hold this much, more comes than is flushed, and what is under way still grows, by up to 15%
- * of the limit. Half of what a box takes holds a tenth, and 16% at times.
- */
-const crowdedShare = 0.25;
-const crowded: Marks = { hardShare: 0.85, spareShare: 0 };
-const resumedBelowShare = 0.05;
+/** Requests under way still grow: up to 15% of the limit were seen. */
+const hardShare = 0.85;
+const resumedShare = 0.8;
 const heldShareMin = 0.05;
 /** The rest may pass the limit: all of it would keep requests out whenever a large sort begins. */
 const owedShareMax = 0.15;

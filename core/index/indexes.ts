@@ -16,9 +16,9 @@ export interface IndexedSegment {
 
 export interface SegmentIndexes {
   /**
-   * For each of these segments, all of one tenant and signal, the blocks that may hold rows which meet the predicate; `undefined` where it has no
-   * index that can be read, so that all of it has to be. Hundreds are best asked at once: a look into one takes
-   * microseconds, a question and its answer a hundred.
+   * For each of these segments, all of one tenant and signal, the blocks that may hold rows which meet the predicate;
+   * `undefined` where it has no index that can be read, so that all of it has to be. Hundreds are best asked at once: a
+   * look into one takes microseconds, a question and its answer a hundred.
    */
   candidatesOf(
     segments: readonly IndexedSegment[],

@@ -246,7 +246,10 @@ function containing(
   return verdicts;
 }
 
-/** Gives the verdict 1 to texts in which bytes stand where they may. Returns false when these are too many to narrow anything. */
+/**
+ * Gives the verdict 1 to texts in which bytes stand where they may. Returns false when these are too many to narrow
+ * anything.
+ */
 function markTexts(
   verdicts: Uint8Array,
   offsets: Int32Array,

@@ -106,8 +106,8 @@ export class Flusher {
   }
 
   /**
-   * Removes what flushes that failed may have left, indexes included. A file whose edit was rejected can only go once a later edit
-   * is durable, or that edit might come back without it.
+   * Removes what flushes that failed may have left, indexes included. A file whose edit was rejected can only go once a
+   * later edit is durable, or that edit might come back without it.
    * @throws OpenWitError `io`, `disk_full`
    */
   async clearFailed(): Promise<void> {

@@ -23,7 +23,7 @@ export class FoldedText {
 
   /** The first `length` bytes of a source in lower case, which must be what it was followed to before, and more. */
   follow(source: Uint8Array, length: number): Buffer {
-    if (length > this.#bytes.length) this.#grow(length);
+    if (length > this.#bytes.length) this.#grow(source.length);
     const sourceWords = new Int32Array(source.buffer, source.byteOffset, source.length >> 2);
     let at = this.#length, others = 0;
     for (; at < length && (at & 3) !== 0; at++) others |= this.#fold(source[at], at);
@@ -50,8 +50,9 @@ export class FoldedText {
     return byte;
   }
 
+  /** To the room that the source has: it will be filled as well, and fresh pages cost more than folding them. */
   #grow(length: number): void {
-    const grown = Buffer.alloc(Math.max(this.#bytes.length * 2, (length + 7) & ~7));
+    const grown = Buffer.allocUnsafeSlow((length + 7) & ~7);
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
     this.#words = new Int32Array(grown.buffer, grown.byteOffset, grown.length >> 2);

@@ -393,6 +393,8 @@ class Planning {
     const { mention, range, source, env } = this;
     const { name, signal } = mention;
     const { fetched, chunks = this.#chunks } = more;
+    // A copy of rows has these alone: the engine is not to ask it for another, which it does where it needs none at all.
+    const isCopied = chunks.some((each) => !source.chunks.includes(each));
     const read = fetched === undefined ? [] : [{ chunk: fetched.chunk, rows: fetched.chunk.rows }];
     const excluded = candidates.filter(({ blocks }) => blocks?.isEmpty === true).length;
     const isExact = more.rowsFound !== undefined;
@@ -412,6 +414,7 @@ class Planning {
           : withKnownTimes(reads, filesOf(reads, this.#files), use),
         chunks: [...chunks, ...read],
         conditions: isExact ? undefined : await this.prepared.conditions,
+        columns: isCopied ? this.#needs : undefined,
         window: more.bound === undefined ? env.window : intersection(more.bound, env.window),
       },
       files: {

@@ -73,6 +73,14 @@ class Service {
     throw new Error(`the configuration did not become ${state}: ${this.stderr}`);
   }
 
+  /** Until the process has begun anew in its own place, on other ports: until then the one before may still answer. */
+  async untilElsewhere(url: string | undefined): Promise<void> {
+    for (const deadline = Date.now() + 30_000; Date.now() < deadline; await Bun.sleep(20)) {
+      if (this.url("http") !== undefined && this.url("http") !== url) return;
+    }
+    throw new Error(`the process did not begin anew: ${this.stderr}`);
+  }
+
   /** Whether the folder says so too. */
   #isKept(state: string): boolean {
     const [good, trial] = ["config.good.yaml", "config.trial.json"].map((name) =>
@@ -217,7 +225,8 @@ test("keys that need a restart and make a component fail are rolled back by a re
     "metastore: {kind: postgres, url: 'postgres://u:s3cret@127.0.0.1:1/x', write_interval: 50ms}\n",
   );
   expect(await service.start()).toBe(true);
-  const pid = service.pid;
+  const pid = service.pid, url = service.url("http");
+  await service.untilElsewhere(url);
   await service.untilTrial("rolled_back");
   expect((await service.status()).pid).toBe(pid);
   expect((await service.status()).trial.reason).toMatch(/^catalog is degraded: /);

@@ -206,7 +206,7 @@ class Planning {
     const source = { files: reads, chunks: [], window: this.env.window };
     const found = await this.#timed("find", async () => {
       if (isWide && blocks >= findBlocksMin) return await finder.find(source, foundRowsMax + 1, this.#rowsOf);
-      return blocks < findBlocksMin || finder.looksIntoTexts
+      return blocks < findBlocksMin || blocks <= textBlocksMax && finder.looksIntoTexts
         ? await finder.findOnPages(source, foundRowsMax + 1, this.#rowsOf)
         : undefined;
     });
@@ -460,6 +460,8 @@ const wholeBytesMax = 512 * 1024;
 
 /** A search for rows is a statement more, which fewer blocks than these are not worth. */
 const findBlocksMin = 3;
+/** A text that more blocks have is one of too many rows: a search for those would go before the statement in vain. */
+const textBlocksMax = 256;
 /** Where more of the blocks are left than this, the conditions are hardly those of few rows. */
 const findShareMax = 0.5;
 /** More rows than these are not fetched one by one. */

@@ -105,7 +105,7 @@ function equalVerdicts(chunk: Chunk, field: string, value: string, rows: number)
     case "utf8":
       return textVerdicts(vector, bytes, rows);
     case "dictionary":
-      return codeVerdicts(vector, codeOf(vector, bytes), rows);
+      return byCode(vector, ofCode(vector, bytes), rows);
     case "fixed":
       return /^-?\d{1,15}$/.test(value) ? numberVerdicts(vector, Number(value), rows) : undefined;
     default:
@@ -128,16 +128,24 @@ function isText(bytes: Uint8Array, from: number, end: number, wanted: Uint8Array
 }
 
 /** The code of a value; -1 where no row has it. */
-function codeOf({ values }: DictionaryVector, wanted: Uint8Array): number {
-  for (let code = 0; code < values.length; code++) {
-    if (isText(values.bytes, values.offsets[code], values.offsets[code + 1], wanted)) return code;
+function codeOf(vector: DictionaryVector, wanted: Uint8Array): number {
+  for (let code = 0; code < vector.values.length; code++) {
+    if (vector.matches(code, wanted, 0, wanted.length)) return code;
   }
   return -1;
 }
 
-function codeVerdicts({ codes }: DictionaryVector, wanted: number, rows: number): Uint8Array {
+/** The verdicts of values of which one is wanted. */
+function ofCode(vector: DictionaryVector, wanted: Uint8Array): Uint8Array {
+  const verdicts = new Uint8Array(vector.values.length), code = codeOf(vector, wanted);
+  if (code >= 0) verdicts[code] = 1;
+  return verdicts;
+}
+
+/** Rows have the verdicts of their values. */
+function byCode({ codes }: DictionaryVector, ofValues: Uint8Array, rows: number): Uint8Array {
   const verdicts = new Uint8Array(rows);
-  if (wanted >= 0) { for (let row = 0; row < rows; row++) verdicts[row] = codes[row] === wanted ? 1 : 0; }
+  for (let row = 0; row < rows; row++) verdicts[row] = ofValues[codes[row]];
   return verdicts;
 }
 
@@ -152,9 +160,7 @@ function codedVerdicts(
   for (let code = 0; code < ofValues.length; code++) {
     ofValues[code] = isWanted(vector.values.text(code) ?? "") ? 1 : 0;
   }
-  const verdicts = new Uint8Array(rows);
-  for (let row = 0; row < rows; row++) verdicts[row] = ofValues[vector.codes[row]];
-  return verdicts;
+  return byCode(vector, ofValues, rows);
 }
 
 /** To read more texts than these takes longer than to have the engine go through the rows. */
@@ -212,10 +218,7 @@ function wordVerdicts(chunk: Chunk, predicate: WordPredicate | PartPredicate, ro
   if (vector?.kind === "utf8") return containing(vector, wanted, rows);
   if (vector?.kind !== "dictionary") return undefined;
   const ofValues = containing(vector.values, wanted, vector.values.length);
-  if (ofValues === undefined) return undefined;
-  const verdicts = new Uint8Array(rows);
-  for (let row = 0; row < rows; row++) verdicts[row] = ofValues[vector.codes[row]];
-  return verdicts;
+  return ofValues && byCode(vector, ofValues, rows);
 }
 
 /** Texts that contain a folded one, in any case. */

@@ -7,6 +7,7 @@ import type { RowTest } from "../parquet/read/filter.ts";
 import type { TextTest } from "../parquet/read/sought_texts.ts";
 import { literalIn } from "../text/regex.ts";
 import { wordAtEnd, wordAtStart, wordsApart } from "./match.ts";
+import { textFunctionOf } from "./text_condition.ts";
 import { constantText, isNode, nodesIn, type SqlNode, type SqlValue, textOf } from "./tree.ts";
 
 export interface TextTestOfColumn {
@@ -18,7 +19,7 @@ export interface TextTestOfColumn {
 /** `undefined` where a condition is anything else. @param condition a function with two arguments */
 export function textTestOf(condition: SqlNode): TextTestOfColumn | undefined {
   const [input, pattern, ...more] = nodesIn(condition.children);
-  const name = textOf(condition.function_name).toLowerCase();
+  const name = textFunctionOf(condition);
   const read = Object.hasOwn(tests, name) ? tests[name] : undefined;
   if (read === undefined || !isNode(pattern) || more.length > 0) return undefined;
   const test = read(pattern);
@@ -85,10 +86,7 @@ const like = textRead((text) => {
 const tests: Readonly<Record<string, Read>> = {
   contains,
   starts_with: startsWith,
-  prefix: startsWith,
-  "^@": startsWith,
   ends_with: endsWith,
-  suffix: endsWith,
   "~~": like,
   "~~*": (pattern) => {
     const test = like(pattern);

@@ -24,7 +24,7 @@ export function textPredicate(condition: SqlNode, resolve: ResolveColumn): Index
       equality(condition.right, condition.left, resolve);
   }
   if (condition.class !== "FUNCTION") return undefined;
-  const name = textOf(condition.function_name).toLowerCase();
+  const name = textFunctionOf(condition);
   const read = Object.hasOwn(tests, name) ? tests[name] : undefined;
   const children = nodesIn(condition.children);
   const column = textColumn(children[0], resolve);
@@ -54,14 +54,23 @@ const regex: Read = (column, text, options = "") =>
 const wholeRegex: Read = (column, text, options = "") =>
   options.includes("l") ? contains(column, text, undefined) : regexPredicate(column, text, delimited);
 
-/** Tests of a text by their names in DuckDB's tree. */
+/** The function that a node calls, by one of its names in DuckDB's tree. */
+export function textFunctionOf(call: SqlNode): string {
+  const name = textOf(call.function_name).toLowerCase();
+  return Object.hasOwn(otherNames, name) ? otherNames[name] : name;
+}
+
+const otherNames: Readonly<Record<string, string>> = {
+  prefix: "starts_with",
+  "^@": "starts_with",
+  suffix: "ends_with",
+};
+
+/** Tests of a text by their names. */
 const tests: Readonly<Record<string, Read>> = {
   contains,
   starts_with: startsWith,
-  prefix: startsWith,
-  "^@": startsWith,
   ends_with: endsWith,
-  suffix: endsWith,
   "~~": like,
   "~~*": like,
   like_escape: likeEscape,

@@ -14,7 +14,7 @@ const niceOf: Readonly<Record<Standing, number>> = { "behind": 5, "far-behind": 
  * Has the calling worker's thread stand behind the others: on Linux each thread has a priority of its own
  * (setpriority(2), NOTES). Where it may not be changed the thread stays as it is.
  */
-export function goBehindOthers(standing: Standing = "behind"): void {
+export function goBehindOthers(standing: Standing): void {
   try {
     os.setPriority(niceOf[standing]);
   } catch {

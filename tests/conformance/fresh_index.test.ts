@@ -76,6 +76,19 @@ async function boxOf({ memoryBytesMax = defaultStoreOptions.memoryBytesMax } = {
   return Object.assign(box, { sim, clock, demand, env, store, ingest, search, segments, indexes, turns });
 }
 
+/** Flushes, and the flush is over before its index is; resolve what it gives for that to end. */
+async function flushedBesideIndex(box: Awaited<ReturnType<typeof searchedBox>>) {
+  const { store, clock, turns } = box, slow = Promise.withResolvers<void>();
+  box.beside = () => slow.promise;
+  const flush = store.flush();
+  for (let ms = 0; ms <= waitMsMax; ms += 50) {
+    await turns();
+    await clock.advance(50);
+  }
+  await flush;
+  return slow;
+}
+
 /** A box with a segment that was searched just now, and rows that wait for their flush. */
 async function searchedBox(options: Parameters<typeof boxOf>[0] = {}) {
   const box = await boxOf(options);
@@ -167,14 +180,7 @@ test("a flush that takes long begins no further index: what is left is indexed w
   const old = String(clock.nowNs() - 7_200_000_000_000n);
   await store.ingest(logRequest([{ timeUnixNano: old, body: { stringValue: "two hours ago" } }]));
   await clock.advance(1);
-  const slow = Promise.withResolvers<void>();
-  box.beside = () => slow.promise;
-  const flush = store.flush();
-  for (let ms = 0; ms <= waitMsMax; ms += 50) {
-    await turns();
-    await clock.advance(50);
-  }
-  await flush;
+  const slow = await flushedBesideIndex(box);
   expect(segments()).toHaveLength(3);
   slow.resolve();
   await turns();
@@ -262,15 +268,8 @@ test("the last flush of a store waits for no index", async () => {
 
 test("a store that closes waits for the index that is being built", async () => {
   const box = await searchedBox();
-  const { store, clock, begun, turns } = box;
-  const slow = Promise.withResolvers<void>();
-  box.beside = () => slow.promise;
-  const flush = store.flush();
-  for (let ms = 0; ms <= waitMsMax; ms += 50) {
-    await turns();
-    await clock.advance(50);
-  }
-  await flush;
+  const { store, begun, turns } = box;
+  const slow = await flushedBesideIndex(box);
   let isClosed = false;
   const closed = store.close().then(() => isClosed = true);
   await turns();

@@ -3,7 +3,7 @@ import type { Signal } from "../model/columns.ts";
 
 export interface SegmentMerger {
   /**
-   * Writes all rows of `inputs`, in the signal's order (`sortColumnsOf`, `failuresOf`), into one Parquet file at `output`.
+   * Writes all rows of `inputs`, in the signal's order (`sortColumnsOf`, failures last: core/segment/failures.ts), into one Parquet file at `output`.
    * The file need not be durable when this resolves; when it rejects, it may exist in part.
    * @throws OpenWitError `overloaded` when memory does not suffice, `io`, `disk_full`; the signal's reason
    */
@@ -49,18 +49,3 @@ export const sortColumnsOf: Readonly<Record<Signal, readonly string[]>> = {
   spans: ["start_timestamp"],
   metrics: ["metric_name", "series_id", "timestamp"],
 };
-
-/**
- * Failures stand behind all other rows of a file, in the same order among themselves: they are few, and asked for more
- * than all else, so the blocks that have them are a few (docs/decisions/014-failures-apart.md).
- */
-export const failuresOf: Readonly<Partial<Record<Signal, Failures>>> = {
-  logs: { column: "severity_number", from: 17 }, // ERROR and FATAL (OpenTelemetry logs data model)
-  spans: { column: "status_code", from: 2 }, // STATUS_CODE_ERROR (OTLP 1.x, trace.proto)
-};
-
-/** Rows of which a column has at least a number. */
-export interface Failures {
-  readonly column: string;
-  readonly from: number;
-}

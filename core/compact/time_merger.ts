@@ -14,14 +14,9 @@ import { allRows } from "../parquet/read/rows.ts";
 import { type Batch, batchBytes, type FixedSlice, type Slice } from "../parquet/slice.ts";
 import { takeRows } from "../parquet/take.ts";
 import { ParquetWriter } from "../parquet/writer.ts";
+import { failuresOf } from "../segment/failures.ts";
 import { MergeInputs } from "./inputs.ts";
-import {
-  failuresOf,
-  type MergeMeasure,
-  type MergeRequest,
-  type SegmentMerger,
-  sortColumnsOf,
-} from "./merger.ts";
+import { type MergeMeasure, type MergeRequest, type SegmentMerger, sortColumnsOf } from "./merger.ts";
 import { cutRowGroups, planRowGroup, type RowGroupPlan } from "./row_groups.ts";
 import { failuresLast, timeOrder } from "./time_order.ts";
 

@@ -6,7 +6,8 @@
  * is far from when they came (a box that was offline, a clock at 1970) share a late lane instead: one odd clock
  * must not make thousands of files.
  *
- * Invariants: every row is in exactly one group, in its order of arrival; no group is larger than a segment.
+ * Invariants: every row is in exactly one group, in its order of arrival (failures.ts changes that afterwards); no group
+ * is larger than a segment.
  */
 import { columnIndex, type Signal, timeColumnOf } from "../model/columns.ts";
 import type { FixedVector } from "../model/vector.ts";

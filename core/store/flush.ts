@@ -12,6 +12,7 @@ import { indexPath } from "../index/format.ts";
 import type { ManifestEdit, SegmentMeta } from "../manifest/manifest.ts";
 import type { Memtable, MemtableChunk } from "../memtable/memtable.ts";
 import { schemaVersion } from "../model/columns.ts";
+import { failuresBehind } from "../segment/failures.ts";
 import { buildFooter } from "../segment/footer.ts";
 import { type HourGroup, splitByHour } from "../segment/hours.ts";
 import { newSegmentId, segmentPath } from "../segment/path.ts";
@@ -187,7 +188,8 @@ export class Flusher {
       replaces: [],
     };
     await disk.makeDir(folderOf(path));
-    const encoded = encoder.encode(signal, group.parts, buildFooter(meta, { nodeId, flushIds }));
+    const rows = failuresBehind(signal, group.parts);
+    const encoded = encoder.encode(signal, rows, buildFooter(meta, { nodeId, flushIds }));
     let checksum = 0;
     const parts = async function* () {
       for await (const part of encoded) {

@@ -11,12 +11,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { DuckDBConnection, DuckDBListValue, DuckDBValue } from "@duckdb/node-api";
-import {
-  failuresOf,
-  type MergeRequest,
-  type SegmentMerger,
-  sortColumnsOf,
-} from "../../core/compact/merger.ts";
+import { type MergeRequest, type SegmentMerger, sortColumnsOf } from "../../core/compact/merger.ts";
 import { OpenWitError } from "../../core/error.ts";
 import {
   type Column,
@@ -27,6 +22,7 @@ import {
 } from "../../core/model/columns.ts";
 import { quoteIdentifier, quoteText, sqlType, typedSelectList } from "../../core/model/sql.ts";
 import { rowGroupRows } from "../../core/segment/encoder.ts";
+import { failuresOf } from "../../core/segment/failures.ts";
 import { fromDuckDB } from "./error.ts";
 import { loadDuckDB } from "./load.ts";
 

@@ -31,7 +31,8 @@ export interface NodeIndexing {
 export function nodeIndexing(dataDir: string, log: Log, isShort: () => boolean): NodeIndexing {
   const demand = new IndexDemand(lookupThread(dataDir, log), systemClock);
   const backlog = new MergeBacklog();
-  const indexer = workerIndexer(dataDir, () => backlog.standing), freshIndexer = workerIndexer(dataDir);
+  const indexer = workerIndexer(dataDir, () => backlog.standing),
+    freshIndexer = workerIndexer(dataDir, () => "far-behind");
   return {
     backlog,
     demand,

@@ -6,7 +6,7 @@
  * Argument: `HoursRequest` as JSON.
  */
 import process from "node:process";
-import { failuresOf, sortColumnsOf } from "../../core/compact/merger.ts";
+import { sortColumnsOf } from "../../core/compact/merger.ts";
 import { failuresLast, timeOrder } from "../../core/compact/time_order.ts";
 import { systemClock } from "../../core/env/clock.ts";
 import { folderOf, writeFileDurably } from "../../core/env/disk.ts";
@@ -20,6 +20,7 @@ import type { DictionaryVector, FixedVector, Utf8Vector } from "../../core/model
 import { decodeRequest } from "../../core/otlp/decode.ts";
 import { jsonToProtobuf } from "../../core/otlp/json.ts";
 import { mergedLayout } from "../../core/parquet/layout.ts";
+import { failuresOf } from "../../core/segment/failures.ts";
 import { buildFooter } from "../../core/segment/footer.ts";
 import { type HourGroup, splitByHour } from "../../core/segment/hours.ts";
 import { newSegmentId, segmentPath } from "../../core/segment/path.ts";

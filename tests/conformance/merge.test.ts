@@ -8,7 +8,7 @@ import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { orElse } from "../../core/compact/fallback.ts";
-import { failuresOf, type SegmentMerger, sortColumnsOf } from "../../core/compact/merger.ts";
+import { type SegmentMerger, sortColumnsOf } from "../../core/compact/merger.ts";
 import { timeMerger } from "../../core/compact/time_merger.ts";
 import { OpenWitError } from "../../core/error.ts";
 import { Chunk } from "../../core/model/chunk.ts";
@@ -16,6 +16,7 @@ import { columnsOf, type Signal, signals, timeColumnOf } from "../../core/model/
 import { decodeRequest } from "../../core/otlp/decode.ts";
 import { type Layout, mergedLayout } from "../../core/parquet/layout.ts";
 import { rowGroupRows, type SegmentPart } from "../../core/segment/encoder.ts";
+import { failuresOf } from "../../core/segment/failures.ts";
 import { readParquetFooter } from "../../core/segment/reader.ts";
 import { Shop } from "../../edge/demo/shop.ts";
 import { NodeDisk } from "../../edge/disk/disk.ts";

@@ -31,8 +31,10 @@ export interface MemtableChunk {
   settledMs: number;
   /** Requests whose rows are here and not yet durable. */
   pending: number;
-  /** Readers that hold it. */
+  /** Readers that hold it: see `unpin`. */
   pins: number;
+  /** What the last of them does when it lets go: absent until a segment holds the rows. */
+  recycle?: () => void;
   /** Whether a flush has taken it: later requests go elsewhere. */
   isFrozen: boolean;
 }
@@ -134,8 +136,11 @@ export class Memtable {
   /** Forgets chunks that segments hold now. */
   drop(flushed: readonly MemtableChunk[], nowMs: number): void {
     this.chunks = this.chunks.filter((each) => !flushed.includes(each));
-    // A chunk that a reader holds is left to the garbage collector: its buffers are read without a copy.
-    for (const { chunk, pins } of flushed) if (pins === 0) this.spares.give(chunk);
+    for (const each of flushed) {
+      const recycle = () => this.spares.give(each.chunk);
+      if (each.pins === 0) recycle();
+      else each.recycle = recycle; // its buffers are being read, without a copy
+    }
     this.oldestMs = this.rows > 0 ? nowMs : undefined;
   }
 
@@ -166,6 +171,11 @@ export class Memtable {
   #wake(): void {
     for (const resolve of this.#settled.splice(0)) resolve();
   }
+}
+
+/** Lets a reader go of a chunk: from then on it reads nothing of it. */
+export function unpin(chunk: MemtableChunk): void {
+  if (--chunk.pins === 0) chunk.recycle?.();
 }
 
 /** Lets go of memtables without a row. */

@@ -2,14 +2,23 @@
  * Chunks that were flushed, kept to be filled again.
  *
  * Growing fresh buffers to 30 MB means copying them at every doubling and a page fault for every 4 KiB, in the thread
- * that answers requests; a chunk that has its size already costs neither.
+ * that answers requests; a chunk that has its size already costs neither. One that is not kept is freed at once, and the
+ * next has room from the start for what the last one held.
  */
 import { Chunk } from "../model/chunk.ts";
 import type { Signal } from "../model/columns.ts";
+import type { Room } from "../model/vector.ts";
+
+/** Seconds. */
+const ticksKept = 30;
 
 export class SpareChunks {
   readonly #chunks: Chunk[] = [];
+  /** What the last chunk of each signal held. */
+  readonly #rooms = new Map<Signal, readonly Room[]>();
   #idleTicks = 0;
+  /** Ticks until some are kept again: a box that was short of memory will be so again in a moment. */
+  #shortTicks = 0;
 
   /** @param bytesMax memory of all spares together */
   constructor(private bytesMax: number) {}
@@ -22,12 +31,13 @@ export class SpareChunks {
   take(signal: Signal): Chunk {
     this.#idleTicks = 0;
     const index = this.#chunks.findIndex((chunk) => chunk.signal === signal);
-    return index < 0 ? new Chunk(signal) : this.#chunks.splice(index, 1)[0];
+    return index < 0 ? new Chunk(signal, this.#rooms.get(signal)) : this.#chunks.splice(index, 1)[0];
   }
 
   /** Takes a chunk that nobody reads or writes any more. */
   give(chunk: Chunk): void {
-    if (this.bytes + chunk.bytes > this.bytesMax) return;
+    this.#rooms.set(chunk.signal, chunk.room);
+    if (this.#shortTicks > 0 || this.bytes + chunk.bytes > this.bytesMax) return chunk.free();
     chunk.clear();
     this.#chunks.push(chunk);
   }
@@ -35,16 +45,22 @@ export class SpareChunks {
   /** Sets another bound: a recovery fills and empties one chunk after another, a server keeps some for its peaks. */
   bound(bytesMax: number): void {
     this.bytesMax = bytesMax;
-    while (this.bytes > bytesMax) this.#chunks.pop();
+    while (this.bytes > bytesMax) this.#chunks.pop()!.free();
   }
 
   /** Called once a second: lets go of all when none was needed for half a minute. */
   tick(): void {
-    if (++this.#idleTicks >= 30) this.release();
+    this.#shortTicks = Math.max(0, this.#shortTicks - 1);
+    if (++this.#idleTicks >= ticksKept) this.#freeAll();
   }
 
-  /** Lets go of all of them: memory is short. */
+  /** Memory is short: lets go of all of them, and keeps none for a while. */
   release(): void {
-    this.#chunks.length = 0;
+    this.#shortTicks = ticksKept;
+    this.#freeAll();
+  }
+
+  #freeAll(): void {
+    for (const chunk of this.#chunks.splice(0)) chunk.free();
   }
 }

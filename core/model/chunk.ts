@@ -5,15 +5,38 @@
  * `truncate`, which also makes the columns even again.
  */
 import { columnsOf, type Signal } from "./columns.ts";
-import { appendValue, clearVector, newVector, type Vector, vectorBytes, vectorUsedBytes } from "./vector.ts";
+import {
+  appendValue,
+  clearVector,
+  freeVector,
+  newVector,
+  reserve,
+  type Room,
+  roomOf,
+  type Vector,
+  vectorBytes,
+  vectorUsedBytes,
+} from "./vector.ts";
 
 export class Chunk {
   /** One for each column of the signal's table, in its order. */
   readonly vectors: readonly Vector[];
   rows = 0;
 
-  constructor(readonly signal: Signal) {
+  /** @param room what another chunk of the signal held: this one need not grow to it */
+  constructor(readonly signal: Signal, room?: readonly Room[]) {
     this.vectors = columnsOf[signal].map((column) => newVector(column.type));
+    if (room !== undefined) this.vectors.forEach((vector, column) => reserve(vector, room[column]));
+  }
+
+  /** How much each column holds. */
+  get room(): readonly Room[] {
+    return this.vectors.map(roomOf);
+  }
+
+  /** Gives the memory back at once: nobody may read it, or write it, from then on. */
+  free(): void {
+    this.vectors.forEach(freeVector);
   }
 
   /** Cuts back to the first `rows` rows. */

@@ -5,6 +5,7 @@
 import { isUtf8 } from "node:buffer";
 import { systemRandom } from "../env/random.ts";
 import { FoldedText } from "../text/folded.ts";
+import { freeBuffer } from "./free.ts";
 
 export type FixedKind = "timestamp" | "int64" | "uint64" | "int32" | "uint32" | "float64" | "bool";
 
@@ -56,6 +57,10 @@ class Validity {
 
   isNull(row: number): boolean {
     return this.bytes !== undefined && this.bytes[row] === 0;
+  }
+
+  free(): void {
+    if (this.bytes !== undefined) freeBuffer(this.bytes);
   }
 
   #grow(length: number, count = 1): void {
@@ -156,10 +161,24 @@ export class FixedVector {
     else this.pushInt(this.width === 4 ? source.words[row] : source.bytes[row]);
   }
 
+  /** Room for so many values in all. */
+  reserve(values: number): void {
+    const bytes = values * this.width;
+    if (bytes > this.bytes.length) this.#grow(bytes);
+  }
+
+  free(): void {
+    freeBuffer(this.bytes);
+    this.validity.free();
+  }
+
   #reserve(count = 1): void {
     const needed = (this.length + count) * this.width;
-    if (needed <= this.bytes.length) return;
-    const grown = new Uint8Array(Math.max(this.bytes.length * 2, (needed + 7) & ~7));
+    if (needed > this.bytes.length) this.#grow(Math.max(this.bytes.length * 2, needed));
+  }
+
+  #grow(bytes: number): void {
+    const grown = new Uint8Array((bytes + 7) & ~7);
     grown.set(this.bytes);
     this.bytes = grown;
     this.words = new Int32Array(grown.buffer);
@@ -214,6 +233,22 @@ export class Utf8Vector {
       this.#view = new DataView(grown.buffer);
     }
     return at;
+  }
+
+  /** Room for so many values and bytes in a vector that is empty. */
+  reserve(values: number, bytes: number): void {
+    if (bytes > this.bytes.length) {
+      this.bytes = new Uint8Array(bytes);
+      this.#view = new DataView(this.bytes.buffer);
+    }
+    if (values >= this.offsets.length) this.offsets = new Int32Array(values + 1);
+  }
+
+  free(): void {
+    freeBuffer(this.bytes);
+    freeBuffer(this.offsets);
+    this.validity.free();
+    this.#folded?.free();
   }
 
   /** Ends the value that was written up to byte `end`. */
@@ -326,6 +361,16 @@ export class DictionaryVector {
       this.codes = grown;
     }
     this.codes.fill(code, this.length, this.length += count);
+  }
+
+  /** Room for so many values in a vector that is empty. */
+  reserve(values: number): void {
+    if (values > this.codes.length) this.codes = new Int32Array(values);
+  }
+
+  free(): void {
+    freeBuffer(this.codes);
+    this.values.free();
   }
 
   /** Not for hot loops. */

@@ -6,8 +6,14 @@ import type { Utf8Vector } from "./vector.ts";
 
 /** Which rows to take: a range, or rows by number in the order wanted. */
 export type Selection =
-  | { readonly from: number; readonly to: number; readonly rows?: undefined }
-  | { readonly rows: Int32Array };
+  | { readonly from: number; readonly to: number; readonly rows?: undefined; readonly made?: undefined }
+  | RowList;
+
+export interface RowList {
+  readonly rows: Int32Array;
+  /** Arrays that are made for the copy, for whoever frees them (free.ts). */
+  readonly made?: ArrayBufferView[];
+}
 
 export function selectionLength(selection: Selection): number {
   return selection.rows === undefined ? selection.to - selection.from : selection.rows.length;
@@ -18,6 +24,7 @@ export function gatherWords(words: Int32Array, selection: Selection): Int32Array
   if (selection.rows === undefined) return words.subarray(selection.from * 2, selection.to * 2);
   const { rows } = selection;
   const taken = new Int32Array(rows.length * 2);
+  selection.made?.push(taken);
   for (let at = 0; at < rows.length; at++) {
     const row = rows[at] * 2;
     taken[at * 2] = words[row];
@@ -31,6 +38,7 @@ export function gatherInts(values: Int32Array, selection: Selection): Int32Array
   if (selection.rows === undefined) return values.subarray(selection.from, selection.to);
   const { rows } = selection;
   const taken = new Int32Array(rows.length);
+  selection.made?.push(taken);
   for (let at = 0; at < rows.length; at++) taken[at] = values[rows[at]];
   return taken;
 }
@@ -62,6 +70,7 @@ export function gatherBytes(bytes: Uint8Array, selection: Selection): Uint8Array
   if (selection.rows === undefined) return bytes.subarray(selection.from, selection.to);
   const { rows } = selection;
   const taken = new Uint8Array(rows.length);
+  selection.made?.push(taken);
   for (let at = 0; at < rows.length; at++) taken[at] = bytes[rows[at]];
   return taken;
 }
@@ -88,6 +97,7 @@ export function gatherText(
     offsets[at + 1] = end;
   }
   const bytes = new Uint8Array(end);
+  selection.made?.push(offsets, bytes);
   // Neighbouring rows are copied together: a split by hour takes long runs.
   for (let at = 0; at < rows.length;) {
     let last = at;
@@ -117,10 +127,12 @@ export function gatherLists(
     offsets[at + 1] = end;
   }
   const children = new Int32Array(end);
+  const { made } = selection;
+  made?.push(offsets, children);
   for (let at = 0, to = 0; at < rows.length; at++) {
     for (let child = source[rows[at]]; child < source[rows[at] + 1]; child++) children[to++] = child;
   }
-  return { offsets, children: { rows: children } };
+  return { offsets, children: { rows: children, ...made === undefined ? {} : { made } } };
 }
 
 function rebasedOffsets(source: Int32Array, from: number, to: number): Int32Array {

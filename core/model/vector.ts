@@ -9,6 +9,7 @@
  */
 import type { Column, ColumnType } from "./columns.ts";
 import { DictionaryVector, firstCapacity, FixedVector, Utf8Vector } from "./flat_vector.ts";
+import { freeBuffer } from "./free.ts";
 
 export { DictionaryVector, type FixedKind, FixedVector, Utf8Vector } from "./flat_vector.ts";
 
@@ -180,6 +181,68 @@ export function vectorBytes(vector: Vector): number {
       return vector.offsets.byteLength + vectorBytes(vector.child);
     case "struct":
       return vector.children.reduce((sum, child) => sum + vectorBytes(child), 0);
+  }
+}
+
+/** Gives the memory of all buffers back now: nobody may read the vector, or write it, from then on. */
+export function freeVector(vector: Vector): void {
+  switch (vector.kind) {
+    case "map":
+      freeBuffer(vector.offsets);
+      freeVector(vector.keys);
+      return freeVector(vector.values);
+    case "list":
+      freeBuffer(vector.offsets);
+      return freeVector(vector.child);
+    case "struct":
+      return vector.children.forEach(freeVector);
+    default:
+      return vector.free();
+  }
+}
+
+/** Has an empty vector make room for as much as one of its type held, so that it need not grow to it. */
+export function reserve(vector: Vector, { values, bytes, parts }: Room): void {
+  switch (vector.kind) {
+    case "fixed":
+    case "dictionary":
+      return vector.reserve(values);
+    case "utf8":
+      return vector.reserve(values, bytes);
+    case "map":
+      vector.offsets = new Int32Array(values + 1);
+      reserve(vector.keys, parts[0]);
+      return reserve(vector.values, parts[1]);
+    case "list":
+      vector.offsets = new Int32Array(values + 1);
+      return reserve(vector.child, parts[0]);
+    case "struct":
+      return vector.children.forEach((child, at) => reserve(child, parts[at]));
+  }
+}
+
+/** How much a vector holds. */
+export interface Room {
+  readonly values: number;
+  /** Of a text. */
+  readonly bytes: number;
+  readonly parts: readonly Room[];
+}
+
+export function roomOf(vector: Vector): Room {
+  const values = vector.length;
+  switch (vector.kind) {
+    case "fixed":
+    case "dictionary":
+      return { values, bytes: 0, parts: [] };
+    case "utf8":
+      return { values, bytes: vector.offsets[values], parts: [] };
+    case "map":
+      return { values, bytes: 0, parts: [roomOf(vector.keys), roomOf(vector.values)] };
+    case "list":
+      return { values, bytes: 0, parts: [roomOf(vector.child)] };
+    case "struct":
+      return { values, bytes: 0, parts: vector.children.map(roomOf) };
   }
 }
 

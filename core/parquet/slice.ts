@@ -80,9 +80,16 @@ export interface Batch {
  * @param rows rows by number; the range then counts positions of this list. All rows when undefined.
  * @param from first row of the range
  * @param to row after the last
+ * @param made takes the arrays of the copies, for whoever frees them
  */
-export function sliceChunk(chunk: Chunk, rows: Int32Array | undefined, from: number, to: number): Batch {
-  const selection = rows === undefined ? { from, to } : asRange(rows.subarray(from, to));
+export function sliceChunk(
+  chunk: Chunk,
+  rows: Int32Array | undefined,
+  from: number,
+  to: number,
+  made?: ArrayBufferView[],
+): Batch {
+  const selection = rows === undefined ? { from, to } : asRange(rows.subarray(from, to), made);
   return { rows: to - from, columns: chunk.vectors.map((vector) => sliceOf(vector, selection)) };
 }
 
@@ -136,8 +143,10 @@ function aligned({ byteLength }: Int32Array | Uint8Array): number {
 }
 
 /** A list of rows that follow each other is a range, which costs no copy: most splits by hour take long ones. */
-function asRange(rows: Int32Array): Selection {
-  for (let at = 1; at < rows.length; at++) if (rows[at] !== rows[at - 1] + 1) return { rows };
+function asRange(rows: Int32Array, made?: ArrayBufferView[]): Selection {
+  for (let at = 1; at < rows.length; at++) {
+    if (rows[at] !== rows[at - 1] + 1) return { rows, ...made === undefined ? {} : { made } };
+  }
   return rows.length === 0 ? { from: 0, to: 0 } : { from: rows[0], to: rows[0] + rows.length };
 }
 

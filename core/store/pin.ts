@@ -1,6 +1,6 @@
 /** What one query sees of one stream, unchanged while it is held: whatever is flushed, merged or evicted meanwhile. */
 import type { SegmentMeta } from "../manifest/manifest.ts";
-import type { MemtableChunk } from "../memtable/memtable.ts";
+import { type MemtableChunk, unpin } from "../memtable/memtable.ts";
 import type { FileTotals } from "../query/sources.ts";
 import type { RetiredSegments } from "./retired.ts";
 import type { VisibleList } from "./visible.ts";
@@ -31,7 +31,7 @@ export function pinStream(
     release() {
       if (!isHeld) return;
       isHeld = false;
-      for (const each of chunks) each.pins--;
+      for (const each of chunks) unpin(each);
       releaseSegments();
     },
   };

@@ -251,8 +251,9 @@ export class Store {
     return this.#allMemtables().reduce((sum, { usedBytes }) => sum + usedBytes, this.#underWayBytes);
   }
 
-  /** Asks for a flush soon, for its memory's sake; not of little, which would make many small segments. */
+  /** Gives spare memory back, and asks for a flush soon; not of little, which would make many small segments. */
   hurryFlush(): void {
+    this.#spares.release();
     if (this.#memtableBytes < this.options.memoryBytesMax / 8) return;
     this.#isHurried = true;
     this.replayer.hurry();

@@ -2,6 +2,7 @@
  * Texts in lower case, as far as they are ASCII: a copy that grows with them. A word is then found in any case by one
  * search for bytes, which runs at many gigabytes a second (docs/decisions/016-rows-in-memory.md).
  */
+import { freeBuffer } from "../model/free.ts";
 import { foldCodePoint } from "./word.ts";
 
 /** A copy of texts that lie side by side, of which only the end grows or is cut back. */
@@ -39,6 +40,10 @@ export class FoldedText {
     return this.#bytes.subarray(0, length);
   }
 
+  free(): void {
+    if (this.#bytes.length > 0) freeBuffer(this.#bytes);
+  }
+
   /** What follows is written anew. */
   truncate(length: number): void {
     this.#length = Math.min(this.#length, length);
@@ -54,6 +59,7 @@ export class FoldedText {
   #grow(length: number): void {
     const grown = Buffer.allocUnsafeSlow((length + 7) & ~7);
     grown.set(this.#bytes.subarray(0, this.#length));
+    this.free();
     this.#bytes = grown;
     this.#words = new Int32Array(grown.buffer, grown.byteOffset, grown.length >> 2);
   }

@@ -5,6 +5,7 @@
  * Invariant: holds no more than what has arrived, doubled; an announced length is not believed in advance.
  */
 import { OpenWitError } from "../../core/error.ts";
+import { freeWhole } from "../../core/model/free.ts";
 import { ByteSink, tooLarge } from "../http/body.ts";
 import type { BufferPool } from "../http/buffers.ts";
 
@@ -30,7 +31,10 @@ export class MessageReader {
     this.#bytesMax = bytesMax;
   }
 
-  /** @throws OpenWitError `malformed`, `too_large`, both as soon as it shows */
+  /**
+   * @param chunk is the reader's from then on: what it was copied from is freed
+   * @throws OpenWitError `malformed`, `too_large`, both as soon as it shows
+   */
   push(chunk: Uint8Array): void {
     let at = 0;
     while (this.#prefixLength < prefixBytes) {
@@ -51,6 +55,7 @@ export class MessageReader {
     }
     this.#sink ??= new ByteSink(this.#messageLength, this.pool);
     this.#sink.push(at === 0 ? chunk : chunk.subarray(at));
+    freeWhole(chunk);
   }
 
   /** The message, after the last chunk. @throws OpenWitError `malformed` when it is not whole */

@@ -5,8 +5,11 @@ import { rowGroupRows, type SegmentPart } from "../../core/segment/encoder.ts";
 /** Bytes of a batch above which it has fewer rows: it is copied for the worker in one turn of the server's thread. */
 const batchBytesMax = 8 * 1024 * 1024;
 
-/** The parts' rows in order, each batch made when it is asked for. None crosses 16,384 rows. */
-export function* batchesOf(parts: readonly SegmentPart[]): Generator<Batch> {
+/**
+ * The parts' rows in order, each batch made when it is asked for. None crosses 16,384 rows.
+ * @param made takes the arrays of the copies that a batch is made of, for whoever frees them
+ */
+export function* batchesOf(parts: readonly SegmentPart[], made?: ArrayBufferView[]): Generator<Batch> {
   let taken = 0;
   for (const { chunk, rows, rowCount } of parts) {
     const total = rows === undefined ? rowCount : rows.length;
@@ -14,7 +17,7 @@ export function* batchesOf(parts: readonly SegmentPart[]): Generator<Batch> {
     const batchRows = Math.max(1, Math.min(rowGroupRows, Math.floor(batchBytesMax / rowBytes)));
     for (let from = 0; from < total;) {
       const to = Math.min(total, from + batchRows, from + rowGroupRows - taken % rowGroupRows);
-      yield sliceChunk(chunk, rows, from, to);
+      yield sliceChunk(chunk, rows, from, to, made);
       taken += to - from;
       from = to;
     }

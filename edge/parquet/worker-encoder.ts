@@ -7,6 +7,7 @@
 import { OpenWitError } from "../../core/error.ts";
 import type { Signal } from "../../core/model/columns.ts";
 import { type Batch, packBatch } from "../../core/parquet/slice.ts";
+import { freeBuffer } from "../../core/model/free.ts";
 import type { SegmentEncoder, SegmentPart } from "../../core/segment/encoder.ts";
 import { batchesOf } from "./batches.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
@@ -139,14 +140,15 @@ class EncoderThread {
     parts: readonly SegmentPart[],
     keyValues: Readonly<Record<string, string>>,
   ): AsyncGenerator<Uint8Array> {
-    const batches = batchesOf(parts);
+    const made: ArrayBufferView[] = [];
+    const batches = batchesOf(parts, made);
     this.#send({ kind: "begin", signal, keyValues });
-    this.#sendNext(batches);
+    this.#sendNext(batches, made);
     for (;;) {
       const message = await this.#receive();
       switch (message.kind) {
         case "pull":
-          this.#sendNext(batches);
+          this.#sendNext(batches, made);
           break;
         case "bytes":
           yield message.bytes;
@@ -166,10 +168,12 @@ class EncoderThread {
     await this.#exit.promise;
   }
 
-  #sendNext(batches: Generator<Batch>): void {
+  /** @param made arrays of the batch that are of no use once it is packed */
+  #sendNext(batches: Generator<Batch>, made: ArrayBufferView[]): void {
     const { done, value } = batches.next();
     if (done) return this.#send({ kind: "end" });
     const { batch, buffer } = packBatch(value, (bytes) => this.#spares.take(bytes));
+    made.splice(0).forEach(freeBuffer);
     this.#send({ kind: "batch", batch, buffer }, [buffer]);
   }
 

@@ -31,6 +31,7 @@ async function encode({ signal, keyValues }: ToWorker & { kind: "begin" }): Prom
     for await (const sent of batches()) {
       held.push(sent);
       for (const bytes of writer.write(sent.batch)) await give(bytes);
+      drop(sent.buffer.byteLength); // what its pages were made of is as large
       const done = held.filter(({ batch }) => !writer.isHeld(batch));
       held = held.filter(({ batch }) => writer.isHeld(batch));
       for (const { buffer } of done) giveBack(buffer);
@@ -64,7 +65,7 @@ function drop(bytes: number): void {
 }
 
 /** The collector learns late of what buffers take: without this a segment took 130 to 220 MB. */
-const droppedBytesMax = 24 * 1024 * 1024;
+const droppedBytesMax = 8 * 1024 * 1024;
 
 /** Goes on when the bytes were taken. */
 async function give(bytes: Uint8Array<ArrayBuffer>): Promise<void> {

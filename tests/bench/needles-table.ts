@@ -1,4 +1,5 @@
 /** What the bench of needles measured of a query, as a line of its table. */
+import type { BesideTimes } from "./beside.ts";
 import type { NeedleQuery } from "./needle-queries.ts";
 
 /** Milliseconds. */
@@ -13,8 +14,8 @@ export interface Measured {
   /** The scan's median. */
   readonly plainMs: number;
   readonly ours: Times;
-  /** With records arriving beside it. */
-  readonly beside?: Times;
+  /** With records arriving and without, by turns. */
+  readonly byTurns?: BesideTimes;
   readonly wanted?: NeedleQuery["wanted"];
 }
 
@@ -27,11 +28,11 @@ export const needlesHeading: string = columns([
   "ratio",
   "wanted",
   "",
-  "beside ms",
+  "quiet, beside ms",
 ]);
 
 export function needleRow(query: Measured): string {
-  const { name, rows, plainMs, ours, beside, wanted } = query;
+  const { name, rows, plainMs, ours, byTurns, wanted } = query;
   return columns([
     name,
     whole(rows),
@@ -41,7 +42,7 @@ export function needleRow(query: Measured): string {
     `${(plainMs / ours.p50).toFixed(1)}×`,
     wantedText(wanted),
     isHeld(query) ? "held" : "MISSED",
-    beside === undefined ? "" : `${beside.p50.toFixed(1)} (${(beside.p50 / ours.p50).toFixed(1)}×)`,
+    byTurns === undefined ? "" : besideText(byTurns),
   ]);
 }
 
@@ -60,7 +61,12 @@ function wantedText(wanted: NeedleQuery["wanted"]): string {
   return wanted?.ms !== undefined ? `${wanted.ms} ms` : "0.9×";
 }
 
+function besideText({ quiet, beside }: BesideTimes): string {
+  const ratio = beside.p50 / quiet.p50;
+  return `${quiet.p50.toFixed(1)}, ${beside.p50.toFixed(1)} (${ratio.toFixed(1)}×)`;
+}
+
 function columns([name, ...cells]: readonly string[]): string {
-  const widths = [7, 10, 9, 9, 9, 9, 7, 16];
+  const widths = [7, 10, 9, 9, 9, 9, 7, 22];
   return `${name.padEnd(28)}${cells.map((cell, at) => cell.padStart(widths[at])).join("")}`.trimEnd();
 }

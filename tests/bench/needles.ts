@@ -16,8 +16,8 @@ import { indexPath } from "../../core/index/format.ts";
 import type { SegmentMeta } from "../../core/manifest/manifest.ts";
 import { type Signal, signals } from "../../core/model/columns.ts";
 import { NodeDisk } from "../../edge/disk/disk.ts";
+import { type BesideReport, measureBeside } from "./beside.ts";
 import { buildHistory, historySize, readHours } from "./history.ts";
-import { type LoadReport, prepareLoad } from "./load.ts";
 import { describeMachine, type Machine, percentile } from "./machine.ts";
 import { type Ask, needleQueries, type NeedleQuery, type Samples } from "./needle-queries.ts";
 import { type Measured, needleRow, needlesHeading, type Times, whole } from "./needles-table.ts";
@@ -33,7 +33,7 @@ const usage = `node compile/bun.mjs tests/bench/needles.ts [options]
   --rounds N        times that the server is asked, after two to warm up (default 15); what is slow, less often
   --plain-rounds N  times that DuckDB scans, after one to warm up (default 3); with 0 that one counts
   --only PATTERN    queries whose name matches
-  --beside N        ask once more while N log records a second arrive: half of what the box takes
+  --beside N        ask once more, by turns while N log records a second arrive and while none do
   --executable FILE what to measure (default dist/openwit-linux-*, else the sources)
   --json FILE       (default dist/bench/needles.json)
 `;
@@ -71,13 +71,7 @@ interface NeedlesReport {
   readonly samples: Samples;
   readonly queries: readonly Measured[];
   readonly peakBytes: number;
-  readonly load?: {
-    readonly perSecond: number;
-    readonly failures: number;
-    readonly retries: number;
-    /** Queries beside it that were refused. */
-    readonly refused: number;
-  };
+  readonly load?: Omit<BesideReport, "times">;
 }
 
 /** What is slow is asked less often: three times at least. */
@@ -141,9 +135,12 @@ async function measure(dataDir: string): Promise<NeedlesReport> {
       measured.push(result);
       say(needleRow(result)); // seen also when the run is stopped
     }
-    const load = values.beside === undefined
-      ? undefined
-      : await besideLoad(server, queries, Number(values.beside));
+    const load = values.beside === undefined ? undefined : await measureBeside(
+      server,
+      new Map(queries.map((query) => [query.name, () => ask(server, query.ask)])),
+      { rate: Number(values.beside), stretches: 5, seconds: 15 },
+      say,
+    );
     return {
       at: new Date().toISOString(),
       command,
@@ -151,11 +148,11 @@ async function measure(dataDir: string): Promise<NeedlesReport> {
       stored,
       samples,
       queries: measured.map((each) => {
-        const beside = load?.times.get(each.name);
-        return beside === undefined ? each : { ...each, beside };
+        const times = load?.times.get(each.name);
+        return times === undefined ? each : { ...each, byTurns: times };
       }),
       peakBytes: server.resident().peak,
-      ...(load === undefined ? {} : { load: load.report }),
+      ...(load === undefined ? {} : { load: reportOf(load) }),
     };
   } finally {
     plain.close();
@@ -300,50 +297,8 @@ async function ask(server: ServerUnderTest, what: Ask): Promise<unknown[][]> {
   return what.read(await response.json() as Record<string, unknown>);
 }
 
-/** Asks everything once more while records arrive at a steady rate. */
-async function besideLoad(
-  server: ServerUnderTest,
-  queries: readonly NeedleQuery[],
-  rate: number,
-): Promise<{ times: Map<string, Times>; report: NonNullable<NeedlesReport["load"]> }> {
-  const seconds = 60;
-  say(`making ${rate * seconds} records to send beside`);
-  const load = await prepareLoad({
-    endpoint: server.otlpGrpc,
-    protocol: "grpc",
-    compression: "none",
-    signal: "logs",
-    records: rate * seconds,
-    batchRecords: 1_000,
-    concurrency: 8,
-    connections: 2,
-    seed: 9,
-    rate,
-  });
-  let isOver = false, refused = 0;
-  const running: Promise<LoadReport> = load.run().finally(() => isOver = true);
-  await Bun.sleep(3_000);
-  const times = new Map<string, Times>();
-  const samples = new Map<string, number[]>(queries.map(({ name }) => [name, []]));
-  // In turn, so that each has its share of flushes and collections.
-  while (!isOver) {
-    for (const query of queries) {
-      if (isOver) break;
-      const beganMs = performance.now();
-      try {
-        await ask(server, query.ask);
-        samples.get(query.name)!.push(performance.now() - beganMs);
-      } catch (error) {
-        if (!/answered 429/.test(String(error))) throw error;
-        refused++; // for want of memory: counted, for a box that refuses has not answered faster
-      }
-    }
-  }
-  for (const [name, each] of samples) {
-    if (each.length > 0) times.set(name, { p50: percentile(each, 0.5), p95: percentile(each, 0.95) });
-  }
-  const { records, wallSeconds, failures, retries } = await running;
-  return { times, report: { perSecond: records / wallSeconds, failures, retries, refused } };
+function reportOf({ times: _, ...report }: BesideReport): NeedlesReport["load"] {
+  return report;
 }
 
 function render({ machine, stored, queries, peakBytes, load }: NeedlesReport): string {

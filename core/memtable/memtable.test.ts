@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { columnIndex } from "../model/columns.ts";
+import type { Utf8Vector } from "../model/vector.ts";
 import { Memtable, type MemtableChunk, unpin } from "./memtable.ts";
 import { SpareChunks } from "./spares.ts";
 
@@ -24,8 +26,27 @@ test("a chunk that no reader holds is filled again at once, and none that is sti
   expect(spares.bytes).toBeGreaterThan(0);
 });
 
-function withRows(): { memtable: Memtable; spares: SpareChunks; opened: MemtableChunk } {
-  const spares = new SpareChunks(1 << 30);
+test("texts that were searched are folded as they come, in the next chunk as well, and not when nobody searched that", () => {
+  const { memtable, opened } = withRows(0);
+  bodyOf(opened).folded(3);
+  for (const isFolded of [true, false]) {
+    memtable.drop(memtable.freeze(), 1);
+    const next = memtable.open();
+    const pending = memtable.begin(next, 0);
+    for (const text of ["Payment FAILED", "ok", ""]) bodyOf(next).pushText(text);
+    next.chunk.rows = 3;
+    memtable.settle({ ...pending, endRow: 3 }, 2, 1);
+    expect(bodyOf(next).foldedBytes > 0).toBe(isFolded);
+  }
+});
+
+function bodyOf({ chunk }: MemtableChunk): Utf8Vector {
+  return chunk.vectors[columnIndex("logs", "body")] as Utf8Vector;
+}
+
+/** @param spareBytes what is kept of chunks to be filled again */
+function withRows(spareBytes = 1 << 30): { memtable: Memtable; spares: SpareChunks; opened: MemtableChunk } {
+  const spares = new SpareChunks(spareBytes);
   const memtable = new Memtable("acme", "logs", spares);
   const opened = memtable.open();
   const pending = memtable.begin(opened, 0);

@@ -35,6 +35,8 @@ export interface MemtableChunk {
   pins: number;
   /** What the last of them does when it lets go: absent until a segment holds the rows. */
   recycle?: () => void;
+  /** Columns of texts that were searched in the chunk before, and will be in this one. */
+  readonly searched: readonly number[];
   /** Whether a flush has taken it: later requests go elsewhere. */
   isFrozen: boolean;
 }
@@ -53,6 +55,7 @@ export class Memtable {
   /** Monotonic time at which the oldest visible row came; undefined while there is none. */
   oldestMs: number | undefined;
   #epoch = 0;
+  #searched: readonly number[] = [];
   #settled: (() => void)[] = [];
 
   constructor(readonly tenant: string, readonly signal: Signal, readonly spares: SpareChunks) {}
@@ -63,6 +66,7 @@ export class Memtable {
     const hasRoom = last !== undefined && !last.isFrozen && last.chunk.rows < chunkRows &&
       last.chunk.usedBytes < chunkBytes;
     if (hasRoom) return last;
+    if (last !== undefined) this.#searched = searchedColumns(last);
     const chunk = this.spares.take(this.signal);
     const opened = {
       chunk,
@@ -72,6 +76,7 @@ export class Memtable {
       settledMs: 0,
       pending: 0,
       pins: 0,
+      searched: this.#searched,
       isFrozen: false,
     };
     this.chunks.push(opened);
@@ -93,6 +98,7 @@ export class Memtable {
     at.settledMs = nowMs;
     at.pending--;
     this.oldestMs ??= nowMs;
+    foldNew(at);
     this.#wake();
   }
 
@@ -135,6 +141,8 @@ export class Memtable {
 
   /** Forgets chunks that segments hold now. */
   drop(flushed: readonly MemtableChunk[], nowMs: number): void {
+    const last = flushed.at(-1);
+    if (last !== undefined) this.#searched = searchedColumns(last);
     this.chunks = this.chunks.filter((each) => !flushed.includes(each));
     for (const each of flushed) {
       const recycle = () => this.spares.give(each.chunk);
@@ -171,6 +179,20 @@ export class Memtable {
   #wake(): void {
     for (const resolve of this.#settled.splice(0)) resolve();
   }
+}
+
+function searchedColumns({ chunk: { vectors } }: MemtableChunk): number[] {
+  return [...vectors.keys()].filter((column) => {
+    const vector = vectors[column];
+    return vector.kind === "utf8" && vector.isSearched;
+  });
+}
+
+/** Has texts that are searched ready for the next search, a request's at a time (core/text/folded.ts). */
+function foldNew({ chunk: { vectors }, rows, searched }: MemtableChunk): void {
+  vectors.forEach((vector, column) => {
+    if (vector.kind === "utf8" && (vector.isSearched || searched.includes(column))) vector.keepFolded(rows);
+  });
 }
 
 /** Lets a reader go of a chunk: from then on it reads nothing of it. */

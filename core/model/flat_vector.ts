@@ -196,6 +196,8 @@ export class Utf8Vector {
   #view: DataView = new DataView(this.bytes.buffer);
   /** Made when texts are first searched. */
   #folded: FoldedText | undefined;
+  /** Whether a reader has asked for `folded` since it was empty. */
+  isSearched = false;
 
   /** As `push`, from a view, four bytes at a time: short text costs no call into native code. */
   pushFrom(source: DataView, start: number, end: number): void {
@@ -293,6 +295,7 @@ export class Utf8Vector {
     this.validity.truncate(this.length, length);
     this.length = length;
     this.#folded?.truncate(this.offsets[length]);
+    if (length === 0) this.isSearched = false;
   }
 
   /**
@@ -300,9 +303,15 @@ export class Utf8Vector {
    * values are added.
    */
   folded(count: number): { readonly bytes: Buffer; readonly isAscii: boolean } {
+    this.isSearched = true;
+    const bytes = this.keepFolded(count);
+    return { bytes, isAscii: this.#folded!.isAscii };
+  }
+
+  /** Has the first `count` texts ready for `folded`, which then takes no time. */
+  keepFolded(count: number): Buffer {
     this.#folded ??= new FoldedText();
-    const bytes = this.#folded.follow(this.bytes, this.offsets[count]);
-    return { bytes, isAscii: this.#folded.isAscii };
+    return this.#folded.follow(this.bytes, this.offsets[count]);
   }
 
   /** Memory that `folded` takes, once it was asked for. */

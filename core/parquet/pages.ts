@@ -5,6 +5,7 @@
  * A leaf has one data page of version 1, whose levels are compressed with its values; or pages of version 2, each
  * beginning with a row, whose headers say how many rows they hold.
  */
+import { freeWhole } from "../model/free.ts";
 import { encodingPlain, type PageWriter, type TextPage } from "./column.ts";
 import type { Layout } from "./layout.ts";
 import { type Levels, writeLevels, writeLevelsApart } from "./levels.ts";
@@ -113,6 +114,7 @@ export class RowGroupPages implements PageWriter {
     const dataStart = this.#out.length;
     headers += this.#header(pageData, this.#data.length, stored[1].length, levels.count, encoding);
     this.#out.append(stored[1]);
+    if (codec !== codecNone) stored.forEach(freeWhole);
     this.#chunks.push({
       leaf: this.#leaf,
       codec,
@@ -154,6 +156,7 @@ export class RowGroupPages implements PageWriter {
       );
       this.#out.append(page.subarray(0, valuesAt));
       this.#out.append(stored);
+      freeWhole(compressed);
       raw += header + page.length;
       places += levels.count;
       locations.push({ offset: this.#base + pageStart, bytes: this.#out.length - pageStart, firstRow });

@@ -6,6 +6,7 @@
  * of a list's child is the one that `offsets[0]` points at.
  */
 import type { Chunk } from "../model/chunk.ts";
+import { freeWhole } from "../model/free.ts";
 import type { FixedKind } from "../model/vector.ts";
 import {
   gatherBytes,
@@ -124,6 +125,16 @@ export function packBatch(
 /** Bytes of a batch's buffers. */
 export function batchBytes(batch: Batch): number {
   return sumOfArrays(batch, ({ byteLength }) => byteLength);
+}
+
+/** Frees what arrays of a batch have to themselves; nobody reads it any more. */
+export function freeBatch({ columns }: Batch): void {
+  for (const column of columns) {
+    mapArrays(column, (array) => {
+      freeWhole(array);
+      return array;
+    });
+  }
 }
 
 function sumOfArrays(batch: Batch, size: (array: Int32Array | Uint8Array) => number): number {

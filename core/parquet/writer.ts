@@ -15,7 +15,7 @@ import { rowLevels } from "./levels.ts";
 import { type RowGroup, RowGroupPages } from "./pages.ts";
 import { leavesOf } from "./schema.ts";
 import { ByteSink } from "./sink.ts";
-import { type Batch, batchBytes } from "./slice.ts";
+import { type Batch, batchBytes, freeBatch } from "./slice.ts";
 
 /** Lives as long as one file is written: every batch with `write`, then `finish`, once. */
 export class ParquetWriter {
@@ -72,7 +72,7 @@ export class ParquetWriter {
   }
 
   #rowGroup(): Uint8Array<ArrayBuffer> {
-    const batch = concatBatches(this.#pending);
+    const batch = concatBatches(this.#pending), isJoined = this.#pending.length > 1;
     this.#pending = [];
     this.#pendingRows = this.#pendingBytes = 0;
     this.#pages.begin(this.#offset, batch.rows);
@@ -81,6 +81,7 @@ export class ParquetWriter {
       writeColumn(this.#pages, type, nullable ?? false, batch.columns[index], levels)
     );
     this.#groups.push(this.#pages.end());
+    if (isJoined) freeBatch(batch);
     return this.#take();
   }
 

@@ -1,4 +1,5 @@
 /** The thread in which segments are encoded: an entry point of its own. See protocol.ts for what it is told. */
+import { edenGC } from "bun:jsc";
 import { toOpenWitError } from "../../core/error.ts";
 import { ParquetWriter } from "../../core/parquet/writer.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
@@ -31,7 +32,7 @@ async function encode({ signal, keyValues }: ToWorker & { kind: "begin" }): Prom
     for await (const sent of batches()) {
       held.push(sent);
       for (const bytes of writer.write(sent.batch)) await give(bytes);
-      drop(sent.buffer.byteLength); // what its pages were made of is as large
+      collectYoung();
       const done = held.filter(({ batch }) => !writer.isHeld(batch));
       held = held.filter(({ batch }) => writer.isHeld(batch));
       for (const { buffer } of done) giveBack(buffer);
@@ -45,6 +46,9 @@ async function encode({ signal, keyValues }: ToWorker & { kind: "begin" }): Prom
   }
   Bun.gc(true); // the thread may be idle for long
 }
+
+/** What a row group was made of is dropped soon after it was made: to find that takes a millisecond. */
+const collectYoung = edenGC;
 
 type SentBatch = ToWorker & { kind: "batch" };
 
@@ -65,7 +69,7 @@ function drop(bytes: number): void {
 }
 
 /** The collector learns late of what buffers take: without this a segment took 130 to 220 MB. */
-const droppedBytesMax = 8 * 1024 * 1024;
+const droppedBytesMax = 24 * 1024 * 1024;
 
 /** Goes on when the bytes were taken. */
 async function give(bytes: Uint8Array<ArrayBuffer>): Promise<void> {

@@ -39,12 +39,18 @@ export class MemoryCeiling implements StoreGuard {
     "at-once": { ms: -Infinity, bytes: 0 },
   };
   #refusal: string | undefined;
+  #isShort = false;
 
   constructor(readonly env: MemoryEnv, readonly limitBytes: number) {}
 
   /** Why requests are refused; `undefined` while they are taken. */
   get refusal(): string | undefined {
     return this.#refusal;
+  }
+
+  /** Whether memory was over the soft mark when it was last looked at. */
+  get isShort(): boolean {
+    return this.#isShort;
   }
 
   /** @throws OpenWitError `overloaded` while there is too little memory */
@@ -66,7 +72,8 @@ export class MemoryCeiling implements StoreGuard {
     const owed = Math.min(this.env.owedBytes?.() ?? 0, this.limitBytes * owedShareMax);
     const share = this.#refusal === undefined ? hardShare : resumedShare;
     const mark = this.limitBytes * share - owed;
-    if (this.#residentBytes >= this.limitBytes * softShare - owed) {
+    this.#isShort = this.#residentBytes >= this.limitBytes * softShare - owed;
+    if (this.#isShort) {
       const isUrgent = this.#residentBytes >= this.limitBytes * urgentShare - owed;
       const isLast = this.#refusal === undefined && this.#residentBytes >= mark;
       this.#relieve(isUrgent ? "at-once" : "gently", nowMs, isLast);

@@ -15,10 +15,10 @@ import { SpareBuffers } from "./spare-buffers.ts";
 
 export interface WorkerEncoderOptions {
   /** Milliseconds without work after which the thread ends. */
-  readonly idleMs: number;
+  readonly idleMs?: number;
+  /** Whether the process has little memory left. */
+  readonly isMemoryShort?: () => boolean;
 }
-
-export const defaultWorkerEncoderOptions: WorkerEncoderOptions = { idleMs: 30_000 };
 
 export interface WorkerEncoder extends SegmentEncoder {
   /** Ends the thread; segments under way fail with `unavailable`. */
@@ -30,7 +30,9 @@ export interface WorkerEncoder extends SegmentEncoder {
 }
 
 /** Segments are encoded one after another. */
-export function workerEncoder(options: WorkerEncoderOptions = defaultWorkerEncoderOptions): WorkerEncoder {
+export function workerEncoder(
+  { idleMs = 30_000, isMemoryShort = () => false }: WorkerEncoderOptions = {},
+): WorkerEncoder {
   let thread: EncoderThread | undefined;
   let idle: ReturnType<typeof setTimeout> | undefined;
   let turn: Promise<void> = Promise.resolve();
@@ -59,7 +61,7 @@ export function workerEncoder(options: WorkerEncoderOptions = defaultWorkerEncod
       clearTimeout(idle);
       if (isClosed) throw closed();
       if (thread === undefined || thread.isBroken) {
-        thread = new EncoderThread();
+        thread = new EncoderThread(isMemoryShort);
         started++;
       }
       yield* thread.encode(signal, parts, keyValues);
@@ -70,7 +72,7 @@ export function workerEncoder(options: WorkerEncoderOptions = defaultWorkerEncod
       throw error;
     } finally {
       if (isReusable && !isClosed) {
-        idle = setTimeout(stop, options.idleMs);
+        idle = setTimeout(stop, idleMs);
         idle.unref?.();
       } else await stop();
       endTurn();
@@ -104,7 +106,7 @@ class EncoderThread {
   #failure: OpenWitError | undefined;
   #wake: (() => void) | undefined;
 
-  constructor() {
+  constructor(readonly isMemoryShort: () => boolean) {
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       if (data.kind === "spare") return this.#spares.give(data.buffer);
       this.#inbox.push(data);
@@ -174,7 +176,7 @@ class EncoderThread {
     if (done) return this.#send({ kind: "end" });
     const { batch, buffer } = packBatch(value, (bytes) => this.#spares.take(bytes));
     made.splice(0).forEach(freeBuffer);
-    this.#send({ kind: "batch", batch, buffer }, [buffer]);
+    this.#send({ kind: "batch", batch, buffer, isMemoryShort: this.isMemoryShort() }, [buffer]);
   }
 
   #send(message: ToWorker, transfer: Transferable[] = []): void {

@@ -1,5 +1,4 @@
 /** The thread in which segments are encoded: an entry point of its own. See protocol.ts for what it is told. */
-import { edenGC } from "bun:jsc";
 import { toOpenWitError } from "../../core/error.ts";
 import { ParquetWriter } from "../../core/parquet/writer.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
@@ -32,7 +31,7 @@ async function encode({ signal, keyValues }: ToWorker & { kind: "begin" }): Prom
     for await (const sent of batches()) {
       held.push(sent);
       for (const bytes of writer.write(sent.batch)) await give(bytes);
-      collectYoung();
+      if (sent.isMemoryShort) Bun.gc(true); // what its pages were made of, before the next is
       const done = held.filter(({ batch }) => !writer.isHeld(batch));
       held = held.filter(({ batch }) => writer.isHeld(batch));
       for (const { buffer } of done) giveBack(buffer);
@@ -46,9 +45,6 @@ async function encode({ signal, keyValues }: ToWorker & { kind: "begin" }): Prom
   }
   Bun.gc(true); // the thread may be idle for long
 }
-
-/** What a row group was made of is dropped soon after it was made: to find that takes a millisecond. */
-const collectYoung = edenGC;
 
 type SentBatch = ToWorker & { kind: "batch" };
 

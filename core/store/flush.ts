@@ -22,6 +22,9 @@ import type { FreshIndexer } from "./fresh-index.ts";
 import type { Scratch } from "./open.ts";
 import { type StoreEnv, streamKey } from "./store.ts";
 
+/** 40,000 log records of the demo, whose index takes a quarter of a second of a core. */
+const searchedFlushBytes = 20 * 1024 * 1024;
+
 export class Flusher {
   /** Flushes run one after another: the encoder's memory is one flush's. */
   #last: Promise<unknown> = Promise.resolve();
@@ -42,6 +45,15 @@ export class Flusher {
     readonly batches: BatchHistory,
     readonly fresh: FreshIndexer,
   ) {}
+
+  /**
+   * Whether a stream has enough for a flush. Where somebody searches less is enough: its index is finished while the rows of
+   * the next one come, and not so late that statements scan what a flush has not waited for.
+   */
+  isDue({ tenant, signal, usedBytes }: Memtable, flushBytes: number): boolean {
+    const isSearched = this.env.fresh?.demand.isSearched(tenant, signal) ?? false;
+    return usedBytes >= (isSearched ? Math.min(flushBytes, searchedFlushBytes) : flushBytes);
+  }
 
   /** Asks the maintenance loop to look now rather than at its next second. */
   hurry(): void {

@@ -420,7 +420,7 @@ export class Store {
     metrics.add("openwit_acknowledged_records_total", report.rows, { signal });
     metrics.add("openwit_acknowledged_bytes_total", request.body.length, { signal });
     this.#followers.tell(streamKey(tenant, signal), at.chunk, rows.fromRow, rows.endRow);
-    if (memtable.usedBytes >= this.options.flushBytes) this.#flusher.hurry();
+    if (this.#flusher.isDue(memtable, this.options.flushBytes)) this.#flusher.hurry();
     return result;
   }
 
@@ -451,7 +451,7 @@ export class Store {
         const crowded = this.#isHurried || this.#memtableBytes >= this.options.memoryBytesMax / 2;
         this.#isHurried = false;
         for (const memtable of this.#memtables.values()) {
-          const due = memtable.usedBytes >= this.options.flushBytes || crowded ||
+          const due = this.#flusher.isDue(memtable, this.options.flushBytes) || crowded ||
             memtable.oldestMs !== undefined && now - memtable.oldestMs >= this.options.flushAgeMs;
           if (due) await this.#flushStream(memtable);
         }

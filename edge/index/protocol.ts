@@ -7,8 +7,8 @@ export interface ToWorker {
   /** Absolute path of the data folder. */
   readonly dataDir: string;
   readonly segment: IndexSource;
-  /** Where the thread stands from now on; absent, it stays where it is. */
-  readonly standing?: Standing;
+  /** Where the thread stands from now on. */
+  readonly standing: Standing;
 }
 
 export type FromWorker =

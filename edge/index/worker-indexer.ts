@@ -20,9 +20,9 @@ const idleMs = 30_000;
 /**
  * Segments are indexed one after another.
  * @param dataDir absolute
- * @param standing where the thread stands in the build that begins; absent where a request or a statement waits for it
+ * @param standing where the thread stands in the build that begins
  */
-export function workerIndexer(dataDir: string, standing?: () => Standing): WorkerIndexer {
+export function workerIndexer(dataDir: string, standing: () => Standing): WorkerIndexer {
   let worker: Worker | undefined;
   let stands: Standing | undefined;
   let idle: ReturnType<typeof setTimeout> | undefined;
@@ -42,8 +42,8 @@ export function workerIndexer(dataDir: string, standing?: () => Standing): Worke
     abort?.throwIfAborted();
     if (isClosed) throw closed();
     clearTimeout(idle);
-    const wanted = standing?.();
-    if (stands !== undefined && wanted !== undefined && !canGo(stands, wanted)) stop(); // another takes its place
+    const wanted = standing();
+    if (stands !== undefined && !canGo(stands, wanted)) stop(); // another takes its place
     stands = wanted;
     const thread = worker ??= new Worker(new URL("./worker.ts", import.meta.url));
     const { promise, resolve, reject } = Promise.withResolvers<FromWorker>();

@@ -10,7 +10,7 @@ import type { FromWorker, ToWorker } from "./protocol.ts";
 const thread = globalThis as any;
 
 thread.onmessage = async ({ data: { dataDir, segment, standing } }: MessageEvent<ToWorker>) => {
-  if (standing !== undefined) goBehindOthers(standing);
+  goBehindOthers(standing);
   let answer: FromWorker;
   try {
     const bytes = await directIndexer(new NodeDisk(dataDir), systemRandom, collect).build(segment);

@@ -1,7 +1,7 @@
 /**
- * The indexes of a node's segments: who looks into them, and the two threads that build them. One is for what merges gave
- * and what was asked in vain, and goes behind requests and statements; the other for what a flush waits for, which stands
- * behind no index of a merge and holds memory while it waits.
+ * The indexes of a node's segments: who looks into them, and the two threads that build them, behind requests and
+ * statements. One is for what merges gave and what was asked in vain; the other for what a flush waits for, which stands in
+ * no line behind an index of a merge.
  */
 import { systemClock } from "../../core/env/clock.ts";
 import type { Log } from "../../core/env/log.ts";

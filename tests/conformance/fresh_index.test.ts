@@ -118,6 +118,23 @@ test("what nobody searches has no index, and what somebody does has one before i
   expect(indexes()).toHaveLength(1);
 });
 
+test("where somebody searches a flush comes sooner", async () => {
+  for (const isSearched of [false, true]) {
+    const { store, ingest, search, segments, clock, turns } = await boxOf();
+    await ingest("the first");
+    await store.flush();
+    if (isSearched) await search();
+    store.startMaintenance();
+    await ingest("x".repeat(21 * 1024 * 1024));
+    for (let ms = 0; ms < 2_000; ms += 50) {
+      await turns();
+      await clock.advance(50);
+    }
+    expect(segments()).toHaveLength(isSearched ? 2 : 1);
+    await store.close();
+  }
+});
+
 test("a search of another signal is none of this one", async () => {
   const { store, ingest, demand, indexes, clock } = await boxOf();
   await ingest("the first");

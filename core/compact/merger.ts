@@ -3,7 +3,8 @@ import type { Signal } from "../model/columns.ts";
 
 export interface SegmentMerger {
   /**
-   * Writes all rows of `inputs`, in the signal's order (`sortColumnsOf`, failures last: core/segment/failures.ts), into one Parquet file at `output`.
+   * Writes all rows of `inputs` into one Parquet file at `output`, in the signal's order: `sortColumnsOf`, and failures behind
+   * all others (../segment/failures.ts).
    * The file need not be durable when this resolves; when it rejects, it may exist in part.
    * @throws OpenWitError `overloaded` when memory does not suffice, `io`, `disk_full`; the signal's reason
    */

@@ -26,6 +26,14 @@ test("a chunk that no reader holds is filled again at once, and none that is sti
   expect(spares.bytes).toBeGreaterThan(0);
 });
 
+test("a chunk has room from the start for what the stream's last flush held, and for that of no other stream", () => {
+  const { memtable, spares, opened } = withRows(0);
+  for (let row = 0; row < 3; row++) bodyOf(opened).pushText("x".repeat(100_000));
+  memtable.drop(memtable.freeze(), 1);
+  expect(bodyOf(memtable.open()).bytes.length).toBe(300_000);
+  expect(bodyOf(new Memtable("other", "logs", spares).open()).bytes.length).toBeLessThan(10_000);
+});
+
 test("texts that were searched are folded as they come, in the next chunk as well, and not when nobody searched that", () => {
   const { memtable, opened } = withRows(0);
   bodyOf(opened).folded(3);

@@ -10,6 +10,7 @@
  */
 import type { Chunk } from "../model/chunk.ts";
 import type { Signal } from "../model/columns.ts";
+import type { Room } from "../model/vector.ts";
 import { assert } from "../error.ts";
 import type { SpareChunks } from "./spares.ts";
 
@@ -56,6 +57,8 @@ export class Memtable {
   oldestMs: number | undefined;
   #epoch = 0;
   #searched: readonly number[] = [];
+  /** What the largest chunk of the last flush held: the next ones have room for it from the start. */
+  #room: readonly Room[] | undefined;
   #settled: (() => void)[] = [];
 
   constructor(readonly tenant: string, readonly signal: Signal, readonly spares: SpareChunks) {}
@@ -67,7 +70,7 @@ export class Memtable {
       last.chunk.usedBytes < chunkBytes;
     if (hasRoom) return last;
     if (last !== undefined) this.#searched = searchedColumns(last);
-    const chunk = this.spares.take(this.signal);
+    const chunk = this.spares.take(this.signal, this.#room);
     const opened = {
       chunk,
       rows: 0,
@@ -142,7 +145,10 @@ export class Memtable {
   /** Forgets chunks that segments hold now. */
   drop(flushed: readonly MemtableChunk[], nowMs: number): void {
     const last = flushed.at(-1);
-    if (last !== undefined) this.#searched = searchedColumns(last);
+    if (last !== undefined) {
+      this.#searched = searchedColumns(last);
+      this.#room = flushed.reduce((one, other) => other.rows > one.rows ? other : one).chunk.room;
+    }
     this.chunks = this.chunks.filter((each) => !flushed.includes(each));
     for (const each of flushed) {
       const recycle = () => this.spares.give(each.chunk);

@@ -2,8 +2,7 @@
  * Chunks that were flushed, kept to be filled again.
  *
  * Growing fresh buffers to 30 MB means copying them at every doubling and a page fault for every 4 KiB, in the thread
- * that answers requests; a chunk that has its size already costs neither. One that is not kept is freed at once, and the
- * next has room from the start for what the last one held.
+ * that answers requests; a chunk that has its size already costs neither. One that is not kept is freed at once.
  */
 import { Chunk } from "../model/chunk.ts";
 import type { Signal } from "../model/columns.ts";
@@ -14,8 +13,6 @@ const ticksKept = 30;
 
 export class SpareChunks {
   readonly #chunks: Chunk[] = [];
-  /** What the last chunk of each signal held. */
-  readonly #rooms = new Map<Signal, readonly Room[]>();
   #idleTicks = 0;
   /** Ticks until some are kept again: a box that was short of memory will be so again in a moment. */
   #shortTicks = 0;
@@ -27,16 +24,15 @@ export class SpareChunks {
     return this.#chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
   }
 
-  /** An empty chunk of a signal. */
-  take(signal: Signal): Chunk {
+  /** An empty chunk of a signal. @param room what it will hold, as far as that is known */
+  take(signal: Signal, room: readonly Room[] | undefined): Chunk {
     this.#idleTicks = 0;
     const index = this.#chunks.findIndex((chunk) => chunk.signal === signal);
-    return index < 0 ? new Chunk(signal, this.#rooms.get(signal)) : this.#chunks.splice(index, 1)[0];
+    return index < 0 ? new Chunk(signal, room) : this.#chunks.splice(index, 1)[0];
   }
 
   /** Takes a chunk that nobody reads or writes any more. */
   give(chunk: Chunk): void {
-    this.#rooms.set(chunk.signal, chunk.room);
     if (this.#shortTicks > 0 || this.bytes + chunk.bytes > this.bytesMax) return chunk.free();
     chunk.clear();
     this.#chunks.push(chunk);

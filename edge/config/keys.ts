@@ -192,7 +192,7 @@ export const configKeys = {
     least: "1KiB",
     most: "64GiB",
     reload: "live",
-    doc: "Memory of a stream's rows at which it is flushed.",
+    doc: "Memory of a stream's rows at which it is flushed; at 20MiB already while somebody searches it.",
   },
   "processing.compaction_interval": {
     type: "duration",

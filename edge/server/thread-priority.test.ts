@@ -19,11 +19,21 @@ interface Thread {
 
 /** The threads of this process: fields 2 and 19 of proc(5)'s stat. */
 function threads(): Thread[] {
-  return readdirSync("/proc/self/task").map((task) => {
-    const stat = readFileSync(`/proc/self/task/${task}/stat`, "utf8");
+  return readdirSync("/proc/self/task").flatMap((task) => {
+    const path = `/proc/self/task/${task}/stat`;
+    const stat = readText(path);
+    if (stat === undefined) return []; // it has ended since it was listed
     const [head, tail] = [stat.slice(0, stat.lastIndexOf(")")), stat.slice(stat.lastIndexOf(")") + 2)];
     return { name: head.slice(head.indexOf("(") + 1), nice: Number(tail.split(" ")[16]) };
   });
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
 }
 
 const [{ nice: own }] = threads();

@@ -56,6 +56,7 @@ export class Memtable {
   /** Monotonic time at which the oldest visible row came; undefined while there is none. */
   oldestMs: number | undefined;
   #epoch = 0;
+  /** Columns of texts that were searched in the last chunk that was open or dropped. */
   #searched: readonly number[] = [];
   /** What the largest chunk of the last flush held: the next ones have room for it from the start. */
   #room: readonly Room[] | undefined;

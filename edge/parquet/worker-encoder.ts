@@ -6,8 +6,8 @@
  */
 import { OpenWitError } from "../../core/error.ts";
 import type { Signal } from "../../core/model/columns.ts";
-import { type Batch, packBatch } from "../../core/parquet/slice.ts";
 import { freeBuffer } from "../../core/model/free.ts";
+import { type Batch, packBatch } from "../../core/parquet/slice.ts";
 import type { SegmentEncoder, SegmentPart } from "../../core/segment/encoder.ts";
 import { batchesOf } from "./batches.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";

@@ -27,6 +27,7 @@ test("the packaged unit is the one of the conventions", () => {
       "ExecStartPre=-/usr/bin/openwit config check --config /etc/openwit/openwit.yaml",
       "ExecStart=/usr/bin/openwit serve --config /etc/openwit/openwit.yaml",
       "ExecReload=/bin/kill -HUP $MAINPID",
+      "ExecReload=/bin/sleep 1",
       "Restart=always",
       "RestartSec=2",
       "TimeoutStopSec=120",

@@ -80,7 +80,11 @@ test.if(trouble === undefined)("systemctl says how it is, and a reload is over w
   expect(await property("StatusText")).toMatch(/^ready, .* used$/);
   const pid = await property("MainPID");
   await box.output("sed", "-i", "s/^  #timeout: .*/  timeout: 7s/", "/etc/openwit/openwit.yaml");
-  await box.output("systemctl", "reload", "openwit");
+  await box.output("kill", "-STOP", pid); // the reload begins a while after it was asked for
+  const reload = box.output("systemctl", "reload", "openwit");
+  await Bun.sleep(300);
+  await box.output("kill", "-CONT", pid);
+  await reload;
   expect(await property("ActiveState")).toBe("active");
   expect(await property("MainPID")).toBe(pid);
   await until(async () =>

@@ -1,6 +1,7 @@
 /** The files that a merge reads, open as long as it lasts, and the rows of their columns. */
 import type { Disk, DiskFile } from "../env/disk.ts";
 import { OpenWitError } from "../error.ts";
+import { freeWhole } from "../model/free.ts";
 import type { Column } from "../model/columns.ts";
 import { leafLevels } from "../parquet/read/column.ts";
 import type { ReadMeter } from "../parquet/read/leaf_rows.ts";
@@ -76,7 +77,9 @@ export class MergeInputs {
       const bytes = await this.#bytes(open, chunk.offset, chunk.compressedBytes);
       chunks.set(path, { bytes, codec: chunk.codec });
     }
-    return readColumnRows({ levels, chunk: (path) => chunks.get(path)! }, column, rows, this.#meter);
+    const slice = readColumnRows({ levels, chunk: (path) => chunks.get(path)! }, column, rows, this.#meter);
+    if (!this.#kept.has(open)) { for (const { bytes } of chunks.values()) freeWhole(bytes); }
+    return slice;
   }
 
   async close(): Promise<void> {

@@ -8,10 +8,11 @@
 import type { Disk } from "../env/disk.ts";
 import { OpenWitError } from "../error.ts";
 import { type Column, columnsOf, type Signal } from "../model/columns.ts";
+import { freeWhole } from "../model/free.ts";
 import { concatSlices } from "../parquet/concat.ts";
 import { mergedLayout } from "../parquet/layout.ts";
 import { allRows } from "../parquet/read/rows.ts";
-import { type Batch, batchBytes, type FixedSlice, type Slice } from "../parquet/slice.ts";
+import { type Batch, batchBytes, type FixedSlice, freeSlice, type Slice } from "../parquet/slice.ts";
 import { takeRows } from "../parquet/take.ts";
 import { ParquetWriter } from "../parquet/writer.ts";
 import { failuresOf } from "../segment/failures.ts";
@@ -46,6 +47,7 @@ export function timeMerger(disk: Disk, { collect }: TimeMergerOptions = {}): Seg
             for (const piece of pieces) {
               await file.write(piece, at);
               at += piece.length;
+              freeWhole(piece);
             }
           };
           for (const [index, end] of ends.entries()) {
@@ -54,6 +56,7 @@ export function timeMerger(disk: Disk, { collect }: TimeMergerOptions = {}): Seg
             await write(writer.write(batch));
             await write(writer.endRowGroup());
             collect?.(batchBytes(batch));
+            batch.columns.forEach((column) => freeSlice(column));
           }
           await write(writer.finish());
         } finally {
@@ -176,7 +179,11 @@ async function readColumn(inputs: MergeInputs, column: Column, plan: RowGroupPla
   const parts: Slice[] = [];
   for (const { group, rows } of plan.parts) parts.push(await inputs.read(group, column, rows));
   const joined = concatSlices(parts);
-  return plan.order === undefined ? joined : takeRows(joined, plan.order);
+  if (parts.length > 1) { for (const part of parts) freeSlice(part); }
+  if (plan.order === undefined) return joined;
+  const ordered = takeRows(joined, plan.order);
+  freeSlice(joined, ordered);
+  return ordered;
 }
 
 /** Least and greatest of the times of some rows; 0 when there are none. */

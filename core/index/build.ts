@@ -5,6 +5,7 @@
 import type { Disk, DiskFile } from "../env/disk.ts";
 import type { Random } from "../env/random.ts";
 import { OpenWitError } from "../error.ts";
+import { freeWhole } from "../model/free.ts";
 import { columnsOf, timeColumnOf } from "../model/columns.ts";
 import type { Signal } from "../model/columns.ts";
 import { leafLevels } from "../parquet/read/column.ts";
@@ -22,7 +23,7 @@ import {
   valueColumns,
 } from "./fields.ts";
 import { encodeIndex } from "./format.ts";
-import { readNumbers, readTexts, type TextLeaf } from "./leaf.ts";
+import { freeLeaf, readNumbers, readTexts, type TextLeaf } from "./leaf.ts";
 
 export interface IndexSource {
   readonly id: string;
@@ -72,6 +73,7 @@ export async function buildIndex(
         row = end;
       }
       firstRow += group.rows;
+      freeColumns(columns);
       collect?.();
     }
   } finally {
@@ -86,6 +88,8 @@ interface IndexedColumns {
   readonly numbers: ReadonlyMap<string, Int32Array>;
   readonly keys: TextLeaf;
   readonly mapValues: TextLeaf;
+  /** The column chunks as they lie in the file: texts may be views of them. */
+  readonly chunks: readonly Uint8Array[];
 }
 
 function addRows(
@@ -110,6 +114,11 @@ function addRows(
   if (text !== undefined) builder.words(texts.get(text)!, from, end);
 }
 
+function freeColumns({ times, texts, numbers, keys, mapValues, chunks }: IndexedColumns): void {
+  for (const leaf of [...texts.values(), keys, mapValues]) freeLeaf(leaf);
+  for (const array of [times, ...numbers.values(), ...chunks]) freeWhole(array);
+}
+
 async function readColumns(
   file: DiskFile,
   signal: Signal,
@@ -126,13 +135,16 @@ async function readColumns(
   const kinds = new Map(columnsOf[signal].map(({ name, type }) => [name, type.kind]));
   const texts = new Map<string, TextLeaf>();
   const numbers = new Map<string, Int32Array>();
+  const chunks: Uint8Array[] = [];
   const leaf = async (path: string): Promise<[Uint8Array, ParquetColumnChunk, LeafLevels]> => {
     const chunk = group.columns.find((column) => column.path.join(".") === path);
     const level = levels.get(path);
     if (chunk === undefined || level === undefined) {
       throw new OpenWitError("malformed", `a row group has no column ${path}`);
     }
-    return [await readChunk(file, chunk), chunk, level];
+    const bytes = await readChunk(file, chunk);
+    chunks.push(bytes);
+    return [bytes, chunk, level];
   };
   for (const name of names) {
     if (kinds.get(name) === "int32") numbers.set(name, readNumbers(...await leaf(name), rows, 1));
@@ -145,6 +157,7 @@ async function readColumns(
     numbers,
     keys: readTexts(...await leaf(`${mapColumn}.key_value.key`), rows, entryLevel),
     mapValues: readTexts(...await leaf(`${mapColumn}.key_value.value`), rows, entryLevel),
+    chunks,
   };
 }
 

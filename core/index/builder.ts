@@ -8,6 +8,7 @@
  * Memory: 8 bytes a posting, some 20 MB for a segment of a million rows whose bodies are full of ids.
  */
 import { blockRows } from "../segment/encoder.ts";
+import { freeBuffer } from "../model/free.ts";
 import type { Texts } from "../parquet/read/column.ts";
 import { multiByte, sequenceLength, wordByteTable, wordCharacterAt } from "../text/word.ts";
 import { eachPair, greatestBeside } from "./beside.ts";
@@ -278,6 +279,7 @@ export class IndexBuilder {
     if (this.#postingCount === this.#postings.length) {
       const grown = new Float64Array(this.#postings.length * 2);
       grown.set(this.#postings);
+      freeBuffer(this.#postings);
       this.#postings = grown;
     }
     this.#postings[this.#postingCount++] = tokenKey(finishLane(high), finishLane(low)) * 128 + this.#block;

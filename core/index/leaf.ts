@@ -1,4 +1,5 @@
 /** One leaf column of one row group, ready to be walked by rows: what its pages held, joined. */
+import { freeWhole } from "../model/free.ts";
 import type { ParquetColumnChunk } from "../segment/reader.ts";
 import { type LeafPage, readTextLeaf, readWordPages, type Texts } from "../parquet/read/column.ts";
 import { type LeafLevels, malformedPage } from "../parquet/read/page.ts";
@@ -31,6 +32,31 @@ export function readTexts(
 ): TextLeaf {
   const { dictionary, pages } = readTextLeaf(bytes, chunk, levels);
   const all = [...pages];
+  const leaf = leafOf(all, dictionary, levels, rows, entryLevel);
+  const kept = new Set(arraysOf(leaf));
+  for (
+    const array of [
+      ...all.flatMap(arraysOfPage),
+      ...dictionary === undefined ? [] : arraysOfTexts(dictionary),
+    ]
+  ) {
+    if (!kept.has(array)) freeWhole(array);
+  }
+  return leaf;
+}
+
+/** Frees what a leaf has to itself; nobody reads it any more. */
+export function freeLeaf(leaf: TextLeaf): void {
+  arraysOf(leaf).forEach(freeWhole);
+}
+
+function leafOf(
+  all: readonly LeafPage[],
+  dictionary: Texts | undefined,
+  levels: LeafLevels,
+  rows: number,
+  entryLevel: number,
+): TextLeaf {
   const isShared = dictionary !== undefined && all.every(({ codes }) => codes !== undefined);
   const texts = isShared
     ? dictionary
@@ -91,9 +117,25 @@ export function readNumbers(
       if (width === 2) numbers[row * 2 + 1] = words![value * 2 + 1];
       value++;
     }
+    freeWhole(words!);
   }
   if (row !== rows) throw malformedPage(`${row} of ${rows} rows`);
   return numbers;
+}
+
+type Array = Int32Array | Uint8Array;
+
+function arraysOf({ texts, textOf, rowStarts }: TextLeaf): Array[] {
+  return [...arraysOfTexts(texts), textOf, rowStarts].filter((array) => array !== undefined);
+}
+
+function arraysOfPage({ repetition, definition, codes, texts }: LeafPage): Array[] {
+  const arrays = [repetition, definition, codes].filter((array) => array !== undefined);
+  return texts === undefined ? arrays : [...arrays, ...arraysOfTexts(texts)];
+}
+
+function arraysOfTexts({ offsets, bytes }: Texts): Array[] {
+  return [offsets, bytes];
 }
 
 /** The texts of several pages as one, those of a dictionary written out. */

@@ -6,9 +6,10 @@
  * What was measured for each: docs/decisions/003-l0-encoding.md.
  */
 import { assert } from "../error.ts";
+import { freeWhole } from "../model/free.ts";
 import type { ColumnType } from "../model/columns.ts";
 import { writeDelta64 } from "./delta.ts";
-import { type Levels, levelsBetween, listLevels, nullableLevels } from "./levels.ts";
+import { freeLevels, type Levels, levelsBetween, listLevels, nullableLevels } from "./levels.ts";
 import type { DictionarySlice, FixedSlice, Slice, TextSlice } from "./slice.ts";
 import { integerStatistics, type Statistics, textStatistics, timeStatistics } from "./statistics.ts";
 import {
@@ -70,7 +71,8 @@ export function writeColumn(
     case "map": {
       const entries = listLevels(levels, slice.offsets, slice.count);
       writeCoded(writer, slice.keys, entries);
-      return writeText(writer, true, slice.values, entries);
+      writeText(writer, true, slice.values, entries);
+      return freeLevels(entries);
     }
     case "list":
       assert(type.kind === "list", "a slice has the shape of its column");
@@ -168,14 +170,15 @@ function* cutTexts(slice: TextSlice, parent: Levels, levels: Levels, pageRows: n
 }
 
 function writeCoded(writer: PageWriter, { codes, count, values }: DictionarySlice, levels: Levels): void {
-  const table = renumber(codes, count, values.count);
+  const table = renumber(codes, count, values.count), { used } = table;
   writer.page(
     levels,
     encodingDictionary,
     (sink) => writeCodePage(sink, table),
-    writer.wantsStatistics ? textStatistics(values, table.used) : undefined,
-    { size: table.used.length, write: (sink) => writeDictionary(sink, values, table.used) },
+    writer.wantsStatistics ? textStatistics(values, used) : undefined,
+    { size: used.length, write: (sink) => writeDictionary(sink, values, used) },
   );
+  freeWhole(table.codes);
 }
 
 function leafLevels(parent: Levels, nullable: boolean, present: Uint8Array | undefined): Levels {

@@ -4,6 +4,7 @@
  * A stream of places begins as the rows, and each list or map on the way down turns a place into one for each of
  * its entries, or into one that stands for an empty list. The leaves below the same list share its stream.
  */
+import { freeWhole } from "../model/free.ts";
 import { bitWidth, writeLevelRuns, writeRun } from "./rle.ts";
 import type { ByteSink } from "./sink.ts";
 
@@ -66,6 +67,12 @@ export function nullableLevels(parent: Levels, present: Uint8Array | undefined):
       : defined + (present === undefined ? 1 : present[value++]);
   }
   return { ...parent, definition, maxDefinition };
+}
+
+/** Frees those of the entries of a list or map, when its leaves are written. */
+export function freeLevels({ repetition, definition }: Levels): void {
+  if (repetition !== undefined) freeWhole(repetition);
+  if (definition !== undefined) freeWhole(definition);
 }
 
 /** Those of some places. */

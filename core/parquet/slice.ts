@@ -6,7 +6,7 @@
  * of a list's child is the one that `offsets[0]` points at.
  */
 import type { Chunk } from "../model/chunk.ts";
-import { freeWhole } from "../model/free.ts";
+import { freeBuffer, freeWhole } from "../model/free.ts";
 import type { FixedKind } from "../model/vector.ts";
 import {
   gatherBytes,
@@ -135,6 +135,24 @@ export function freeBatch({ columns }: Batch): void {
       return array;
     });
   }
+}
+
+/**
+ * Frees the buffers of a slice that shares none with others but those that are named.
+ * @param kept one that shares some of them and is still read
+ */
+export function freeSlice(slice: Slice, kept?: Slice): void {
+  const shared = new Set<ArrayBufferLike>();
+  if (kept !== undefined) {
+    mapArrays(kept, (array) => {
+      shared.add(array.buffer);
+      return array;
+    });
+  }
+  mapArrays(slice, (array) => {
+    if (!shared.has(array.buffer)) freeBuffer(array);
+    return array;
+  });
 }
 
 function sumOfArrays(batch: Batch, size: (array: Int32Array | Uint8Array) => number): number {

@@ -1,6 +1,7 @@
 /** Encodes the values of a leaf, NULLs left out (Encodings.md); which encoding for which: see column.ts. */
 import { isUtf8 } from "node:buffer";
 import { OpenWitError } from "../error.ts";
+import { freeWhole } from "../model/free.ts";
 import { writeLengths } from "./delta.ts";
 import { bitWidth, writeCodes } from "./rle.ts";
 import type { ByteSink } from "./sink.ts";
@@ -15,6 +16,7 @@ export function writeTexts(sink: ByteSink, { offsets, bytes, present, count }: T
     if (present === undefined || present[row] === 1) lengths[values++] = offsets[row + 1] - offsets[row];
   }
   writeLengths(sink, lengths, values);
+  freeWhole(lengths);
   sink.append(bytes);
 }
 

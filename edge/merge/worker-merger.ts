@@ -28,7 +28,7 @@ export interface WorkerMerger extends SegmentMerger {
 }
 
 /** What the process grows by at most (docs/decisions/004-compaction.md). */
-export const workerMergeBytes = 128 * 1024 * 1024;
+export const workerMergeBytes = 96 * 1024 * 1024;
 
 const idleMs = 30_000;
 

@@ -87,7 +87,12 @@ export function chosenCodes({ bytes, from }: Page, ranks: Int32Array): Int32Arra
 export function dictionaryWords({ bytes, from, count }: Page, width: 1 | 2): Int32Array {
   const end = from + count * width * 4;
   if (end > bytes.length) throw malformedPage("numbers that end early");
-  return new Int32Array(bytes.slice(from, end).buffer);
+  return wordsAt(bytes, from, end);
+}
+
+/** A copy of bytes, which need not begin at a whole word, as words. A `Buffer` among them has a `slice` that copies nothing. */
+export function wordsAt(bytes: Uint8Array, from: number, end: number): Int32Array {
+  return new Int32Array(new Uint8Array(bytes.subarray(from, end)).buffer);
 }
 
 export function unsupportedEncoding(encoding: number): OpenWitError {

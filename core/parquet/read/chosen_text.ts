@@ -3,6 +3,7 @@
  * nothing is copied before it is known to be wanted.
  */
 import { isUtf8 } from "node:buffer";
+import { freeBuffer } from "../../model/free.ts";
 import type { TextSlice } from "../slice.ts";
 import { readDelta32 } from "./delta.ts";
 import { unsupportedEncoding } from "./chosen.ts";
@@ -19,12 +20,14 @@ export class TextSink {
     if (this.count + texts >= this.#offsets.length) {
       const grown = new Int32Array(Math.max(this.#offsets.length * 2, this.count + texts + 1));
       grown.set(this.#offsets.subarray(0, this.count + 1));
+      freeBuffer(this.#offsets);
       this.#offsets = grown;
     }
     const used = this.#offsets[this.count];
     if (used + bytes > this.#bytes.length) {
       const grown = new Uint8Array(Math.max(this.#bytes.length * 2, used + bytes));
       grown.set(this.#bytes.subarray(0, used));
+      freeBuffer(this.#bytes);
       this.#bytes = grown;
     }
   }

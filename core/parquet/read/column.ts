@@ -5,7 +5,9 @@
  * Reads what our own writer and DuckDB's write: PLAIN, dictionaries, DELTA_LENGTH_BYTE_ARRAY, DELTA_BINARY_PACKED.
  */
 import { OpenWitError } from "../../error.ts";
+import { freeWhole } from "../../model/free.ts";
 import type { ParquetColumn, ParquetColumnChunk } from "../../segment/reader.ts";
+import { wordsAt } from "./chosen.ts";
 import { readDelta32, readDelta64 } from "./delta.ts";
 import {
   deltaBinaryPacked,
@@ -65,7 +67,7 @@ export interface Leaf {
 }
 
 /**
- * Opens a text column (BYTE_ARRAY).
+ * Opens a text column (BYTE_ARRAY). Pages whose bytes are not those of their texts are freed when they were read.
  * @param bytes the column chunk as it lies in the file
  * @throws OpenWitError `malformed`, `unsupported`; the pages throw as well
  */
@@ -73,7 +75,7 @@ export function readTextLeaf(bytes: Uint8Array, chunk: ParquetColumnChunk, level
   const pages = readPages(bytes, chunk.codec, levels.maxRepetition, levels.maxDefinition);
   const first = pages.next();
   const head = first.done ? undefined : first.value;
-  const dictionary = head?.kind === "dictionary" ? plainTexts(head.bytes, 0, head.count) : undefined;
+  const dictionary = head?.kind === "dictionary" ? plainTexts(head, head.count) : undefined;
   function* leafPages(): Generator<LeafPage> {
     if (head?.kind === "data") yield textPage(head, levels, dictionary);
     for (const page of pages) {
@@ -104,12 +106,14 @@ export function* readWordPages(
   for (const page of readPages(bytes, chunk.codec, levels.maxRepetition, levels.maxDefinition)) {
     if (page.kind === "dictionary") {
       dictionary = plainWords(page.bytes, page.from, page.count, width);
+      freeWhole(page.bytes);
       continue;
     }
     const count = valueCount(page, levels);
     const words = isDictionaryCoded(page)
       ? lookUp(codesOf(page, count), dictionary, count, width)
       : wordsOf(page, count, width);
+    freeWhole(page.bytes);
     yield { places: page.count, count, ...eachLevel(page, levels), words };
   }
 }
@@ -120,6 +124,7 @@ function textPage(page: Page, levels: LeafLevels, dictionary: Texts | undefined)
   const each = eachLevel(page, levels);
   if (isDictionaryCoded(page)) {
     const codes = codesOf(page, count);
+    freeWhole(page.bytes);
     for (let at = 0; at < count; at++) {
       if (codes[at] >= (dictionary?.count ?? 0)) {
         throw malformedPage(`code ${codes[at]} is not in its dictionary`);
@@ -149,7 +154,7 @@ function codesOf({ bytes, from }: Page, count: number): Int32Array {
 
 function textsOf(page: Page, count: number): Texts {
   const { encoding, bytes, from } = page;
-  if (encoding === plain) return plainTexts(bytes, from, count);
+  if (encoding === plain) return plainTexts(page, count);
   if (encoding !== deltaLengthByteArray) throw unsupported(encoding);
   const lengths = new Int32Array(count);
   const { count: found, end } = readDelta32(bytes, from, lengths, count);
@@ -166,7 +171,7 @@ function textsOf(page: Page, count: number): Texts {
 }
 
 /** PLAIN: each text after its length in four bytes. They are moved together, so that offsets tell lengths. */
-function plainTexts(bytes: Uint8Array, from: number, count: number): Texts {
+function plainTexts({ bytes, from }: Page, count: number): Texts {
   if (count * 4 > bytes.length - from) throw malformedPage(`${count} texts in ${bytes.length - from} bytes`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const offsets = new Int32Array(count + 1);
@@ -178,6 +183,7 @@ function plainTexts(bytes: Uint8Array, from: number, count: number): Texts {
     joined.set(bytes.subarray(at + 4, at += 4 + length), filled);
     offsets[index + 1] = filled += length;
   }
+  freeWhole(bytes);
   return { count, offsets, bytes: joined };
 }
 
@@ -194,7 +200,7 @@ function wordsOf({ encoding, bytes, from }: Page, count: number, width: 1 | 2): 
 function plainWords(bytes: Uint8Array, from: number, count: number, width: 1 | 2): Int32Array {
   const end = from + count * width * 4;
   if (end > bytes.length) throw malformedPage("numbers that end early");
-  return new Int32Array(bytes.slice(from, end).buffer);
+  return wordsAt(bytes, from, end);
 }
 
 function lookUp(

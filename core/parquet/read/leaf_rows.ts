@@ -2,6 +2,7 @@
  * Some rows of one leaf column of a row group: walks its pages, decompresses those that hold a wanted row, and gives
  * their levels and values to whoever knows their type (rows.ts).
  */
+import { freeWhole } from "../../model/free.ts";
 import { kindDictionary, PageHeaders } from "./header.ts";
 import { isOfValues, type LeafLevels, malformedPage, openPage, type Page } from "./page.ts";
 
@@ -21,7 +22,7 @@ export interface ReadMeter {
   inflatedBytes: number;
 }
 
-/** Takes the values of a leaf, page after page. */
+/** Takes the values of a leaf, page after page. A data page is freed when its values were taken, the dictionary at the end. */
 export interface LeafValues {
   /** The values of its dictionary, before all pages. */
   dictionary(page: Page): void;
@@ -48,9 +49,16 @@ export function readLeafRows(
   meter: ReadMeter,
   values: LeafValues,
 ): LeafPlaces {
-  return source.levels.maxRepetition === 0
-    ? flatRows(source, rows, meter, values)
-    : repeatedRows(source, rows, meter, values);
+  let dictionary: Page | undefined;
+  const taking: LeafValues = {
+    dictionary: (page) => values.dictionary(dictionary = page),
+    values: (page, count, ranks) => values.values(page, count, ranks),
+  };
+  const places = source.levels.maxRepetition === 0
+    ? flatRows(source, rows, meter, taking)
+    : repeatedRows(source, rows, meter, taking);
+  if (dictionary !== undefined) freeWhole(dictionary.bytes);
+  return places;
 }
 
 /** A place is a row. */
@@ -75,6 +83,7 @@ function flatRows(source: LeafSource, rows: Int32Array, meter: ReadMeter, values
         definition ??= new Uint8Array(rows.length).fill(maxDefinition);
         definition.set(own, at);
       }
+      freeWhole(page.bytes);
     }
     at = last;
     first = end;
@@ -147,7 +156,9 @@ function repeatedRows(
         continue;
       }
     }
-    parts.push(chooseRepeated(open(headers, source, meter), source.levels.maxDefinition, walk, values));
+    const page = open(headers, source, meter);
+    parts.push(chooseRepeated(page, source.levels.maxDefinition, walk, values));
+    freeWhole(page.bytes);
   }
   if (walk.at < rows.length) throw malformedPage(`row ${rows[walk.at]} of ${walk.row + 1}`);
   return joinedPlaces(parts);

@@ -269,10 +269,11 @@ async function start(
 ): Promise<EngineResult> {
   const overgrown = new AbortController();
   const signal = AbortSignal.any([request.signal, overgrown.signal]);
+  const beganBytes = watchEnv.residentBytes();
   const watched = {
     startedMs: watchEnv.monotonicMs(),
     isHeavy: (request.memoryBytes ?? 0) > 0,
-    startedBytes: watchEnv.residentBytes(),
+    startedBytes: beganBytes,
     stop: (reason: OpenWitError) => overgrown.abort(reason),
   };
   signal.throwIfAborted();
@@ -323,7 +324,7 @@ async function start(
     await work;
     engine.connections.giveBack(connection, isAsOpened);
     for (const pin of pins) pin.release();
-    watch.closed();
+    watch.closed(beganBytes);
   };
 
   try {

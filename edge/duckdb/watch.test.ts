@@ -78,9 +78,18 @@ test("memory that a statement leaves behind is given back when it is much, now a
   const { watch, at, env } = newWatch();
   for (const [nowMs, bytes, relieved] of [[0, 60, 0], [10, 90, 1], [200, 90, 1], [1_500, 90, 2]]) {
     at(nowMs, bytes);
-    watch.closed();
+    watch.closed(40);
     expect(env.relieved).toBe(relieved);
   }
+});
+
+test("statements that leave little behind stop nobody, however high memory is", () => {
+  const { watch, at, env } = newWatch();
+  for (let nowMs = 0; nowMs < 10_000; nowMs += 100) {
+    at(nowMs, 90);
+    watch.closed(85);
+  }
+  expect(env.relieved).toBe(0);
 });
 
 test("over the ceiling, when no statement has grown, garbage is collected before one is ended", () => {

@@ -57,11 +57,17 @@ export class MemoryWatch {
     };
   }
 
-  /** A statement has been closed: what the allocators keep of it would make the next one look like its taker. */
-  closed(): void {
+  /**
+   * A statement has been closed: what the allocators keep of it would make the next one look like its taker. Of what it
+   * has not left, records that arrive say, it gives back nothing: that stops requests for as long as statements run.
+   * @param beganBytes resident memory when it began
+   */
+  closed(beganBytes: number): void {
     const nowMs = this.env.monotonicMs();
-    const isDue = nowMs - this.#relievedMs >= relieveEveryMs;
-    if (isDue && this.env.residentBytes() >= this.bytesMax * highShare) this.#relieve(nowMs);
+    if (nowMs - this.#relievedMs < relieveEveryMs) return;
+    const bytes = this.env.residentBytes();
+    const isHigh = bytes >= this.bytesMax * highShare;
+    if (isHigh && bytes - beganBytes >= this.bytesMax * leftShare) this.#relieve(nowMs);
   }
 
   look(): void {
@@ -121,6 +127,8 @@ const highShare = 0.7;
  * grown by this much may be about to do it again: 323 MiB of a median became 491 within one vector, and at 45% 667.
  */
 const growthShare = 0.36;
+/** Less of it is what others have taken meanwhile, or not worth to stop requests for. */
+const leftShare = 0.1;
 /** It takes some 50 ms. */
 const relieveEveryMs = 250;
 /** What ran shorter has not grown by much. */

@@ -37,7 +37,7 @@ function ceiling() {
 
 test("requests are refused over the hard mark until memory has fallen somewhat below it", () => {
   const { at, memory } = ceiling();
-  expect([100, 849, 850, 820, 799, 820].map(at)).toEqual([
+  expect([100, 879, 880, 850, 829, 850].map(at)).toEqual([
     "taken",
     "taken",
     "overloaded",
@@ -50,17 +50,17 @@ test("requests are refused over the hard mark until memory has fallen somewhat b
 
 test("what a merge may still take is kept free for it, up to a share, and garbage goes first", () => {
   const { at, world } = ceiling();
-  expect(at(800)).toBe("taken");
+  expect(at(840)).toBe("taken");
   world.owedBytes = 100;
   world.relieved = [];
   world.nowMs += 1_000;
-  expect(at(660)).toBe("taken");
+  expect(at(710)).toBe("taken");
   expect(world.relieved).toEqual(["at-once"]);
-  expect(at(760)).toBe("overloaded");
+  expect(at(790)).toBe("overloaded");
   world.owedBytes = 10_000;
-  expect(at(640)).toBe("taken");
+  expect(at(670)).toBe("taken");
   world.owedBytes = 0;
-  expect(at(800)).toBe("taken");
+  expect(at(840)).toBe("taken");
 });
 
 test("a process that is over the mark by itself takes records a little at a time", () => {
@@ -75,43 +75,43 @@ test("a process that is over the mark by itself takes records a little at a time
 
 test("over the soft mark memory is given back once a second, and sooner when it grows fast", () => {
   const { at, world } = ceiling();
-  expect(at(649)).toBe("taken");
+  expect(at(699)).toBe("taken");
   expect(world.relieved).toEqual([]);
-  for (let round = 0; round < 15; round++) at(650);
+  for (let round = 0; round < 15; round++) at(700);
   expect(world.relieved).toEqual(["gently", "gently"]);
-  for (let round = 0; round < 3; round++) at(749);
+  for (let round = 0; round < 3; round++) at(799);
   expect(world.relieved).toEqual(["gently", "gently"]);
-  for (let round = 0; round < 15; round++) at(749);
+  for (let round = 0; round < 15; round++) at(799);
   expect(world.relieved).toEqual(["gently", "gently", "gently", "gently"]);
 });
 
 test("over the urgent mark it is given back before the next request, however lately it was begun gently", () => {
   const { at, world } = ceiling();
-  at(749);
-  at(750);
+  at(799);
+  at(800);
   expect(world.relieved).toEqual(["gently", "at-once"]);
-  at(760);
+  at(810);
   expect(world.relieved).toEqual(["gently", "at-once"]);
-  for (let round = 0; round < 3; round++) at(850);
+  for (let round = 0; round < 3; round++) at(900);
   expect(world.relieved).toEqual(["gently", "at-once", "at-once"]);
 });
 
 test("what was given back at once need not be given back gently right after", () => {
   const { at, world } = ceiling();
-  at(800);
-  for (let round = 0; round < 8; round++) at(700);
+  at(850);
+  for (let round = 0; round < 8; round++) at(750);
   expect(world.relieved).toEqual(["at-once"]);
 });
 
 test("before requests are refused memory is given back once more, unless it just was", () => {
   const { at, world } = ceiling();
-  at(780);
+  at(810);
   world.givenBack = 60;
-  for (let round = 0; round < 3; round++) at(840);
+  for (let round = 0; round < 3; round++) at(870);
   expect(world.relieved).toEqual(["at-once"]);
-  expect(at(860)).toBe("taken");
+  expect(at(890)).toBe("taken");
   expect(world.relieved).toEqual(["at-once", "at-once"]);
-  expect(at(860)).toBe("overloaded");
+  expect(at(890)).toBe("overloaded");
   expect(world.relieved).toEqual(["at-once", "at-once"]);
 });
 

@@ -39,18 +39,12 @@ export class MemoryCeiling implements StoreGuard {
     "at-once": { ms: -Infinity, bytes: 0 },
   };
   #refusal: string | undefined;
-  #isShort = false;
 
   constructor(readonly env: MemoryEnv, readonly limitBytes: number) {}
 
   /** Why requests are refused; `undefined` while they are taken. */
   get refusal(): string | undefined {
     return this.#refusal;
-  }
-
-  /** Whether memory was over the soft mark when it was last looked at. */
-  get isShort(): boolean {
-    return this.#isShort;
   }
 
   /** @throws OpenWitError `overloaded` while there is too little memory */
@@ -72,8 +66,7 @@ export class MemoryCeiling implements StoreGuard {
     const owed = Math.min(this.env.owedBytes?.() ?? 0, this.limitBytes * owedShareMax);
     const share = this.#refusal === undefined ? hardShare : resumedShare;
     const mark = this.limitBytes * share - owed;
-    this.#isShort = this.#residentBytes >= this.limitBytes * softShare - owed;
-    if (this.#isShort) {
+    if (this.#residentBytes >= this.limitBytes * softShare - owed) {
       const isUrgent = this.#residentBytes >= this.limitBytes * urgentShare - owed;
       const isLast = this.#refusal === undefined && this.#residentBytes >= mark;
       this.#relieve(isUrgent ? "at-once" : "gently", nowMs, isLast);
@@ -128,11 +121,11 @@ const sampleEveryMs = 10;
 const relieveEveryMs = 1_000;
 const relieveLeastMs = 250;
 const growthShare = 0.1;
-const softShare = 0.65;
-const urgentShare = 0.75;
+const softShare = 0.7;
+const urgentShare = 0.8;
 /** Requests under way still grow: up to 15% of the limit were seen. */
-const hardShare = 0.85;
-const resumedShare = 0.8;
+const hardShare = 0.88;
+const resumedShare = 0.83;
 const heldShareMin = 0.05;
 /** The rest may pass the limit: all of it would keep requests out whenever a large sort begins. */
 const owedShareMax = 0.15;

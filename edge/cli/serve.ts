@@ -10,7 +10,7 @@ import { isLocalOnly } from "../server/listeners.ts";
 import { Node } from "../server/node.ts";
 import { type ReloadCause, Reloader } from "../server/reload.ts";
 import { SafeMode } from "../server/safe_mode.ts";
-import { beginAnew, ensureThreadPool } from "../server/thread-pool.ts";
+import { beginAnew, ensureRuntime } from "../server/runtime.ts";
 import { bytes } from "./status.ts";
 import { type Supervision, supervisionOf } from "../systemd/supervision.ts";
 import { version } from "../version.ts";
@@ -43,7 +43,7 @@ async function serve(args: string[]): Promise<number> {
   const bootId = bootIdOf();
   const booted = await boot({ flags: values, environment: process.env, paths, load, bootId });
   const { config } = booted.running;
-  ensureThreadPool();
+  ensureRuntime();
   const logging = new NodeLog(config.logging);
   logging.redactor.hide(config.metastore.url);
   const { log } = logging;

@@ -15,13 +15,7 @@ import type { Batch } from "../../core/parquet/slice.ts";
 
 export type ToWorker =
   | { readonly kind: "begin"; readonly signal: Signal; readonly keyValues: Readonly<Record<string, string>> }
-  | {
-    readonly kind: "batch";
-    readonly batch: Batch;
-    readonly buffer: ArrayBuffer;
-    /** Then the garbage of each row group is collected at once, which takes a tenth more time. */
-    readonly isMemoryShort: boolean;
-  }
+  | { readonly kind: "batch"; readonly batch: Batch; readonly buffer: ArrayBuffer }
   | { readonly kind: "end" }
   | { readonly kind: "took" };
 

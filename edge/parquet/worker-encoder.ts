@@ -16,8 +16,6 @@ import { SpareBuffers } from "./spare-buffers.ts";
 export interface WorkerEncoderOptions {
   /** Milliseconds without work after which the thread ends. */
   readonly idleMs?: number;
-  /** Whether the process has little memory left. */
-  readonly isMemoryShort?: () => boolean;
 }
 
 export interface WorkerEncoder extends SegmentEncoder {
@@ -30,9 +28,7 @@ export interface WorkerEncoder extends SegmentEncoder {
 }
 
 /** Segments are encoded one after another. */
-export function workerEncoder(
-  { idleMs = 30_000, isMemoryShort = () => false }: WorkerEncoderOptions = {},
-): WorkerEncoder {
+export function workerEncoder({ idleMs = 30_000 }: WorkerEncoderOptions = {}): WorkerEncoder {
   let thread: EncoderThread | undefined;
   let idle: ReturnType<typeof setTimeout> | undefined;
   let turn: Promise<void> = Promise.resolve();
@@ -61,7 +57,7 @@ export function workerEncoder(
       clearTimeout(idle);
       if (isClosed) throw closed();
       if (thread === undefined || thread.isBroken) {
-        thread = new EncoderThread(isMemoryShort);
+        thread = new EncoderThread();
         started++;
       }
       yield* thread.encode(signal, parts, keyValues);
@@ -106,7 +102,7 @@ class EncoderThread {
   #failure: OpenWitError | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(readonly isMemoryShort: () => boolean) {
+  constructor() {
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       if (data.kind === "spare") return this.#spares.give(data.buffer);
       this.#inbox.push(data);
@@ -176,7 +172,7 @@ class EncoderThread {
     if (done) return this.#send({ kind: "end" });
     const { batch, buffer } = packBatch(value, (bytes) => this.#spares.take(bytes));
     made.splice(0).forEach(freeBuffer);
-    this.#send({ kind: "batch", batch, buffer, isMemoryShort: this.isMemoryShort() }, [buffer]);
+    this.#send({ kind: "batch", batch, buffer }, [buffer]);
   }
 
   #send(message: ToWorker, transfer: Transferable[] = []): void {

@@ -31,7 +31,6 @@ async function encode({ signal, keyValues }: ToWorker & { kind: "begin" }): Prom
     for await (const sent of batches()) {
       held.push(sent);
       for (const bytes of writer.write(sent.batch)) await give(bytes);
-      if (sent.isMemoryShort) Bun.gc(true); // what its pages were made of, before the next is
       const done = held.filter(({ batch }) => !writer.isHeld(batch));
       held = held.filter(({ batch }) => writer.isHeld(batch));
       for (const { buffer } of done) giveBack(buffer);

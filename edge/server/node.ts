@@ -304,7 +304,7 @@ export class Node implements QueryHost {
     try {
       await onLocked();
       this.endpoints = await this.#listeners.bindAll(this.config, this.#receiverDeps(), apiApp(this));
-      this.#encoder = workerEncoder({ isMemoryShort: () => this.memory.isShort });
+      this.#encoder = workerEncoder();
       const { log, metrics } = this;
       const { demand, fresh } = this.#indexing = nodeIndexing(this.dataDir, log, () => {
         return this.refusal !== undefined || this.#budget?.spareBytes === 0;

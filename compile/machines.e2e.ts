@@ -88,11 +88,12 @@ describe.each(Object.entries(emulators))(
           ...listeners,
         ], {
           cwd: base,
-          // With the size of the thread pool set the process does not start over in its own place, which for another
-          // machine's executable only a kernel with binfmt_misc could do.
+          // With what a server needs of its runtime set (edge/server/runtime.ts) the process does not start over in its own
+          // place, which for another machine's executable only a kernel with binfmt_misc could do.
           env: {
             PATH: process.env["PATH"]!,
             UV_THREADPOOL_SIZE: "16",
+            BUN_JSC_useConcurrentGC: "0",
             XDG_CACHE_HOME: join(base, `cache-${name}`),
           },
           stdout: "ignore",

@@ -14,10 +14,9 @@ import process from "node:process";
 
 const variables = { UV_THREADPOOL_SIZE: "16", BUN_JSC_useConcurrentGC: "0" } as const;
 
-/** Does not return when the process has to start over; where it cannot, all stays as it is. */
+/** Does not return when the process has to start over, for a variable is not set; where it cannot, all stays as it is. */
 export function ensureRuntime(): void {
-  // Whoever has set the pool's size wants no other process: on a foreign machine's kernel none could be begun.
-  if (process.env.UV_THREADPOOL_SIZE === undefined) beginAnew();
+  if (Object.keys(variables).some((name) => process.env[name] === undefined)) beginAnew();
 }
 
 /** Starts the process over in its own place, with the same arguments. Returns only where that cannot be done. */

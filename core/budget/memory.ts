@@ -124,8 +124,8 @@ const growthShare = 0.1;
 const softShare = 0.7;
 const urgentShare = 0.8;
 /** Requests under way still grow: up to 15% of the limit were seen. */
-const hardShare = 0.88;
-const resumedShare = 0.83;
+const hardShare = 0.86;
+const resumedShare = 0.82;
 const heldShareMin = 0.05;
 /** The rest may pass the limit: all of it would keep requests out whenever a large sort begins. */
 const owedShareMax = 0.15;

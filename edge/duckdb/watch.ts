@@ -108,7 +108,7 @@ export class MemoryWatch {
   }
 
   #hasGrown({ startedBytes }: Watched, bytes: number): boolean {
-    return bytes - Math.max(startedBytes, this.bytesMax * restShare) >= this.bytesMax * growthShare;
+    return bytes - startedBytes >= this.bytesMax * growthShare;
   }
 }
 
@@ -127,8 +127,6 @@ const highShare = 0.7;
  * grown by this much may be about to do it again: 323 MiB of a median became 491 within one vector, and at 45% 667.
  */
 const growthShare = 0.36;
-/** Who begins when the process has less than this, what a box has at rest, may grow as far as one that begins with it. */
-const restShare = 0.41;
 /** Less of it is what others have taken meanwhile, or not worth to stop requests for. */
 const leftShare = 0.1;
 /** It takes some 50 ms. */

@@ -216,6 +216,7 @@ const watchEnv: WatchEnv = {
     Bun.gc(true);
     trimAllocator();
   },
+  trim: trimAllocator,
   monotonicMs: () => performance.now(),
 };
 

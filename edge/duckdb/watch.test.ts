@@ -9,6 +9,7 @@ function newWatch() {
     relieved: 0,
     residentBytes: () => env.bytes,
     relieve: () => void env.relieved++,
+    trim: () => {},
     monotonicMs: () => env.nowMs,
   };
   const watch = new MemoryWatch(env, 100);
@@ -90,6 +91,17 @@ test("statements that leave little behind stop nobody, however high memory is", 
     watch.closed(85);
   }
   expect(env.relieved).toBe(0);
+});
+
+test("what allocators keep of a scan goes back before it looks like growth; a state that is still there ends", () => {
+  const { run, at, env } = newWatch();
+  env.bytes = 35;
+  const end = run("scan");
+  env.trim = () => void (env.bytes = 50);
+  for (let nowMs = 100; nowMs < 1_000; nowMs += 110) expect(at(nowMs, 72)).toBe("");
+  env.trim = () => {};
+  expect(at(1_200, 72)).toBe("scan");
+  end();
 });
 
 test("over the ceiling, when no statement has grown, garbage is collected before one is ended", () => {

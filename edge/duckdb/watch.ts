@@ -15,6 +15,8 @@ export interface WatchEnv {
   residentBytes(): number;
   /** Gives memory that was freed back to the system: it may take a tenth of a second. */
   relieve(): void;
+  /** The same of what the engine's allocators keep alone: some milliseconds. */
+  trim(): void;
   monotonicMs(): number;
 }
 
@@ -35,6 +37,7 @@ export class MemoryWatch {
   #stopped: Watched | undefined;
   #restUntilMs = -Infinity;
   #relievedMs = -Infinity;
+  #trimmedMs = -Infinity;
 
   constructor(readonly env: WatchEnv, readonly bytesMax: number) {}
 
@@ -74,6 +77,12 @@ export class MemoryWatch {
     const nowMs = this.env.monotonicMs();
     if (this.#stopped !== undefined || nowMs < this.#restUntilMs) return;
     let bytes = this.env.residentBytes();
+    const isTrimDue = bytes >= this.bytesMax * trimShare && nowMs - this.#trimmedMs >= trimEveryMs;
+    if (isTrimDue && [...this.#running].some((each) => this.#hasGrown(each, bytes, trimGrowthShare))) {
+      this.#trimmedMs = nowMs;
+      this.env.trim(); // what a scan is done with would look like a state that grows
+      bytes = this.env.residentBytes();
+    }
     if (bytes < this.bytesMax * highShare) return;
     const grown = [...this.#running].some((each) => this.#hasGrown(each, bytes));
     if (bytes >= this.bytesMax && !grown && nowMs - this.#relievedMs >= relieveEveryMs) {
@@ -107,8 +116,8 @@ export class MemoryWatch {
     this.env.relieve();
   }
 
-  #hasGrown({ startedBytes }: Watched, bytes: number): boolean {
-    return bytes - startedBytes >= this.bytesMax * growthShare;
+  #hasGrown({ startedBytes }: Watched, bytes: number, share = growthShare): boolean {
+    return bytes - startedBytes >= this.bytesMax * share;
   }
 }
 
@@ -122,6 +131,8 @@ const lookEveryMs = 4;
 /** After one has ended, its memory takes a moment to be given back. */
 const restMs = 100;
 const highShare = 0.7;
+/** Before memory is high, so that a scan is never taken for more than it has; it takes 4 ms. */
+const trimShare = 0.62, trimEveryMs = 100, trimGrowthShare = 0.18;
 /**
  * More than search.memory_max lets the engine take. The states that it does not count double their buffers, so what has
  * grown by this much may be about to do it again: 323 MiB of a median became 491 within one vector, and at 45% 667.

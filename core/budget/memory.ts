@@ -2,8 +2,8 @@
  * The ceiling over the memory of the whole process: what memtables, requests, queries, merges and the runtimes under
  * them take together is seen in one figure only, the resident memory.
  *
- * Over the soft mark memory is given back early: a flush, and the garbage of the runtime, collected beside the
- * requests. Over the urgent mark that would come too late, and requests stand still until the garbage is gone. Over
+ * Over the soft mark memory is given back early: a flush, and the garbage of the runtime, collected when it sees fit.
+ * Over the urgent mark that would come too late, and requests stand still until the garbage is gone. Over
  * the hard mark requests are refused, retryable, until resident memory has fallen somewhat. Each part also has a
  * bound of its own; this one holds when they add up badly. All marks are lower by what a merge or a heavy statement was
  * promised and may still take any moment. Why so: docs/decisions/005-acknowledgement.md.
@@ -26,7 +26,7 @@ export interface MemoryEnv {
   owedBytes?(): number;
   /**
    * Gives back what can be given back; called some times a second at most.
-   * @param how `gently` without stopping anybody: memory falls some time later; `at-once` before it returns
+   * @param how `gently` as soon as the runtime sees fit: memory falls some time later; `at-once` before it returns
    */
   relieve(how: Relief): void;
 }

@@ -1,8 +1,8 @@
 /** The files that a merge reads, open as long as it lasts, and the rows of their columns. */
 import type { Disk, DiskFile } from "../env/disk.ts";
 import { OpenWitError } from "../error.ts";
-import { freeWhole } from "../model/free.ts";
 import type { Column } from "../model/columns.ts";
+import { freeWhole } from "../model/free.ts";
 import { leafLevels } from "../parquet/read/column.ts";
 import type { ReadMeter } from "../parquet/read/leaf_rows.ts";
 import type { LeafLevels } from "../parquet/read/page.ts";
@@ -78,7 +78,7 @@ export class MergeInputs {
       chunks.set(path, { bytes, codec: chunk.codec });
     }
     const slice = readColumnRows({ levels, chunk: (path) => chunks.get(path)! }, column, rows, this.#meter);
-    if (!this.#kept.has(open)) { for (const { bytes } of chunks.values()) freeWhole(bytes); }
+    if (!this.#kept.has(open)) chunks.forEach(({ bytes }) => freeWhole(bytes));
     return slice;
   }
 

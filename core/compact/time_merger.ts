@@ -12,7 +12,14 @@ import { freeWhole } from "../model/free.ts";
 import { concatSlices } from "../parquet/concat.ts";
 import { mergedLayout } from "../parquet/layout.ts";
 import { allRows } from "../parquet/read/rows.ts";
-import { type Batch, batchBytes, type FixedSlice, freeSlice, type Slice } from "../parquet/slice.ts";
+import {
+  type Batch,
+  batchBytes,
+  type FixedSlice,
+  freeBatch,
+  freeSlice,
+  type Slice,
+} from "../parquet/slice.ts";
 import { takeRows } from "../parquet/take.ts";
 import { ParquetWriter } from "../parquet/writer.ts";
 import { failuresOf } from "../segment/failures.ts";
@@ -55,8 +62,9 @@ export function timeMerger(disk: Disk, { collect }: TimeMergerOptions = {}): Seg
             const batch = await readBatch(inputs, signal, plan, abort);
             await write(writer.write(batch));
             await write(writer.endRowGroup());
-            collect?.(batchBytes(batch));
-            batch.columns.forEach((column) => freeSlice(column));
+            const bytes = batchBytes(batch);
+            freeBatch(batch);
+            collect?.(bytes);
           }
           await write(writer.finish());
         } finally {
@@ -179,7 +187,7 @@ async function readColumn(inputs: MergeInputs, column: Column, plan: RowGroupPla
   const parts: Slice[] = [];
   for (const { group, rows } of plan.parts) parts.push(await inputs.read(group, column, rows));
   const joined = concatSlices(parts);
-  if (parts.length > 1) { for (const part of parts) freeSlice(part); }
+  if (parts.length > 1) parts.forEach((part) => freeSlice(part));
   if (plan.order === undefined) return joined;
   const ordered = takeRows(joined, plan.order);
   freeSlice(joined, ordered);

@@ -5,9 +5,9 @@
 import type { Disk, DiskFile } from "../env/disk.ts";
 import type { Random } from "../env/random.ts";
 import { OpenWitError } from "../error.ts";
-import { freeWhole } from "../model/free.ts";
 import { columnsOf, timeColumnOf } from "../model/columns.ts";
 import type { Signal } from "../model/columns.ts";
+import { freeWhole } from "../model/free.ts";
 import { leafLevels } from "../parquet/read/column.ts";
 import type { LeafLevels } from "../parquet/read/page.ts";
 import { blockRows, segmentRowsMax } from "../segment/encoder.ts";

@@ -7,9 +7,9 @@
  *
  * Memory: 8 bytes a posting, some 20 MB for a segment of a million rows whose bodies are full of ids.
  */
-import { blockRows } from "../segment/encoder.ts";
 import { freeBuffer } from "../model/free.ts";
 import type { Texts } from "../parquet/read/column.ts";
+import { blockRows } from "../segment/encoder.ts";
 import { multiByte, sequenceLength, wordByteTable, wordCharacterAt } from "../text/word.ts";
 import { eachPair, greatestBeside } from "./beside.ts";
 import { foldedValue, type Level } from "./fields.ts";

@@ -34,14 +34,8 @@ export function readTexts(
   const all = [...pages];
   const leaf = leafOf(all, dictionary, levels, rows, entryLevel);
   const kept = new Set(arraysOf(leaf));
-  for (
-    const array of [
-      ...all.flatMap(arraysOfPage),
-      ...dictionary === undefined ? [] : arraysOfTexts(dictionary),
-    ]
-  ) {
-    if (!kept.has(array)) freeWhole(array);
-  }
+  const read = [...all.flatMap(arraysOfPage), ...dictionary === undefined ? [] : arraysOfTexts(dictionary)];
+  read.filter((array) => !kept.has(array)).forEach(freeWhole);
   return leaf;
 }
 
@@ -123,18 +117,18 @@ export function readNumbers(
   return numbers;
 }
 
-type Array = Int32Array | Uint8Array;
+type Buffered = Int32Array | Uint8Array;
 
-function arraysOf({ texts, textOf, rowStarts }: TextLeaf): Array[] {
+function arraysOf({ texts, textOf, rowStarts }: TextLeaf): Buffered[] {
   return [...arraysOfTexts(texts), textOf, rowStarts].filter((array) => array !== undefined);
 }
 
-function arraysOfPage({ repetition, definition, codes, texts }: LeafPage): Array[] {
+function arraysOfPage({ repetition, definition, codes, texts }: LeafPage): Buffered[] {
   const arrays = [repetition, definition, codes].filter((array) => array !== undefined);
   return texts === undefined ? arrays : [...arrays, ...arraysOfTexts(texts)];
 }
 
-function arraysOfTexts({ offsets, bytes }: Texts): Array[] {
+function arraysOfTexts({ offsets, bytes }: Texts): Buffered[] {
   return [offsets, bytes];
 }
 

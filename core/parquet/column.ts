@@ -10,7 +10,7 @@ import { freeWhole } from "../model/free.ts";
 import type { ColumnType } from "../model/columns.ts";
 import { writeDelta64 } from "./delta.ts";
 import { freeLevels, type Levels, levelsBetween, listLevels, nullableLevels } from "./levels.ts";
-import type { DictionarySlice, FixedSlice, Slice, TextSlice } from "./slice.ts";
+import type { DictionarySlice, FixedSlice, ListSlice, MapSlice, Slice, TextSlice } from "./slice.ts";
 import { integerStatistics, type Statistics, textStatistics, timeStatistics } from "./statistics.ts";
 import {
   numberIntegers,
@@ -68,20 +68,17 @@ export function writeColumn(
       return writeText(writer, nullable, slice, levels);
     case "dictionary":
       return writeCoded(writer, slice, levels);
-    case "map": {
-      const entries = listLevels(levels, slice.offsets, slice.count);
-      writeCoded(writer, slice.keys, entries);
-      writeText(writer, true, slice.values, entries);
-      return freeLevels(entries);
-    }
+    case "map":
+      return withEntries(levels, slice, (entries) => {
+        writeCoded(writer, slice.keys, entries);
+        writeText(writer, true, slice.values, entries);
+      });
     case "list":
       assert(type.kind === "list", "a slice has the shape of its column");
-      return writeColumn(
-        writer,
-        type.element,
-        false,
-        slice.child,
-        listLevels(levels, slice.offsets, slice.count),
+      return withEntries(
+        levels,
+        slice,
+        (entries) => writeColumn(writer, type.element, false, slice.child, entries),
       );
     case "struct":
       assert(type.kind === "struct", "a slice has the shape of its column");
@@ -89,6 +86,17 @@ export function writeColumn(
         writeColumn(writer, field.type, field.nullable ?? false, slice.children[index], levels)
       );
   }
+}
+
+/** Gives the places of the entries of a list or map to who writes the leaves below it. */
+function withEntries(
+  levels: Levels,
+  { offsets, count }: ListSlice | MapSlice,
+  write: (entries: Levels) => void,
+): void {
+  const entries = listLevels(levels, offsets, count);
+  write(entries);
+  freeLevels(entries);
 }
 
 function writeFixed(writer: PageWriter, nullable: boolean, slice: FixedSlice, parent: Levels): void {

@@ -6,7 +6,7 @@
  * of a list's child is the one that `offsets[0]` points at.
  */
 import type { Chunk } from "../model/chunk.ts";
-import { freeBuffer, freeWhole } from "../model/free.ts";
+import { freeBuffer } from "../model/free.ts";
 import type { FixedKind } from "../model/vector.ts";
 import {
   gatherBytes,
@@ -127,14 +127,9 @@ export function batchBytes(batch: Batch): number {
   return sumOfArrays(batch, ({ byteLength }) => byteLength);
 }
 
-/** Frees what arrays of a batch have to themselves; nobody reads it any more. */
+/** Frees a batch that shares no buffer with what is still read. */
 export function freeBatch({ columns }: Batch): void {
-  for (const column of columns) {
-    mapArrays(column, (array) => {
-      freeWhole(array);
-      return array;
-    });
-  }
+  for (const column of columns) freeSlice(column);
 }
 
 /**

@@ -61,8 +61,8 @@ export class MemoryWatch {
   }
 
   /**
-   * A statement has been closed: what the allocators keep of it would make the next one look like its taker. Of what it
-   * has not left, records that arrive say, it gives back nothing: that stops requests for as long as statements run.
+   * A statement has been closed: what the allocators keep of it would make the next one look like its taker. What others
+   * take, records that arrive say, is no reason: requests would stand still after each statement.
    * @param beganBytes resident memory when it began
    */
   closed(beganBytes: number): void {
@@ -78,13 +78,13 @@ export class MemoryWatch {
     if (this.#stopped !== undefined || nowMs < this.#restUntilMs) return;
     let bytes = this.env.residentBytes();
     const isTrimDue = bytes >= this.bytesMax * trimShare && nowMs - this.#trimmedMs >= trimEveryMs;
-    if (isTrimDue && [...this.#running].some((each) => this.#hasGrown(each, bytes, trimGrowthShare))) {
+    if (isTrimDue && this.#hasAnyGrown(bytes, trimGrowthShare)) {
       this.#trimmedMs = nowMs;
       this.env.trim(); // what a scan is done with would look like a state that grows
       bytes = this.env.residentBytes();
     }
     if (bytes < this.bytesMax * highShare) return;
-    const grown = [...this.#running].some((each) => this.#hasGrown(each, bytes));
+    const grown = this.#hasAnyGrown(bytes);
     if (bytes >= this.bytesMax && !grown && nowMs - this.#relievedMs >= relieveEveryMs) {
       this.#relieve(nowMs); // nobody's doing, then: answers that are read leave garbage behind
       bytes = this.env.residentBytes();
@@ -114,6 +114,10 @@ export class MemoryWatch {
   #relieve(nowMs: number): void {
     this.#relievedMs = nowMs;
     this.env.relieve();
+  }
+
+  #hasAnyGrown(bytes: number, share?: number): boolean {
+    return [...this.#running].some((each) => this.#hasGrown(each, bytes, share));
   }
 
   #hasGrown({ startedBytes }: Watched, bytes: number, share = growthShare): boolean {

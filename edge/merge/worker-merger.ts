@@ -27,7 +27,7 @@ export interface WorkerMerger extends SegmentMerger {
   close(): void;
 }
 
-/** What the process grows by at most (docs/decisions/004-compaction.md). */
+/** The process grows by 85 MiB, and by 108 where bodies are of 64 KB (docs/decisions/018-collections.md). */
 export const workerMergeBytes = 96 * 1024 * 1024;
 
 const idleMs = 30_000;

@@ -32,7 +32,7 @@ import { ChunkReader, columnReader } from "./result.ts";
 import { createSystemTable } from "./system.ts";
 import { openSlots, type Slots, statementsAtOnce } from "./slots.ts";
 import { allocatorTrim } from "./trim.ts";
-import { MemoryWatch, type WatchEnv } from "./watch.ts";
+import { MemoryWatch, type Watched, type WatchEnv } from "./watch.ts";
 import { selectOf, withTables } from "./view.ts";
 
 export interface DuckDBEngineOptions extends EngineLimits {
@@ -216,7 +216,6 @@ const watchEnv: WatchEnv = {
     Bun.gc(true);
     trimAllocator();
   },
-  trim: trimAllocator,
   monotonicMs: () => performance.now(),
 };
 
@@ -271,9 +270,10 @@ async function start(
   const overgrown = new AbortController();
   const signal = AbortSignal.any([request.signal, overgrown.signal]);
   const beganBytes = watchEnv.residentBytes();
-  const watched = {
+  const watched: Watched = {
     startedMs: watchEnv.monotonicMs(),
     isHeavy: (request.memoryBytes ?? 0) > 0,
+    beganBytes,
     startedBytes: beganBytes,
     stop: (reason: OpenWitError) => overgrown.abort(reason),
   };
@@ -325,7 +325,7 @@ async function start(
     await work;
     engine.connections.giveBack(connection, isAsOpened);
     for (const pin of pins) pin.release();
-    watch.closed(beganBytes);
+    watch.closed(watched);
   };
 
   try {

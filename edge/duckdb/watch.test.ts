@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { OpenWitError } from "../../core/error.ts";
-import { MemoryWatch } from "./watch.ts";
+import { MemoryWatch, type Watched } from "./watch.ts";
 
 function newWatch() {
   const env = {
@@ -9,7 +9,6 @@ function newWatch() {
     relieved: 0,
     residentBytes: () => env.bytes,
     relieve: () => void env.relieved++,
-    trim: () => {},
     monotonicMs: () => env.nowMs,
   };
   const watch = new MemoryWatch(env, 100);
@@ -17,6 +16,7 @@ function newWatch() {
   const run = (name: string, isHeavy = false) =>
     watch.enter({
       startedMs: env.nowMs,
+      beganBytes: env.bytes,
       startedBytes: env.bytes,
       isHeavy,
       stop: (reason) => void (reasons[name] = reason),
@@ -58,12 +58,12 @@ test("a statement that holds many rows ends before one that has run longer and d
 
 test("a statement since whose beginning memory has grown by much ends before the ceiling", () => {
   const { run, at, env } = newWatch();
-  env.bytes = 38;
+  env.bytes = 43;
   const end = run("growing");
-  expect(at(100, 72)).toBe("");
-  env.bytes = 72;
+  expect(at(100, 77)).toBe("");
+  env.bytes = 77;
   run("beside it");
-  expect(at(200, 76)).toBe("growing");
+  expect(at(200, 81)).toBe("growing");
   end();
 });
 
@@ -79,7 +79,7 @@ test("memory that a statement leaves behind is given back when it is much, now a
   const { watch, at, env } = newWatch();
   for (const [nowMs, bytes, relieved] of [[0, 60, 0], [10, 90, 1], [200, 90, 1], [1_500, 90, 2]]) {
     at(nowMs, bytes);
-    watch.closed(40);
+    watch.closed({ beganBytes: 40 });
     expect(env.relieved).toBe(relieved);
   }
 });
@@ -88,19 +88,30 @@ test("statements that leave little behind stop nobody, however high memory is", 
   const { watch, at, env } = newWatch();
   for (let nowMs = 0; nowMs < 10_000; nowMs += 100) {
     at(nowMs, 90);
-    watch.closed(85);
+    watch.closed({ beganBytes: 85 });
   }
   expect(env.relieved).toBe(0);
 });
 
-test("what allocators keep of a scan goes back before it looks like growth; a state that is still there ends", () => {
+test("a statement that took much gives memory back when it is closed, however low it is then and how soon after another", () => {
+  const { watch, at, env } = newWatch();
+  for (const [startedMs, relieved] of [[0, 1], [100, 2]] as const) {
+    const statement: Watched = { startedMs, beganBytes: 30, startedBytes: 30, stop: () => {} };
+    const end = watch.enter(statement);
+    at(startedMs + 60, 50);
+    env.bytes = 35;
+    end();
+    watch.closed(statement);
+    expect(env.relieved).toBe(relieved);
+  }
+});
+
+test("a statement that begins when little memory is taken may grow as far as one that begins at rest", () => {
   const { run, at, env } = newWatch();
-  env.bytes = 35;
-  const end = run("scan");
-  env.trim = () => void (env.bytes = 50);
-  for (let nowMs = 100; nowMs < 1_000; nowMs += 110) expect(at(nowMs, 72)).toBe("");
-  env.trim = () => {};
-  expect(at(1_200, 72)).toBe("scan");
+  env.bytes = 20;
+  const end = run("growing");
+  expect(at(100, 76)).toBe("");
+  expect(at(200, 78)).toBe("growing");
   end();
 });
 

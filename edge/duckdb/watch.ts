@@ -15,8 +15,6 @@ export interface WatchEnv {
   residentBytes(): number;
   /** Gives memory that was freed back to the system: it may take a tenth of a second. */
   relieve(): void;
-  /** The same of what the engine's allocators keep alone: some milliseconds. */
-  trim(): void;
   monotonicMs(): number;
 }
 
@@ -25,8 +23,12 @@ export interface Watched {
   readonly startedMs: number;
   /** Whether it holds many rows, as far as could be told before it ran. */
   readonly isHeavy?: boolean;
-  /** Resident memory then; Infinity when growth since is no sign of its growing. */
+  /** Resident memory then. */
+  readonly beganBytes: number;
+  /** The same; Infinity when growth since is no sign of its growing. */
   startedBytes: number;
+  /** Whether memory was seen to grow by much meanwhile. */
+  tookMuch?: boolean;
   /** Interrupts it; the reason becomes its error. */
   stop(reason: OpenWitError): void;
 }
@@ -37,7 +39,6 @@ export class MemoryWatch {
   #stopped: Watched | undefined;
   #restUntilMs = -Infinity;
   #relievedMs = -Infinity;
-  #trimmedMs = -Infinity;
 
   constructor(readonly env: WatchEnv, readonly bytesMax: number) {}
 
@@ -61,12 +62,13 @@ export class MemoryWatch {
   }
 
   /**
-   * A statement has been closed: what the allocators keep of it would make the next one look like its taker. What others
-   * take, records that arrive say, is no reason: requests would stand still after each statement.
-   * @param beganBytes resident memory when it began
+   * A statement has been closed: what the allocators keep of it would make the next one look like its taker, or begin it
+   * so high that a state which doubles passes the ceiling. What others take, records that arrive say, is no reason:
+   * requests would stand still after each statement.
    */
-  closed(beganBytes: number): void {
+  closed({ beganBytes, tookMuch = false }: Pick<Watched, "beganBytes" | "tookMuch">): void {
     const nowMs = this.env.monotonicMs();
+    if (tookMuch) return this.#relieve(nowMs);
     if (nowMs - this.#relievedMs < relieveEveryMs) return;
     const bytes = this.env.residentBytes();
     const isHigh = bytes >= this.bytesMax * highShare;
@@ -77,14 +79,11 @@ export class MemoryWatch {
     const nowMs = this.env.monotonicMs();
     if (this.#stopped !== undefined || nowMs < this.#restUntilMs) return;
     let bytes = this.env.residentBytes();
-    const isTrimDue = bytes >= this.bytesMax * trimShare && nowMs - this.#trimmedMs >= trimEveryMs;
-    if (isTrimDue && this.#hasAnyGrown(bytes, trimGrowthShare)) {
-      this.#trimmedMs = nowMs;
-      this.env.trim(); // what a scan is done with would look like a state that grows
-      bytes = this.env.residentBytes();
+    for (const each of this.#running) {
+      if (bytes - each.startedBytes >= this.bytesMax * muchShare) each.tookMuch = true;
     }
     if (bytes < this.bytesMax * highShare) return;
-    const grown = this.#hasAnyGrown(bytes);
+    const grown = [...this.#running].some((each) => this.#hasGrown(each, bytes));
     if (bytes >= this.bytesMax && !grown && nowMs - this.#relievedMs >= relieveEveryMs) {
       this.#relieve(nowMs); // nobody's doing, then: answers that are read leave garbage behind
       bytes = this.env.residentBytes();
@@ -116,12 +115,8 @@ export class MemoryWatch {
     this.env.relieve();
   }
 
-  #hasAnyGrown(bytes: number, share?: number): boolean {
-    return [...this.#running].some((each) => this.#hasGrown(each, bytes, share));
-  }
-
-  #hasGrown({ startedBytes }: Watched, bytes: number, share = growthShare): boolean {
-    return bytes - startedBytes >= this.bytesMax * share;
+  #hasGrown({ startedBytes }: Watched, bytes: number): boolean {
+    return bytes - Math.max(startedBytes, this.bytesMax * restShare) >= this.bytesMax * growthShare;
   }
 }
 
@@ -135,13 +130,18 @@ const lookEveryMs = 4;
 /** After one has ended, its memory takes a moment to be given back. */
 const restMs = 100;
 const highShare = 0.7;
-/** Before memory is high, so that a scan is never taken for more than it has; it takes 4 ms. */
-const trimShare = 0.62, trimEveryMs = 100, trimGrowthShare = 0.18;
 /**
  * More than search.memory_max lets the engine take. The states that it does not count double their buffers, so what has
  * grown by this much may be about to do it again: 323 MiB of a median became 491 within one vector, and at 45% 667.
  */
 const growthShare = 0.36;
+/**
+ * What a box has at rest: who begins with less may grow as far. The engine's own limit is 35%, and a scan that uses it all
+ * was ended when it began low, where there is most room.
+ */
+const restShare = 0.41;
+/** Who has taken this leaves allocators full of it, and garbage. */
+const muchShare = 0.18;
 /** Less of it is what others have taken meanwhile, or not worth to stop requests for. */
 const leftShare = 0.1;
 /** It takes some 50 ms. */

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { columnIndex } from "../model/columns.ts";
 import type { Utf8Vector } from "../model/vector.ts";
-import { Memtable, type MemtableChunk, unpin } from "./memtable.ts";
+import { chunkBytes, Memtable, type MemtableChunk, unpin } from "./memtable.ts";
 import { SpareChunks } from "./spares.ts";
 
 test("a chunk that readers hold when a segment has its rows is filled again once the last has let go", () => {
@@ -26,12 +26,34 @@ test("a chunk that no reader holds is filled again at once, and none that is sti
   expect(spares.bytes).toBeGreaterThan(0);
 });
 
-test("a chunk has room from the start for what the stream's last flush held, and for that of no other stream", () => {
+test("a chunk has room from the start for a quarter more than the one before it held, and for that of no other stream", () => {
   const { memtable, spares, opened } = withRows(0);
-  for (let row = 0; row < 3; row++) bodyOf(opened).pushText("x".repeat(100_000));
+  putTexts(opened, 300_000);
   memtable.drop(memtable.freeze(), 1);
-  expect(bodyOf(memtable.open()).bytes.length).toBe(300_000);
+  expect(bodyOf(memtable.open()).bytes.length).toBe(375_000);
   expect(bodyOf(new Memtable("other", "logs", spares).open()).bytes.length).toBeLessThan(10_000);
+});
+
+test("a chunk that is full has the next one made for no more than a chunk takes", () => {
+  const { memtable, opened } = withRows(0);
+  putTexts(opened, chunkBytes);
+  const next = bodyOf(memtable.open());
+  expect(next.length).toBe(0);
+  expect(next.bytes.length / chunkBytes).toBeCloseTo(1.04, 3);
+});
+
+test("of a chunk that a flush took early the next ones learn half as much", () => {
+  const { memtable, opened } = withRows(0);
+  putTexts(opened, 400_000, 8);
+  memtable.drop(memtable.freeze(), 1);
+  const roomOfNext = [1, 1, 1].map(() => {
+    const next = memtable.open();
+    const room = bodyOf(next).bytes.length;
+    putTexts(next, 1_000, 1);
+    memtable.drop(memtable.freeze(), 1);
+    return room;
+  });
+  expect(roomOfNext).toEqual([500_000, 250_000, 125_000]);
 });
 
 test("texts that were searched are folded as they come, in the next chunk as well, and not when nobody searched that", () => {
@@ -50,6 +72,13 @@ test("texts that were searched are folded as they come, in the next chunk as wel
 
 function bodyOf({ chunk }: MemtableChunk): Utf8Vector {
   return chunk.vectors[columnIndex("logs", "body")] as Utf8Vector;
+}
+
+/** Rows whose bodies have so many bytes together. */
+function putTexts(at: MemtableChunk, bytes: number, rows = 3): void {
+  bodyOf(at).truncate(0);
+  for (let row = 0; row < rows; row++) bodyOf(at).pushText("x".repeat(bytes / rows));
+  at.chunk.rows = rows;
 }
 
 /** @param spareBytes what is kept of chunks to be filled again */

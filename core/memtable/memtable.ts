@@ -10,7 +10,7 @@
  */
 import type { Chunk } from "../model/chunk.ts";
 import type { Signal } from "../model/columns.ts";
-import type { Room } from "../model/vector.ts";
+import { type Room, scaleRoom } from "../model/room.ts";
 import { assert } from "../error.ts";
 import type { SpareChunks } from "./spares.ts";
 
@@ -19,6 +19,11 @@ export const chunkRows = 50_000;
 
 /** Bytes at which it is closed all the same, so that one of huge bodies stays far from 2 GiB offsets. */
 export const chunkBytes = 32 * 1024 * 1024;
+
+/** What a new chunk has room for beyond what those before it held; what one that is full has beyond its bound. */
+const roomSlack = 1.25, roomOverflow = 1.04;
+/** What of the room is kept after a chunk that needed less. */
+const roomKeptShare = 1 / 2;
 
 export interface MemtableChunk {
   readonly chunk: Chunk;
@@ -58,8 +63,9 @@ export class Memtable {
   #epoch = 0;
   /** Columns of texts that were searched in the last chunk that was open or dropped. */
   #searched: readonly number[] = [];
-  /** What the largest chunk of the last flush held: the next ones have room for it from the start. */
+  /** What the next chunk has room for from the start, and rows of the one that this was learnt from. */
   #room: readonly Room[] | undefined;
+  #roomRows = 0;
   #settled: (() => void)[] = [];
 
   constructor(readonly tenant: string, readonly signal: Signal, readonly spares: SpareChunks) {}
@@ -70,7 +76,10 @@ export class Memtable {
     const hasRoom = last !== undefined && !last.isFrozen && last.chunk.rows < chunkRows &&
       last.chunk.usedBytes < chunkBytes;
     if (hasRoom) return last;
-    if (last !== undefined) this.#searched = searchedColumns(last);
+    if (last !== undefined) {
+      this.#searched = searchedColumns(last);
+      if (!last.isFrozen) this.#learnRoom(last);
+    }
     const chunk = this.spares.take(this.signal, this.#room);
     const opened = {
       chunk,
@@ -148,7 +157,7 @@ export class Memtable {
     const last = flushed.at(-1);
     if (last !== undefined) {
       this.#searched = searchedColumns(last);
-      this.#room = flushed.reduce((one, other) => other.rows > one.rows ? other : one).chunk.room;
+      this.#learnRoom(flushed.reduce((one, other) => other.rows > one.rows ? other : one));
     }
     this.chunks = this.chunks.filter((each) => !flushed.includes(each));
     for (const each of flushed) {
@@ -181,6 +190,26 @@ export class Memtable {
   /** Memory that the chunks take. */
   get bytes(): number {
     return this.chunks.reduce((sum, each) => sum + each.chunk.bytes, 0);
+  }
+
+  /**
+   * Has the next chunks made with room for what this one held and a quarter more, so that they need not grow: what was
+   * outgrown is garbage. After one of few rows, which a flush took early, the room is half of what it was.
+   */
+  #learnRoom({ chunk }: MemtableChunk): void {
+    if (chunk.rows === 0) return;
+    if (chunk.rows < this.#roomRows * roomKeptShare) {
+      this.#roomRows *= roomKeptShare;
+      this.#room = this.#room!.map((room) => scaleRoom(room, roomKeptShare));
+      return;
+    }
+    const slack = Math.min(
+      roomSlack,
+      chunkRows * roomOverflow / chunk.rows,
+      chunkBytes * roomOverflow / chunk.usedBytes,
+    );
+    this.#roomRows = chunk.rows;
+    this.#room = chunk.room.map((room) => scaleRoom(room, Math.max(1, slack)));
   }
 
   #wake(): void {

@@ -6,7 +6,7 @@
  */
 import { Chunk } from "../model/chunk.ts";
 import type { Signal } from "../model/columns.ts";
-import type { Room } from "../model/vector.ts";
+import type { Room } from "../model/room.ts";
 
 /** Seconds. */
 const ticksKept = 30;

@@ -5,13 +5,13 @@
  * `truncate`, which also makes the columns even again.
  */
 import { columnsOf, type Signal } from "./columns.ts";
+import type { Room } from "./room.ts";
 import {
   appendValue,
   clearVector,
   freeVector,
   newVector,
   reserve,
-  type Room,
   roomOf,
   type Vector,
   vectorBytes,

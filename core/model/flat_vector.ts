@@ -6,6 +6,7 @@ import { isUtf8 } from "node:buffer";
 import { systemRandom } from "../env/random.ts";
 import { FoldedText } from "../text/folded.ts";
 import { freeBuffer } from "./free.ts";
+import { grownCapacity, uninitializedBytes } from "./room.ts";
 
 export type FixedKind = "timestamp" | "int64" | "uint64" | "int32" | "uint32" | "float64" | "bool";
 
@@ -64,7 +65,7 @@ class Validity {
   }
 
   #grow(length: number, count = 1): void {
-    const grown = new Uint8Array(Math.max(firstCapacity, length + count, length * 2)).fill(1);
+    const grown = new Uint8Array(Math.max(firstCapacity, grownCapacity(length, length + count))).fill(1);
     if (this.bytes !== undefined) grown.set(this.bytes.subarray(0, length));
     this.bytes = grown;
   }
@@ -96,7 +97,7 @@ export class FixedVector {
     this.validity.push(this.length++);
   }
 
-  /** Appends a 32-bit integer or a boolean. */
+  /** Appends a 32-bit integer or a boolean; never to a column of 64 bits. */
   pushInt(value: number): void {
     this.#reserve();
     if (this.width === 4) this.words[this.length] = value;
@@ -174,11 +175,11 @@ export class FixedVector {
 
   #reserve(count = 1): void {
     const needed = (this.length + count) * this.width;
-    if (needed > this.bytes.length) this.#grow(Math.max(this.bytes.length * 2, needed));
+    if (needed > this.bytes.length) this.#grow(grownCapacity(this.bytes.length, needed));
   }
 
   #grow(bytes: number): void {
-    const grown = new Uint8Array((bytes + 7) & ~7);
+    const grown = uninitializedBytes((bytes + 7) & ~7);
     grown.set(this.bytes);
     this.bytes = grown;
     this.words = new Int32Array(grown.buffer);
@@ -229,7 +230,7 @@ export class Utf8Vector {
   reserveBytes(count: number): number {
     const at = this.offsets[this.length];
     if (at + count > this.bytes.length) {
-      const grown = new Uint8Array(Math.max(this.bytes.length * 2, at + count));
+      const grown = uninitializedBytes(grownCapacity(this.bytes.length, at + count));
       grown.set(this.bytes.subarray(0, at));
       this.bytes = grown;
       this.#view = new DataView(grown.buffer);
@@ -240,7 +241,7 @@ export class Utf8Vector {
   /** Room for so many values and bytes in a vector that is empty. */
   reserve(values: number, bytes: number): void {
     if (bytes > this.bytes.length) {
-      this.bytes = new Uint8Array(bytes);
+      this.bytes = uninitializedBytes(bytes);
       this.#view = new DataView(this.bytes.buffer);
     }
     if (values >= this.offsets.length) this.offsets = new Int32Array(values + 1);
@@ -331,7 +332,7 @@ export class Utf8Vector {
   }
 
   #growOffsets(): void {
-    const grown = new Int32Array(this.offsets.length * 2);
+    const grown = new Int32Array(grownCapacity(this.offsets.length, 0));
     grown.set(this.offsets);
     this.offsets = grown;
   }
@@ -355,7 +356,7 @@ export class DictionaryVector {
 
   pushCode(code: number): void {
     if (this.length === this.codes.length) {
-      const grown = new Int32Array(this.codes.length * 2);
+      const grown = new Int32Array(grownCapacity(this.codes.length, 0));
       grown.set(this.codes);
       this.codes = grown;
     }
@@ -365,7 +366,7 @@ export class DictionaryVector {
   /** Appends the same code `count` times. */
   pushCodes(code: number, count: number): void {
     if (this.length + count > this.codes.length) {
-      const grown = new Int32Array(Math.max(this.codes.length * 2, this.length + count));
+      const grown = new Int32Array(grownCapacity(this.codes.length, this.length + count));
       grown.set(this.codes);
       this.codes = grown;
     }

@@ -10,6 +10,7 @@
 import type { Column, ColumnType } from "./columns.ts";
 import { DictionaryVector, firstCapacity, FixedVector, Utf8Vector } from "./flat_vector.ts";
 import { freeBuffer } from "./free.ts";
+import { grownCapacity, type Room } from "./room.ts";
 
 export { DictionaryVector, type FixedKind, FixedVector, Utf8Vector } from "./flat_vector.ts";
 
@@ -222,13 +223,6 @@ export function reserve(vector: Vector, { values, bytes, parts }: Room): void {
 }
 
 /** How much a vector holds. */
-export interface Room {
-  readonly values: number;
-  /** Of a text. */
-  readonly bytes: number;
-  readonly parts: readonly Room[];
-}
-
 export function roomOf(vector: Vector): Room {
   const values = vector.length;
   switch (vector.kind) {
@@ -248,7 +242,7 @@ export function roomOf(vector: Vector): Room {
 
 function endOffset(offsets: Int32Array, row: number, end: number): Int32Array {
   if (row >= offsets.length) {
-    const grown = new Int32Array(offsets.length * 2);
+    const grown = new Int32Array(grownCapacity(offsets.length, row + 1));
     grown.set(offsets);
     offsets = grown;
   }

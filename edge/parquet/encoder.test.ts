@@ -200,7 +200,7 @@ function emptyRows(signal: Chunk["signal"], rows: number): Chunk {
     columnsOf[signal].forEach(({ nullable }, index) => {
       const vector = chunk.vectors[index];
       if (nullable && (vector.kind === "fixed" || vector.kind === "utf8")) vector.pushNull();
-      else if (vector.kind === "fixed") vector.pushInt(0);
+      else if (vector.kind === "fixed") vector.width === 8 ? vector.pushWords(0, 0) : vector.pushInt(0);
       else if (vector.kind === "utf8" || vector.kind === "dictionary") vector.pushText("");
       else vector.endRow();
     });

@@ -269,12 +269,10 @@ async function start(
 ): Promise<EngineResult> {
   const overgrown = new AbortController();
   const signal = AbortSignal.any([request.signal, overgrown.signal]);
-  const beganBytes = watchEnv.residentBytes();
   const watched: Watched = {
     startedMs: watchEnv.monotonicMs(),
     isHeavy: (request.memoryBytes ?? 0) > 0,
-    beganBytes,
-    startedBytes: beganBytes,
+    beganBytes: watchEnv.residentBytes(),
     stop: (reason: OpenWitError) => overgrown.abort(reason),
   };
   signal.throwIfAborted();
@@ -337,7 +335,7 @@ async function start(
     for (const table of request.systemTables ?? []) await step(() => createSystemTable(connection, table));
     const sql = withTables(request.sql, selects);
     const rows = await execute(connection, sql, request.rowsMax, step);
-    watched.startedBytes = Infinity; // from here on it is the answer on its way that grows, not the statement
+    watched.isAnswering = true;
     const readers = rows.types.map((type) => columnReader(engine.duckdb, type));
     const columns = rows.types.map((type, index) => ({
       name: rows.names[index],

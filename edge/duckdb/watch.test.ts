@@ -17,7 +17,6 @@ function newWatch() {
     watch.enter({
       startedMs: env.nowMs,
       beganBytes: env.bytes,
-      startedBytes: env.bytes,
       isHeavy,
       stop: (reason) => void (reasons[name] = reason),
     });
@@ -96,7 +95,7 @@ test("statements that leave little behind stop nobody, however high memory is", 
 test("a statement that took much gives memory back when it is closed, however low it is then and how soon after another", () => {
   const { watch, at, env } = newWatch();
   for (const [startedMs, relieved] of [[0, 1], [100, 2]] as const) {
-    const statement: Watched = { startedMs, beganBytes: 30, startedBytes: 30, stop: () => {} };
+    const statement: Watched = { startedMs, beganBytes: 30, stop: () => {} };
     const end = watch.enter(statement);
     at(startedMs + 60, 50);
     env.bytes = 35;
@@ -104,6 +103,21 @@ test("a statement that took much gives memory back when it is closed, however lo
     watch.closed(statement);
     expect(env.relieved).toBe(relieved);
   }
+});
+
+test("a statement that was ended gives memory back once, not again when it is closed", () => {
+  const { watch, env } = newWatch();
+  env.bytes = 43;
+  let reason: OpenWitError | undefined;
+  const statement: Watched = { startedMs: 0, beganBytes: 43, stop: (error) => void (reason = error) };
+  const end = watch.enter(statement);
+  env.nowMs = 100;
+  env.bytes = 81;
+  watch.look();
+  expect(reason?.code).toBe("overloaded");
+  end();
+  watch.closed(statement);
+  expect(env.relieved).toBe(1);
 });
 
 test("a statement that begins when little memory is taken may grow as far as one that begins at rest", () => {

@@ -25,9 +25,9 @@ export interface Watched {
   readonly isHeavy?: boolean;
   /** Resident memory then. */
   readonly beganBytes: number;
-  /** The same; Infinity when growth since is no sign of its growing. */
-  startedBytes: number;
-  /** Whether memory was seen to grow by much meanwhile. */
+  /** Whether it is the answer on its way that grows from here on, not the statement. */
+  isAnswering?: boolean;
+  /** Whether memory was seen to grow by much meanwhile, and was not given back yet. */
   tookMuch?: boolean;
   /** Interrupts it; the reason becomes its error. */
   stop(reason: OpenWitError): void;
@@ -53,8 +53,9 @@ export class MemoryWatch {
       if (wasStopped) {
         this.#stopped = undefined;
         this.#restUntilMs = nowMs + restMs;
+        this.#relieve(nowMs);
+        statement.tookMuch = false;
       }
-      if (wasStopped) this.#relieve(nowMs);
       if (this.#running.size > 0) return;
       clearInterval(this.#timer);
       this.#timer = undefined;
@@ -80,7 +81,7 @@ export class MemoryWatch {
     if (this.#stopped !== undefined || nowMs < this.#restUntilMs) return;
     let bytes = this.env.residentBytes();
     for (const each of this.#running) {
-      if (bytes - each.startedBytes >= this.bytesMax * muchShare) each.tookMuch = true;
+      if (!each.isAnswering && bytes - each.beganBytes >= this.bytesMax * muchShare) each.tookMuch = true;
     }
     if (bytes < this.bytesMax * highShare) return;
     const grown = [...this.#running].some((each) => this.#hasGrown(each, bytes));
@@ -115,8 +116,9 @@ export class MemoryWatch {
     this.env.relieve();
   }
 
-  #hasGrown({ startedBytes }: Watched, bytes: number): boolean {
-    return bytes - Math.max(startedBytes, this.bytesMax * restShare) >= this.bytesMax * growthShare;
+  #hasGrown({ beganBytes, isAnswering }: Watched, bytes: number): boolean {
+    if (isAnswering) return false;
+    return bytes - Math.max(beganBytes, this.bytesMax * restShare) >= this.bytesMax * growthShare;
   }
 }
 

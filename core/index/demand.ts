@@ -11,8 +11,11 @@ import type { BlockTimes, IndexedSegment, StoreIndexes } from "./indexes.ts";
 import type { Signal } from "../model/columns.ts";
 import type { IndexPredicate } from "./predicate.ts";
 
-/** Rows that may be scanned each time: to index them would take longer than many searches do. */
+/** Rows that may be scanned each time: to index them would take longer than some searches do. */
 export const scannedRowsMax = 50_000;
+
+/** Searches in which a segment is scanned, however small it is: to index a row takes about as long as to scan it so often. */
+export const scansMax = 12;
 
 /** How long a stream counts as searched: somebody who searches asks again within it, and so does a page that looks anew. */
 export const searchedMs = 30_000;
@@ -22,16 +25,23 @@ const noteEveryMs = 1_000;
 
 /** Asks other indexes, and notes what is searched and what had none. */
 export class IndexDemand implements StoreIndexes {
-  readonly #missing = new Map<string, IndexedSegment>();
+  readonly #missing = new Map<string, MissingIndex>();
   #missingRows = 0;
+  /** How many of them were scanned as often as they may be. */
+  #worn = 0;
   /** When a stream's fresh segments were last asked for, by tenant and signal. */
   readonly #searchedAtMs = new Map<string, number>();
   /** Not wanted again: until they are forgotten they have an index, will have one, or cannot have one. */
   readonly #settled = new Set<string>();
-  /** Called when more rows than a few lack an index. */
+  /** Called when more rows than a few lack an index, or few were scanned often. */
   onDemand: (() => void) | undefined;
 
-  constructor(readonly indexes: StoreIndexes, readonly clock: Clock) {}
+  /** @param isShort whether memory or disk has no room for what can wait, as an index of few rows can */
+  constructor(
+    readonly indexes: StoreIndexes,
+    readonly clock: Clock,
+    readonly isShort: () => boolean = () => false,
+  ) {}
 
   get unusable(): ReadonlyMap<string, string> {
     return this.indexes.unusable;
@@ -49,8 +59,11 @@ export class IndexDemand implements StoreIndexes {
 
   /** Segments that were asked about and had no index, when they are worth one; the largest first. */
   wanted(): readonly IndexedSegment[] {
-    if (this.#missingRows <= scannedRowsMax) return [];
-    return [...this.#missing.values()].sort((left, right) => right.rows - left.rows);
+    const areMany = this.#missingRows > scannedRowsMax, isShort = this.isShort();
+    return [...this.#missing.values()]
+      .filter(({ scans }) => areMany || scans >= scansMax && !isShort)
+      .map(({ segment }) => segment)
+      .sort((left, right) => right.rows - left.rows);
   }
 
   async candidatesOf(
@@ -62,7 +75,7 @@ export class IndexDemand implements StoreIndexes {
     for (const [at, segment] of segments.entries()) {
       if (found[at] === undefined && this.unusable.get(segment.id) === "none") this.#note(segment);
     }
-    if (this.#missingRows > scannedRowsMax) this.onDemand?.();
+    if (this.#missingRows > scannedRowsMax || this.#worn > 0 && !this.isShort()) this.onDemand?.();
     return found;
   }
 
@@ -79,8 +92,11 @@ export class IndexDemand implements StoreIndexes {
   /** The segment is not wanted any more: it has an index, gets one, cannot have one, or is gone. */
   settle(id: string): void {
     this.#settled.add(id);
-    this.#missingRows -= this.#missing.get(id)?.rows ?? 0;
+    const missing = this.#missing.get(id);
+    if (missing === undefined) return;
     this.#missing.delete(id);
+    this.#missingRows -= missing.segment.rows;
+    if (missing.scans >= scansMax) this.#worn--;
   }
 
   close(): void {
@@ -97,8 +113,18 @@ export class IndexDemand implements StoreIndexes {
   }
 
   #note(segment: IndexedSegment): void {
-    if (this.#missing.has(segment.id) || this.#settled.has(segment.id)) return;
-    this.#missing.set(segment.id, segment);
-    this.#missingRows += segment.rows;
+    if (this.#settled.has(segment.id)) return;
+    let missing = this.#missing.get(segment.id);
+    if (missing === undefined) {
+      this.#missing.set(segment.id, missing = { segment, scans: 0 });
+      this.#missingRows += segment.rows;
+    }
+    if (++missing.scans === scansMax) this.#worn++;
   }
+}
+
+/** A segment that was asked about and had no index. */
+interface MissingIndex {
+  readonly segment: IndexedSegment;
+  scans: number;
 }

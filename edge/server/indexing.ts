@@ -29,7 +29,7 @@ export interface NodeIndexing {
  * @param isShort whether memory or disk has no room for what can wait
  */
 export function nodeIndexing(dataDir: string, log: Log, isShort: () => boolean): NodeIndexing {
-  const demand = new IndexDemand(lookupThread(dataDir, log), systemClock);
+  const demand = new IndexDemand(lookupThread(dataDir, log), systemClock, isShort);
   const backlog = new MergeBacklog();
   const indexer = workerIndexer(dataDir, () => backlog.standing),
     freshIndexer = workerIndexer(dataDir, () => "far-behind");

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLog } from "../../core/env/log.ts";
 import { seededRandom } from "../../core/env/random.ts";
-import { IndexDemand, scannedRowsMax } from "../../core/index/demand.ts";
+import { IndexDemand, scannedRowsMax, scansMax } from "../../core/index/demand.ts";
 import { indexPath } from "../../core/index/format.ts";
 import { directIndexer } from "../../core/index/indexer.ts";
 import type { IndexPredicate } from "../../core/index/predicate.ts";
@@ -29,9 +29,11 @@ const word = (text: string): IndexPredicate => ({ kind: "word", column: "body", 
 async function boxOf(folder: string) {
   const disk = new NodeDisk(join(dataDir, folder));
   const clock = new SimClock();
+  const room = { isShort: false };
   const indexes = new IndexDemand(
     new SidecarIndexes(nodeIndexFiles(join(dataDir, folder)), silentLog),
     clock,
+    () => room.isShort,
   );
   const env = {
     disk,
@@ -59,7 +61,7 @@ async function boxOf(folder: string) {
   const upkeep = new IndexUpkeep(store, directIndexer(disk, seededRandom(2)));
   const segments = () => [...store.manifest.state.segments.values()];
   const hasIndex = ({ path }: SegmentMeta) => existsSync(join(dataDir, folder, indexPath(path)));
-  return { store, indexes, flush, upkeep, segments, hasIndex };
+  return { store, indexes, flush, upkeep, segments, hasIndex, room };
 }
 
 test("what is searched and large is indexed, and searched by its index then", async () => {
@@ -79,6 +81,28 @@ test("what is searched and large is indexed, and searched by its index then", as
   expect(found.map((blocks) => blocks?.isEmpty)).toEqual([true, false]);
   expect(indexes.wanted()).toEqual([]);
   expect(await upkeep.run(never)).toMatchObject({ segments: 0 }); // fresh ones are none of its business
+  await store.close();
+}, 60_000);
+
+test("what is small is indexed once it was scanned often, and there is room", async () => {
+  const { store, indexes, flush, upkeep, segments, hasIndex, room } = await boxOf("often");
+  let demands = 0;
+  indexes.onDemand = () => demands++;
+  await flush(5_000, "alpha");
+  await flush(5_000, "beta");
+  const [alpha, beta] = segments();
+  for (let asked = 1; asked < scansMax; asked++) await indexes.candidatesOf([alpha], word("beta"));
+  expect([demands, indexes.wanted()]).toEqual([0, []]);
+  room.isShort = true;
+  await indexes.candidatesOf([alpha], word("beta"));
+  expect([demands, indexes.wanted()]).toEqual([0, []]);
+  room.isShort = false;
+  await indexes.candidatesOf([alpha, beta], word("beta"));
+  expect([demands, indexes.wanted().map(({ id }) => id)]).toEqual([1, [alpha.id]]);
+  expect(await upkeep.runWanted(indexes, never)).toMatchObject({ segments: 1, rows: 5_000, failed: [] });
+  expect([alpha, beta].map(hasIndex)).toEqual([true, false]);
+  await indexes.candidatesOf([alpha, beta], word("beta"));
+  expect([demands, indexes.wanted()]).toEqual([1, []]);
   await store.close();
 }, 60_000);
 

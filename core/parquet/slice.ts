@@ -76,22 +76,47 @@ export interface Batch {
   readonly columns: readonly Slice[];
 }
 
-/**
- * Rows of a chunk. Use the batch before the chunk is truncated below them.
- * @param rows rows by number; the range then counts positions of this list. All rows when undefined.
- * @param from first row of the range
- * @param to row after the last
- * @param made takes the arrays of the copies, for whoever frees them
- */
-export function sliceChunk(
-  chunk: Chunk,
-  rows: Int32Array | undefined,
-  from: number,
-  to: number,
-  made?: ArrayBufferView[],
-): Batch {
-  const selection = rows === undefined ? { from, to } : asRange(rows.subarray(from, to), made);
+/** A batch whose arrays lie in one buffer. */
+export interface PackedBatch {
+  readonly batch: Batch;
+  readonly buffer: ArrayBuffer;
+}
+
+/** Some rows of a chunk. */
+export interface ChunkRows {
+  readonly chunk: Chunk;
+  /** Rows by number; `from` and `to` then are positions of this list. All rows when undefined. */
+  readonly rows: Int32Array | undefined;
+  readonly from: number;
+  /** After the last. */
+  readonly to: number;
+}
+
+/** Rows of a chunk. Use the batch before the chunk is truncated below them. */
+export function sliceChunk({ chunk, rows, from, to }: ChunkRows): Batch {
+  const selection = rows === undefined ? { from, to } : asRange(rows.subarray(from, to));
   return { rows: to - from, columns: chunk.vectors.map((vector) => sliceOf(vector, selection)) };
+}
+
+/**
+ * The same packed, a column or less a step: a thread that answers requests has other things to do between the steps. The
+ * chunk must not be truncated below the rows before the last one.
+ * @param take as of `packBatch`
+ */
+export function* packRows(
+  { chunk, rows, from, to }: ChunkRows,
+  take: (bytes: number) => ArrayBuffer,
+): Generator<void, PackedBatch, void> {
+  const made: ArrayBufferView[] = [];
+  const selection = rows === undefined ? { from, to } : asRange(rows.subarray(from, to), made);
+  const columns: Slice[] = [];
+  for (const vector of chunk.vectors) {
+    columns.push(sliceOf(vector, selection));
+    yield;
+  }
+  const packed = yield* packColumns({ rows: to - from, columns }, take);
+  made.forEach(freeBuffer);
+  return packed;
 }
 
 /** Some rows of one column, by number. */
@@ -106,19 +131,34 @@ export function sliceVector(vector: Vector, rows: Int32Array): Slice {
 export function packBatch(
   batch: Batch,
   take: (bytes: number) => ArrayBuffer = (bytes) => new ArrayBuffer(bytes),
-): { batch: Batch; buffer: ArrayBuffer } {
+): PackedBatch {
+  const steps = packColumns(batch, take);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** A column a step. */
+function* packColumns(
+  batch: Batch,
+  take: (bytes: number) => ArrayBuffer,
+): Generator<void, PackedBatch, void> {
   const buffer = take(sumOfArrays(batch, aligned));
   let at = 0;
-  const columns = batch.columns.map((column) =>
-    mapArrays(column, (array) => {
-      const copy = array instanceof Int32Array
-        ? new Int32Array(buffer, at, array.length)
-        : new Uint8Array(buffer, at, array.length);
-      copy.set(array);
-      at += aligned(array);
-      return copy;
-    })
-  );
+  const packed = (array: Int32Array | Uint8Array) => {
+    const copy = array instanceof Int32Array
+      ? new Int32Array(buffer, at, array.length)
+      : new Uint8Array(buffer, at, array.length);
+    copy.set(array);
+    at += aligned(array);
+    return copy;
+  };
+  const columns: Slice[] = [];
+  for (const column of batch.columns) {
+    columns.push(mapArrays(column, packed));
+    yield;
+  }
   return { batch: { rows: batch.rows, columns }, buffer };
 }
 

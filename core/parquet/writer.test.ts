@@ -190,10 +190,10 @@ function write(
   layout: Layout = freshLayout,
 ): { bytes: Uint8Array; footer: ParquetFooter } {
   const writer = new ParquetWriter(chunk.signal, {}, layout);
-  const pieces = cuts.slice(1).flatMap((
-    to,
-    at,
-  ) => [...writer.write(sliceChunk(chunk, undefined, cuts[at], to))]);
+  const pieces = cuts.slice(1).flatMap((to, at) => {
+    const batch = sliceChunk({ chunk, rows: undefined, from: cuts[at], to });
+    return [...writer.write(batch)];
+  });
   const bytes = Buffer.concat([...pieces, ...writer.finish()]);
   const length = footerLength(bytes, bytes.length);
   return { bytes, footer: parseParquetFooter(bytes.subarray(bytes.length - 8 - length, bytes.length - 8)) };

@@ -12,11 +12,12 @@ import { Chunk } from "../../core/model/chunk.ts";
 import { type Column, columnsOf, type ColumnType, type Signal, signals } from "../../core/model/columns.ts";
 import type { Vector } from "../../core/model/vector.ts";
 import { freshLayout, type Layout, mergedLayout } from "../../core/parquet/layout.ts";
-import { packBatch, sliceChunk } from "../../core/parquet/slice.ts";
+import { packBatch, packRows, sliceChunk } from "../../core/parquet/slice.ts";
 import { ParquetWriter } from "../../core/parquet/writer.ts";
 import type { SegmentPart } from "../../core/segment/encoder.ts";
 import { rowOf } from "../../tests/golden/segment-chunk.ts";
 import { openDuckDb, type ParquetReader } from "../../tests/golden/segment-duckdb.ts";
+import { inTurns } from "../server/turns.ts";
 import { inProcessEncoder } from "./in-process.ts";
 
 const seeds = Number(process.env.PROPERTY_SEEDS ?? 6);
@@ -67,11 +68,12 @@ test("a row of some megabytes stands among small ones", async () => {
   await expectSame([{ chunk, rowCount: 40 }]);
 });
 
-test("a batch that was packed for a worker gives the same file", () => {
+test("rows that were packed for a worker, at once or in turns, give the same file", async () => {
   for (const signal of signals) {
     const chunk = anyChunk(signal, seededRandom(9), 700, 30);
     const rows = Int32Array.from({ length: 300 }, (_, at) => (at * 7) % 700);
-    const batches = [sliceChunk(chunk, undefined, 100, 600), sliceChunk(chunk, rows, 10, 290)];
+    const cuts = [{ chunk, rows: undefined, from: 100, to: 600 }, { chunk, rows, from: 10, to: 290 }];
+    const batches = cuts.map(sliceChunk);
     const plain = new ParquetWriter(signal, {}), packed = new ParquetWriter(signal, {});
     const bytes = (writer: ParquetWriter, each: typeof batches) =>
       Buffer.concat([...each.flatMap((batch) => [...writer.write(batch)]), ...writer.finish()]);
@@ -79,7 +81,13 @@ test("a batch that was packed for a worker gives the same file", () => {
       const { batch: copy, buffer } = packBatch(batch);
       return structuredClone(copy, { transfer: [buffer] });
     });
-    expect(bytes(packed, copies).equals(bytes(plain, batches))).toBe(true);
+    const whole = bytes(plain, batches);
+    expect(bytes(packed, copies).equals(whole)).toBe(true);
+    const inParts: typeof batches = [];
+    for (const cut of cuts) {
+      inParts.push((await inTurns(packRows(cut, (size) => new ArrayBuffer(size)))).batch);
+    }
+    expect(bytes(new ParquetWriter(signal, {}), inParts).equals(whole)).toBe(true);
   }
 });
 

@@ -6,10 +6,10 @@
  */
 import { OpenWitError } from "../../core/error.ts";
 import type { Signal } from "../../core/model/columns.ts";
-import { freeBuffer } from "../../core/model/free.ts";
-import { type Batch, packBatch } from "../../core/parquet/slice.ts";
+import { type ChunkRows, packRows } from "../../core/parquet/slice.ts";
 import type { SegmentEncoder, SegmentPart } from "../../core/segment/encoder.ts";
-import { batchesOf } from "./batches.ts";
+import { inTurns } from "../server/turns.ts";
+import { cutsOf } from "./batches.ts";
 import type { FromWorker, ToWorker } from "./protocol.ts";
 import { SpareBuffers } from "./spare-buffers.ts";
 
@@ -138,15 +138,14 @@ class EncoderThread {
     parts: readonly SegmentPart[],
     keyValues: Readonly<Record<string, string>>,
   ): AsyncGenerator<Uint8Array> {
-    const made: ArrayBufferView[] = [];
-    const batches = batchesOf(parts, made);
+    const cuts = cutsOf(parts);
     this.#send({ kind: "begin", signal, keyValues });
-    this.#sendNext(batches, made);
+    await this.#sendNext(cuts);
     for (;;) {
       const message = await this.#receive();
       switch (message.kind) {
         case "pull":
-          this.#sendNext(batches, made);
+          await this.#sendNext(cuts);
           break;
         case "bytes":
           yield message.bytes;
@@ -166,12 +165,11 @@ class EncoderThread {
     await this.#exit.promise;
   }
 
-  /** @param made arrays of the batch that are of no use once it is packed */
-  #sendNext(batches: Generator<Batch>, made: ArrayBufferView[]): void {
-    const { done, value } = batches.next();
+  /** A batch is 7 ms of this thread, so it is made in turns. */
+  async #sendNext(cuts: Generator<ChunkRows>): Promise<void> {
+    const { done, value } = cuts.next();
     if (done) return this.#send({ kind: "end" });
-    const { batch, buffer } = packBatch(value, (bytes) => this.#spares.take(bytes));
-    made.splice(0).forEach(freeBuffer);
+    const { batch, buffer } = await inTurns(packRows(value, (bytes) => this.#spares.take(bytes)));
     this.#send({ kind: "batch", batch, buffer }, [buffer]);
   }
 

@@ -14,8 +14,8 @@ import type { IndexPredicate } from "./predicate.ts";
 /** Rows that may be scanned each time: to index them would take longer than some searches do. */
 export const scannedRowsMax = 50_000;
 
-/** Searches in which a segment is scanned, however small it is: to index a row takes about as long as to scan it so often. */
-export const scansMax = 12;
+/** Questions about a segment in vain, however small it is: to index a row takes about as long as to scan it so often. */
+export const askedMax = 12;
 
 /** How long a stream counts as searched: somebody who searches asks again within it, and so does a page that looks anew. */
 export const searchedMs = 30_000;
@@ -25,15 +25,13 @@ const noteEveryMs = 1_000;
 
 /** Asks other indexes, and notes what is searched and what had none. */
 export class IndexDemand implements StoreIndexes {
-  readonly #missing = new Map<string, MissingIndex>();
-  #missingRows = 0;
-  /** How many of them were scanned as often as they may be. */
-  #worn = 0;
+  /** Segments that were asked about in vain, by their ids: the fresh ones of some minutes. */
+  readonly #missing = new Map<string, { readonly segment: IndexedSegment; readonly asked: number }>();
   /** When a stream's fresh segments were last asked for, by tenant and signal. */
   readonly #searchedAtMs = new Map<string, number>();
   /** Not wanted again: until they are forgotten they have an index, will have one, or cannot have one. */
   readonly #settled = new Set<string>();
-  /** Called when more rows than a few lack an index, or few were scanned often. */
+  /** Called when a segment is wanted. */
   onDemand: (() => void) | undefined;
 
   /** @param isShort whether memory or disk has no room for what can wait, as an index of few rows can */
@@ -59,11 +57,11 @@ export class IndexDemand implements StoreIndexes {
 
   /** Segments that were asked about and had no index, when they are worth one; the largest first. */
   wanted(): readonly IndexedSegment[] {
-    const areMany = this.#missingRows > scannedRowsMax, isShort = this.isShort();
-    return [...this.#missing.values()]
-      .filter(({ scans }) => areMany || scans >= scansMax && !isShort)
-      .map(({ segment }) => segment)
-      .sort((left, right) => right.rows - left.rows);
+    const missing = [...this.#missing.values()];
+    const areMany = missing.reduce((sum, { segment }) => sum + segment.rows, 0) > scannedRowsMax;
+    const worth = areMany ? missing : missing.filter(({ asked }) => asked >= askedMax);
+    if (worth.length === 0 || !areMany && this.isShort()) return [];
+    return worth.map(({ segment }) => segment).sort((left, right) => right.rows - left.rows);
   }
 
   async candidatesOf(
@@ -75,7 +73,7 @@ export class IndexDemand implements StoreIndexes {
     for (const [at, segment] of segments.entries()) {
       if (found[at] === undefined && this.unusable.get(segment.id) === "none") this.#note(segment);
     }
-    if (this.#missingRows > scannedRowsMax || this.#worn > 0 && !this.isShort()) this.onDemand?.();
+    if (this.wanted().length > 0) this.onDemand?.();
     return found;
   }
 
@@ -92,11 +90,7 @@ export class IndexDemand implements StoreIndexes {
   /** The segment is not wanted any more: it has an index, gets one, cannot have one, or is gone. */
   settle(id: string): void {
     this.#settled.add(id);
-    const missing = this.#missing.get(id);
-    if (missing === undefined) return;
     this.#missing.delete(id);
-    this.#missingRows -= missing.segment.rows;
-    if (missing.scans >= scansMax) this.#worn--;
   }
 
   close(): void {
@@ -114,17 +108,7 @@ export class IndexDemand implements StoreIndexes {
 
   #note(segment: IndexedSegment): void {
     if (this.#settled.has(segment.id)) return;
-    let missing = this.#missing.get(segment.id);
-    if (missing === undefined) {
-      this.#missing.set(segment.id, missing = { segment, scans: 0 });
-      this.#missingRows += segment.rows;
-    }
-    if (++missing.scans === scansMax) this.#worn++;
+    const asked = this.#missing.get(segment.id)?.asked ?? 0;
+    this.#missing.set(segment.id, { segment, asked: asked + 1 });
   }
-}
-
-/** A segment that was asked about and had no index. */
-interface MissingIndex {
-  readonly segment: IndexedSegment;
-  scans: number;
 }

@@ -42,5 +42,5 @@ test("a step that throws is the caller's", async () => {
     yield;
     throw new Error("no room");
   })());
-  expect(failing).rejects.toThrow("no room");
+  await expect(failing).rejects.toThrow("no room");
 });

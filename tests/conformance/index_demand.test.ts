@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLog } from "../../core/env/log.ts";
 import { seededRandom } from "../../core/env/random.ts";
-import { IndexDemand, scannedRowsMax, scansMax } from "../../core/index/demand.ts";
+import { askedMax, IndexDemand, scannedRowsMax } from "../../core/index/demand.ts";
 import { indexPath } from "../../core/index/format.ts";
 import { directIndexer } from "../../core/index/indexer.ts";
 import type { IndexPredicate } from "../../core/index/predicate.ts";
@@ -84,14 +84,14 @@ test("what is searched and large is indexed, and searched by its index then", as
   await store.close();
 }, 60_000);
 
-test("what is small is indexed once it was scanned often, and there is room", async () => {
+test("what is small is indexed once it was asked for often, and there is room", async () => {
   const { store, indexes, flush, upkeep, segments, hasIndex, room } = await boxOf("often");
   let demands = 0;
   indexes.onDemand = () => demands++;
   await flush(5_000, "alpha");
   await flush(5_000, "beta");
   const [alpha, beta] = segments();
-  for (let asked = 1; asked < scansMax; asked++) await indexes.candidatesOf([alpha], word("beta"));
+  for (let asked = 1; asked < askedMax; asked++) await indexes.candidatesOf([alpha], word("beta"));
   expect([demands, indexes.wanted()]).toEqual([0, []]);
   room.isShort = true;
   await indexes.candidatesOf([alpha], word("beta"));

@@ -25,6 +25,9 @@ const roomSlack = 1.25, roomOverflow = 1.04;
 /** What of the room is kept after a chunk that needed less. */
 const roomKeptShare = 1 / 2;
 
+/** Chunks after one that was searched whose texts are folded as they come. */
+export const foldedChunks = 8;
+
 export interface MemtableChunk {
   readonly chunk: Chunk;
   /** Rows that a reader may see. */
@@ -41,7 +44,7 @@ export interface MemtableChunk {
   pins: number;
   /** What the last of them does when it lets go: absent until a segment holds the rows. */
   recycle?: () => void;
-  /** Columns of texts that were searched in the chunk before, and will be in this one. */
+  /** Columns of texts that were searched of late, and may be in this one. */
   readonly searched: readonly number[];
   /** Whether a flush has taken it: later requests go elsewhere. */
   isFrozen: boolean;
@@ -61,8 +64,8 @@ export class Memtable {
   /** Monotonic time at which the oldest visible row came; undefined while there is none. */
   oldestMs: number | undefined;
   #epoch = 0;
-  /** Columns of texts that were searched in the last chunk that was open or dropped. */
-  #searched: readonly number[] = [];
+  /** Columns of texts that were searched of late, and in how many chunks to come they are folded for the next search. */
+  readonly #searched = new Map<number, number>();
   /** What the next chunk has room for from the start, and rows of the one that this was learnt from. */
   #room: readonly Room[] | undefined;
   #roomRows = 0;
@@ -77,7 +80,7 @@ export class Memtable {
       last.chunk.usedBytes < chunkBytes;
     if (hasRoom) return last;
     if (last !== undefined) {
-      this.#searched = searchedColumns(last);
+      for (const column of searchedColumns(last)) this.#searched.set(column, foldedChunks);
       if (!last.isFrozen) this.#learnRoom(last);
     }
     const chunk = this.spares.take(this.signal, this.#room);
@@ -89,7 +92,7 @@ export class Memtable {
       settledMs: 0,
       pending: 0,
       pins: 0,
-      searched: this.#searched,
+      searched: [...this.#searched.keys()],
       isFrozen: false,
     };
     this.chunks.push(opened);
@@ -156,7 +159,7 @@ export class Memtable {
   drop(flushed: readonly MemtableChunk[], nowMs: number): void {
     const last = flushed.at(-1);
     if (last !== undefined) {
-      this.#searched = searchedColumns(last);
+      this.#noteSearched(last);
       this.#learnRoom(flushed.reduce((one, other) => other.rows > one.rows ? other : one));
     }
     this.chunks = this.chunks.filter((each) => !flushed.includes(each));
@@ -210,6 +213,15 @@ export class Memtable {
     );
     this.#roomRows = chunk.rows;
     this.#room = chunk.room.map((room) => scaleRoom(room, Math.max(1, slack)));
+  }
+
+  /** Whoever searches does so again, and not in each chunk: at 60,000 records a second one lives for a second. */
+  #noteSearched(flushed: MemtableChunk): void {
+    for (const [column, left] of this.#searched) {
+      if (left > 1) this.#searched.set(column, left - 1);
+      else this.#searched.delete(column);
+    }
+    for (const column of searchedColumns(flushed)) this.#searched.set(column, foldedChunks);
   }
 
   #wake(): void {

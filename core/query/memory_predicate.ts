@@ -23,14 +23,8 @@ export function memoryVerdicts(predicate: IndexPredicate, chunk: Chunk, rows: nu
       return undefined;
     case "none":
       return new Uint8Array(rows);
-    case "and": {
-      let left: Verdicts;
-      for (const each of predicate.of.toSorted((one, other) => cost(one) - cost(other))) {
-        left = both(left, memoryVerdicts(each, chunk, rows));
-        if (left?.includes(1) === false) break;
-      }
-      return left;
-    }
+    case "and":
+      return allVerdicts(predicate.of, chunk, rows);
     case "or": {
       const either = new Uint8Array(rows);
       for (const each of predicate.of) {
@@ -66,16 +60,26 @@ export function memoryVerdicts(predicate: IndexPredicate, chunk: Chunk, rows: nu
   }
 }
 
-function cost(predicate: IndexPredicate): number {
+function allVerdicts(predicates: readonly IndexPredicate[], chunk: Chunk, rows: number): Verdicts {
+  let left: Verdicts;
+  const areLeft = (each: IndexPredicate) => {
+    left = both(left, memoryVerdicts(each, chunk, rows));
+    return left?.includes(1) !== false;
+  };
+  const dear = predicates.filter(looksIntoTexts);
+  if (!predicates.filter((each) => !looksIntoTexts(each)).every(areLeft)) return left;
+  if (dear.some((each) => isNowhere(each, chunk, rows))) return new Uint8Array(rows);
+  dear.every(areLeft);
+  return left;
+}
+
+function looksIntoTexts(predicate: IndexPredicate): boolean {
   switch (predicate.kind) {
     case "and":
     case "or":
-      return Math.max(0, ...predicate.of.map(cost));
-    case "word":
-    case "part":
-      return 2;
+      return predicate.of.some(looksIntoTexts);
     default:
-      return 1;
+      return predicate.kind === "word" || predicate.kind === "part";
   }
 }
 
@@ -221,14 +225,29 @@ function wordVerdicts(chunk: Chunk, predicate: WordPredicate | PartPredicate, ro
   return ofValues && byCode(vector, ofValues, rows);
 }
 
+/** Whether texts have no such word, which is known sooner than which of them have another one that is frequent. */
+function isNowhere(predicate: IndexPredicate, chunk: Chunk, rows: number): boolean {
+  if (predicate.kind !== "word" && predicate.kind !== "part") return false;
+  const text = predicate.kind === "part" ? predicate.text : predicate.word;
+  const vector = vectorOf(chunk, predicate.column);
+  if (vector?.kind !== "utf8" || !isFindable(text)) return false;
+  const { bytes, isAscii } = vector.folded(rows);
+  return isAscii && !bytes.includes(text);
+}
+
+/** Whether a text is found in any case by its bytes in the folded texts, others than ASCII aside. */
+function isFindable(text: string): boolean {
+  // deno-lint-ignore no-control-regex -- ASCII is meant whole
+  return /^[\x01-\x7f]+$/.test(text);
+}
+
 /** Texts that contain a folded one, in any case. */
 function containing(
   vector: Utf8Vector,
   { text, atStart, atEnd }: Pick<PartPredicate, "text" | "atStart" | "atEnd">,
   count: number,
 ): Verdicts {
-  // deno-lint-ignore no-control-regex -- ASCII is meant whole
-  if (!/^[\x01-\x7f]+$/.test(text)) return undefined;
+  if (!isFindable(text)) return undefined;
   const { bytes, isAscii } = vector.folded(count), wanted = Buffer.from(text);
   const verdicts = new Uint8Array(count);
   const isEdge = (byte: number) => wordByteTable[byte] === 0 || wordByteTable[byte] === multiByte;

@@ -47,10 +47,9 @@ export const mainEntry = "cmd/openwit.ts";
  * is an entry point of the build, so each `new Worker(…)` of the sources has its line here (layout.test.ts looks).
  */
 export const workerEntries: readonly string[] = [
+  "edge/background/worker.ts",
   "edge/catalog/pglite-worker.ts",
   "edge/index/lookup-worker.ts",
-  "edge/index/worker.ts",
-  "edge/merge/worker.ts",
   "edge/parquet/worker.ts",
   "edge/rows/row-worker.ts",
 ];

@@ -31,12 +31,14 @@ import { failuresLast, timeOrder } from "./time_order.ts";
 export interface TimeMergerOptions {
   /** Called after each row group, when what it took is garbage: its bytes several times over. */
   readonly collect?: (rowGroupBytes: number) => void;
+  /** Awaited before each column of a row group: who comes first has the thread meanwhile. */
+  readonly turn?: (() => Promise<void>) | undefined;
 }
 
 /** Times that each row group of the inputs is read, above which DuckDB's sort takes less. */
 const readsMax = 8;
 
-export function timeMerger(disk: Disk, { collect }: TimeMergerOptions = {}): SegmentMerger {
+export function timeMerger(disk: Disk, { collect, turn }: TimeMergerOptions = {}): SegmentMerger {
   return {
     merge: (request) =>
       withInputs(disk, request, async (inputs) => {
@@ -59,7 +61,7 @@ export function timeMerger(disk: Disk, { collect }: TimeMergerOptions = {}): Seg
           };
           for (const [index, end] of ends.entries()) {
             const plan = planRowGroup(order, ends[index - 1] ?? 0, end, inputs.groups);
-            const batch = await readBatch(inputs, signal, plan, abort);
+            const batch = await readBatch(inputs, signal, plan, abort, turn);
             await write(writer.write(batch));
             await write(writer.endRowGroup());
             const bytes = batchBytes(batch);
@@ -174,9 +176,11 @@ async function readBatch(
   signal: Signal,
   plan: RowGroupPlan,
   abort: AbortSignal,
+  turn: TimeMergerOptions["turn"],
 ): Promise<Batch> {
   const columns: Slice[] = [];
   for (const column of columnsOf[signal]) {
+    await turn?.();
     abort.throwIfAborted();
     columns.push(await readColumn(inputs, column, plan));
   }

@@ -36,6 +36,8 @@ export interface BuildOptions {
   readonly abort?: AbortSignal;
   /** Called after each row group, when what its columns took is garbage. */
   readonly collect?: () => void;
+  /** Awaited before each row group: who comes first has the thread meanwhile. */
+  readonly turn?: (() => Promise<void>) | undefined;
 }
 
 /**
@@ -46,7 +48,7 @@ export async function buildIndex(
   disk: Disk,
   random: Random,
   segment: IndexSource,
-  { abort, collect }: BuildOptions = {},
+  { abort, collect, turn }: BuildOptions = {},
 ): Promise<Uint8Array[]> {
   const footer = await readParquetFooter(disk, segment.path);
   if (footer.rows > segmentRowsMax) {
@@ -62,6 +64,7 @@ export async function buildIndex(
   try {
     let firstRow = 0, block = -1;
     for (const group of footer.rowGroups) {
+      await turn?.();
       abort?.throwIfAborted();
       const columns = await readColumns(file, segment.signal, group, levels);
       // Row groups of large rows are smaller than two blocks, so a block may go on in the next group.

@@ -1,7 +1,7 @@
-/** Who writes the index file of a segment; edge/index does it in a thread of its own. */
+/** Who writes the index file of a segment; edge/background does it in a thread of its own. */
 import { type Disk, writeFileDurably } from "../env/disk.ts";
 import type { Random } from "../env/random.ts";
-import { buildIndex, type IndexSource } from "./build.ts";
+import { buildIndex, type BuildOptions, type IndexSource } from "./build.ts";
 import { indexPath } from "./format.ts";
 
 export interface SegmentIndexer {
@@ -14,17 +14,18 @@ export interface SegmentIndexer {
   build(segment: IndexSource, abort?: AbortSignal): Promise<number>;
 }
 
-/** Builds in the caller's thread. @param collect called when something large has become garbage */
-export function directIndexer(disk: Disk, random: Random, collect?: () => void): SegmentIndexer {
+/** Builds in the caller's thread. */
+export function directIndexer(
+  disk: Disk,
+  random: Random,
+  options: Omit<BuildOptions, "abort"> = {},
+): SegmentIndexer {
   return {
     async build(segment, abort) {
       return await writeFileDurably(
         disk,
         indexPath(segment.path),
-        await buildIndex(disk, random, segment, {
-          ...abort === undefined ? {} : { abort },
-          ...collect === undefined ? {} : { collect },
-        }),
+        await buildIndex(disk, random, segment, { ...options, ...abort === undefined ? {} : { abort } }),
       );
     },
   };

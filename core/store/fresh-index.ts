@@ -1,13 +1,14 @@
 /**
- * Indexes what a flush wrote before readers see it, where somebody searches: they meet rows in memory or a file that has
- * an index, and none that they would have to scan.
+ * Indexes what a flush wrote, where somebody searches: before readers see it, if that takes no time or room that is short,
+ * so that they meet rows in memory or a file that has an index, and none that they would have to scan.
  *
  *   segments durable ─▶ index of each, one after another ─▶ the flush's edit
- *                          └─ time is up, or room gets short ─▶ the edit at once; the index under way is finished beside
+ *                          └─ time is up, memory is short, or an earlier flush's are in hand ─▶ the edit at once; the
+ *                             indexes follow in their turn
  *
  * Invariants: (1) An index is disposable: whatever happens to it, the flush goes on, after `waitMsMax` at the latest.
- * (2) What cannot wait comes first: where memory or disk is short, or the last flush's index is not finished, none is begun.
- * (3) While an index is built its segment's file stays, and nobody else builds it.
+ * (2) What cannot wait comes first: where disk is short, or rows take much of their memory, none is begun. (3) Until a
+ * segment has its index its file stays, and nobody else builds it. (4) One is built at a time, and few wait.
  */
 import { toOpenWitError } from "../error.ts";
 import type { IndexDemand } from "../index/demand.ts";
@@ -21,8 +22,10 @@ import type { StoreEnv } from "./store.ts";
 export interface FreshIndexing {
   readonly indexer: SegmentIndexer;
   readonly demand: IndexDemand;
-  /** Whether memory or disk is short for what can wait. */
+  /** Whether memory or disk is short for what can wait: a flush waits for no index then. */
   isShort(): boolean;
+  /** Whether disk is: no index is begun then. */
+  isDiskShort(): boolean;
 }
 
 /** An index of 40,000 log records takes a seventh of a second of a core; on a busy box that is one in which it waits. */
@@ -31,7 +34,17 @@ export const waitMsMax = 1_500;
 /** How soon a flush stops waiting when room gets short. */
 const lookEveryMs = 50;
 
+/** Segments that may wait for their index: those beyond are left to whoever asks for them (core/index/demand.ts). */
+export const queuedMax = 8;
+
+interface Queued {
+  readonly segment: SegmentMeta;
+  /** Has its file stay: a merge may come before its index. */
+  readonly release: () => void;
+}
+
 export class FreshIndexer {
+  readonly #queue: Queued[] = [];
   #underWay: Promise<void> | undefined;
 
   /** @param isPressed whether the flush must not wait: rows come faster than it gives their memory back */
@@ -42,7 +55,7 @@ export class FreshIndexer {
     readonly isPressed: () => boolean,
   ) {}
 
-  /** Resolves when no index is being built. */
+  /** Resolves when no index is being built, and none waits. */
   async ended(): Promise<void> {
     await this.#underWay;
   }
@@ -53,43 +66,47 @@ export class FreshIndexer {
    */
   async index(segments: readonly SegmentMeta[]): Promise<void> {
     const { fresh, clock } = this.env;
-    if (fresh === undefined || this.#underWay !== undefined) return;
     const [{ tenant, signal }] = segments;
+    if (fresh === undefined || !fresh.demand.isSearched(tenant, signal) || this.#mustNotBegin(fresh)) return;
+    const mayWait = this.#underWay === undefined;
+    for (const segment of segments) {
+      if (this.#queue.length >= queuedMax) break;
+      fresh.demand.settle(segment.id);
+      this.#queue.push({ segment, release: this.retired.pin([segment]) });
+    }
+    const done = this.#underWay ??= this.#buildQueued(fresh).finally(() => this.#underWay = undefined);
     const mustGoOn = () => fresh.isShort() || this.isPressed();
-    if (!fresh.demand.isSearched(tenant, signal) || mustGoOn()) return;
-    const waiting = new AbortController();
+    if (!mayWait || mustGoOn()) return;
     let isDone = false;
-    const done = this.#underWay = this.#indexAll(segments, fresh, waiting.signal).finally(() => {
-      isDone = true;
-      this.#underWay = undefined;
-    });
+    const waiting = new AbortController();
     const untilMs = clock.monotonicMs() + waitMsMax;
+    const ended = done.then(() => isDone = true);
     while (!isDone && clock.monotonicMs() < untilMs && !mustGoOn()) {
       const slept = clock.sleep(lookEveryMs, waiting.signal).catch(() => {}); // aborted: nobody waits any more
-      await Promise.race([done, slept]);
+      await Promise.race([ended, slept]);
     }
     waiting.abort();
   }
 
-  /** Those that were not begun when nobody waits any more are left to whoever asks for them (core/index/demand.ts). */
-  async #indexAll(
-    segments: readonly SegmentMeta[],
-    fresh: FreshIndexing,
-    waiting: AbortSignal,
-  ): Promise<void> {
-    for (const segment of segments) {
-      if (waiting.aborted) return;
-      await this.#build(segment, fresh);
+  #mustNotBegin(fresh: FreshIndexing): boolean {
+    return fresh.isDiskShort() || this.isPressed();
+  }
+
+  /** Those that must not be begun any more are left to whoever asks for them. */
+  async #buildQueued(fresh: FreshIndexing): Promise<void> {
+    for (let next; (next = this.#queue.shift()) !== undefined;) {
+      const { segment, release } = next;
+      const isWanted = !this.#mustNotBegin(fresh) && !this.retired.mayBeOnDisk(segment.id);
+      if (isWanted) await this.#build(segment, fresh);
+      fresh.demand.forget(segment.id);
+      release();
     }
   }
 
-  async #build(segment: SegmentMeta, { indexer, demand }: FreshIndexing): Promise<void> {
+  async #build({ id, path, signal, rows }: SegmentMeta, { indexer }: FreshIndexing): Promise<void> {
     const { clock, metrics, log } = this.env;
-    const { id, path, signal, rows } = segment;
-    const release = this.retired.pin([segment]); // a merge may come before its end
-    demand.settle(id);
     try {
-      const bytes = await indexer.build(segment);
+      const bytes = await indexer.build({ id, path, signal });
       this.batches.indexed(id, clock.nowNs());
       metrics.add("openwit_indexed_rows_total", rows, { signal });
       metrics.add("openwit_index_bytes_total", bytes, { signal });
@@ -97,9 +114,6 @@ export class FreshIndexer {
       const error = toOpenWitError(thrown);
       if (error.code === "unavailable") return; // the server is shutting down
       log("warn", "a fresh segment could not be indexed; it is scanned", { path, error });
-    } finally {
-      demand.forget(id);
-      release();
     }
   }
 }

@@ -13,14 +13,14 @@ import { Janitor, type MaintenanceTask, type TaskRun } from "../../core/janitor/
 import type { Store } from "../../core/store/store.ts";
 import { duckDBMerger } from "../duckdb/merge.ts";
 import { allocatorTrim } from "../duckdb/trim.ts";
-import { workerMerger } from "../merge/worker-merger.ts";
+import { backgroundMerger } from "../background/merger.ts";
 import type { NodeIndexing } from "./indexing.ts";
 import { makeMergeRoom } from "./merge-room.ts";
 
 export interface MaintenanceOptions {
   readonly dataDir: string;
   /** Its backlog is told of the merges that are due. */
-  readonly indexing: Pick<NodeIndexing, "indexer" | "demand" | "backlog">;
+  readonly indexing: Pick<NodeIndexing, "thread" | "indexer" | "demand" | "backlog">;
   /** Of the whole node. */
   readonly memoryBytesMax: number;
   /** What merges take their memory from, as heavy statements do. */
@@ -137,11 +137,7 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
     waitedMs = 0;
     return [did, waited].filter((text) => text !== "").join("; ");
   };
-  const own = workerMerger({
-    dataDir,
-    takeMemory: takeMemory(0),
-    standing: () => options.indexing.backlog.standing,
-  });
+  const own = backgroundMerger(options.indexing.thread, takeMemory(0));
   const engine = duckDBMerger({
     dataDir,
     memoryBytes,
@@ -205,10 +201,7 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
   options.indexing.demand.onDemand = () => janitor.hurry(indexingWanted.name);
   return {
     janitor,
-    async stop() {
-      await janitor.stop();
-      own.close();
-    },
+    stop: () => janitor.stop(),
     configure(changed) {
       settings = changed;
       janitor.reschedule(compaction.name, changed.compactionEveryMs);

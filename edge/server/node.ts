@@ -306,8 +306,9 @@ export class Node implements QueryHost {
       this.endpoints = await this.#listeners.bindAll(this.config, this.#receiverDeps(), apiApp(this));
       this.#encoder = workerEncoder();
       const { log, metrics } = this;
-      const { demand, fresh } = this.#indexing = nodeIndexing(this.dataDir, log, () => {
-        return this.refusal !== undefined || this.#budget?.spareBytes === 0;
+      const { demand, fresh } = this.#indexing = nodeIndexing(this.dataDir, log, {
+        isShort: () => this.refusal !== undefined || this.#budget?.spareBytes === 0,
+        isDiskShort: () => this.#budget?.spareBytes === 0,
       });
       const env = {
         disk,

@@ -33,7 +33,7 @@ import { NodeDisk } from "../../edge/disk/disk.ts";
 import { Shop } from "../../edge/demo/shop.ts";
 import { defaultEngineOptions, duckDBEngine } from "../../edge/duckdb/engine.ts";
 import { duckDBMerger } from "../../edge/duckdb/merge.ts";
-import { collectGarbage } from "../../edge/merge/garbage.ts";
+import { collectGarbage } from "../../edge/background/garbage.ts";
 import { workerEncoder } from "../../edge/parquet/worker-encoder.ts";
 import { SimClock } from "../sim/clock.ts";
 import { percentile } from "./machine.ts";

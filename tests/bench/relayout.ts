@@ -21,7 +21,7 @@ import { readManifest } from "../../core/manifest/reader.ts";
 import { readParquetFooter } from "../../core/segment/reader.ts";
 import { sealFile } from "../../core/segment/seal.ts";
 import { NodeDisk } from "../../edge/disk/disk.ts";
-import { collectGarbage } from "../../edge/merge/garbage.ts";
+import { collectGarbage } from "../../edge/background/garbage.ts";
 import { printHour, readHours } from "./history.ts";
 
 const usage = `node compile/bun.mjs tests/bench/relayout.ts DIR [options]

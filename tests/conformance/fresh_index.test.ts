@@ -7,11 +7,11 @@ import { seededRandom } from "../../core/env/random.ts";
 import { OpenWitError } from "../../core/error.ts";
 import { IndexDemand, scannedRowsMax, searchedMs } from "../../core/index/demand.ts";
 import { indexPath, indexSuffix } from "../../core/index/format.ts";
+import type { IndexSource } from "../../core/index/build.ts";
 import { directIndexer } from "../../core/index/indexer.ts";
 import { noIndexes } from "../../core/index/indexes.ts";
-import type { SegmentMeta } from "../../core/manifest/manifest.ts";
 import { Metrics } from "../../core/metrics/metrics.ts";
-import { waitMsMax } from "../../core/store/fresh-index.ts";
+import { queuedMax, waitMsMax } from "../../core/store/fresh-index.ts";
 import { openStore } from "../../core/store/open.ts";
 import { defaultStoreOptions } from "../../core/store/store.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
@@ -30,6 +30,7 @@ async function boxOf({ memoryBytesMax = defaultStoreOptions.memoryBytesMax } = {
   const direct = directIndexer(disk, seededRandom(2));
   const box = {
     isShort: false,
+    isDiskShort: false,
     /** What an index takes, once its file is there. */
     beside: () => Promise.resolve(),
     /** Ids of the segments whose build began, and whether readers saw them then. */
@@ -46,9 +47,10 @@ async function boxOf({ memoryBytesMax = defaultStoreOptions.memoryBytesMax } = {
     indexes: demand,
     fresh: {
       demand,
-      isShort: () => box.isShort,
+      isShort: () => box.isShort || box.isDiskShort,
+      isDiskShort: () => box.isDiskShort,
       indexer: {
-        async build(segment: SegmentMeta) {
+        async build(segment: IndexSource) {
           box.begun.push([segment.id, store.manifest.state.segments.has(segment.id)]);
           const bytes = await direct.build(segment);
           await box.beside();
@@ -156,7 +158,7 @@ test("statements about merged segments alone want no index of fresh ones", async
   expect(demand.isSearched("default", "logs")).toBe(false);
 });
 
-test("a flush does not wait for an index that takes long, which is finished beside, alone", async () => {
+test("a flush does not wait for an index that takes long, which is finished beside, and then the next one", async () => {
   const box = await searchedBox();
   const { store, clock, ingest, segments, indexes, begun, turns } = box;
   const slow = Promise.withResolvers<void>();
@@ -170,13 +172,14 @@ test("a flush does not wait for an index that takes long, which is finished besi
   }
   await flush;
   expect(segments()).toHaveLength(2);
-  // Asked in vain meanwhile, it is not wanted from anybody else; and the next flush begins no other one.
+  // Asked in vain meanwhile, it is not wanted from anybody else; and the next flush's waits for its turn.
   const asked = { ...segments()[1], rows: scannedRowsMax + 1 };
   const ask = () => box.demand.candidatesOf([asked], { kind: "word", column: "body", word: "words" });
   await ask();
   expect(box.demand.wanted()).toEqual([]);
   await ingest("the third");
   await store.flush();
+  const third = segments()[2];
   expect(begun).toHaveLength(1);
   // Its file stays, whoever takes the segment away.
   const second = segments()[1];
@@ -185,43 +188,83 @@ test("a flush does not wait for an index that takes long, which is finished besi
   expect(await store.retired.sweep()).toBe(0);
   slow.resolve();
   await turns();
+  expect(begun.map(([id]) => id)).toEqual([second.id, third.id]);
   await ask();
   expect(box.demand.wanted()).toContainEqual(asked);
   expect(await store.retired.sweep()).toBe(1);
-  expect(indexes()).toEqual([]);
+  expect(indexes()).toEqual([indexPath(third.path)]);
 });
 
-test("a flush that takes long begins no further index: what is left is indexed when it is asked for", async () => {
+test("all segments of a flush that takes long are indexed, and what is merged before its turn is not", async () => {
   const box = await searchedBox();
   const { store, clock, begun, segments, turns } = box;
-  const old = String(clock.nowNs() - 7_200_000_000_000n);
-  await store.ingest(logRequest([{ timeUnixNano: old, body: { stringValue: "two hours ago" } }]));
+  for (const hours of [2, 3]) {
+    const old = String(clock.nowNs() - BigInt(hours) * 3_600_000_000_000n);
+    await store.ingest(logRequest([{ timeUnixNano: old, body: { stringValue: `${hours} hours ago` } }]));
+  }
   await clock.advance(1);
   const slow = await flushedBesideIndex(box);
-  expect(segments()).toHaveLength(3);
+  expect([segments().length, begun.length]).toEqual([4, 1]);
+  const [gone, left] = segments().slice(1).filter(({ id }) => id !== begun[0][0]);
+  await store.retired.retire([gone]);
   slow.resolve();
   await turns();
-  expect(begun).toHaveLength(1);
+  expect(begun.slice(1).map(([id]) => id)).toEqual([left.id]);
 });
 
-test("a flush waits for no index where room is short, and stops waiting when it gets short", async () => {
+test("few wait for their index: those beyond are left to whoever asks for them", async () => {
   const box = await searchedBox();
-  const { store, clock, ingest, segments, begun, turns } = box;
+  const { store, ingest, begun, turns } = box;
+  const slow = await flushedBesideIndex(box);
+  for (let flush = 0; flush < queuedMax + 3; flush++) {
+    await ingest(`flush ${flush}`);
+    await store.flush();
+  }
+  slow.resolve();
+  for (let left = queuedMax; left > 0; left--) await turns();
+  expect(begun).toHaveLength(1 + queuedMax);
+});
+
+test("a flush waits for no index where memory is short, which it has soon, and stops waiting when it gets short", async () => {
+  const box = await searchedBox();
+  const { store, clock, ingest, segments, indexes, begun, turns } = box;
   box.isShort = true;
+  const held = Promise.withResolvers<void>();
+  box.beside = () => held.promise;
   await store.flush();
-  expect([begun.length, segments().length]).toEqual([0, 2]);
+  expect([begun.length, segments().length]).toEqual([1, 2]);
+  held.resolve();
+  await turns();
+  expect(indexes()).toEqual([indexPath(segments()[1].path)]);
   box.isShort = false;
   await ingest("the third");
   const slow = Promise.withResolvers<void>();
   box.beside = () => slow.promise;
   const flush = store.flush();
   await turns();
-  expect([begun.length, segments().length]).toEqual([1, 2]);
+  expect([begun.length, segments().length]).toEqual([2, 2]);
   box.isShort = true;
   await clock.advance(50);
   await flush;
   expect(segments()).toHaveLength(3);
   slow.resolve();
+});
+
+test("no index is begun where disk is short", async () => {
+  const box = await searchedBox();
+  const { store, ingest, segments, begun, turns } = box;
+  box.isDiskShort = true;
+  await store.flush();
+  expect([begun.length, segments().length]).toEqual([0, 2]);
+  box.isDiskShort = false;
+  await ingest("the third");
+  const slow = await flushedBesideIndex(box);
+  await ingest("the fourth");
+  await store.flush();
+  box.isDiskShort = true;
+  slow.resolve();
+  await turns();
+  expect([begun.length, segments().length]).toEqual([1, 4]); // the fourth's turn came too late
 });
 
 test("a flush waits for no index while rows take half of their memory", async () => {

@@ -21,7 +21,8 @@ import { readParquetFooter } from "../../core/segment/reader.ts";
 import { Shop } from "../../edge/demo/shop.ts";
 import { NodeDisk } from "../../edge/disk/disk.ts";
 import { duckDBMerger } from "../../edge/duckdb/merge.ts";
-import { workerMerger } from "../../edge/merge/worker-merger.ts";
+import { backgroundMerger } from "../../edge/background/merger.ts";
+import { BackgroundThread } from "../../edge/background/thread.ts";
 import { inProcessEncoder } from "../../edge/parquet/in-process.ts";
 import { buildChunk } from "../golden/segment-chunk.ts";
 import { openDuckDb, type ParquetReader } from "../golden/segment-duckdb.ts";
@@ -30,7 +31,8 @@ import { textOf } from "./row_text.ts";
 const dataDir = mkdtempSync(join(tmpdir(), "openwit-merge-"));
 const disk = new NodeDisk(dataDir);
 const duckdb = duckDBMerger({ dataDir, memoryBytes: 128 * 1024 * 1024, spillBytes: 1024 ** 3 });
-const worker = workerMerger({ dataDir });
+const thread = new BackgroundThread(dataDir, () => "behind");
+const worker = backgroundMerger(thread);
 /** Outputs that our own mergers left to DuckDB. */
 const leftToDuckDB: string[] = [];
 const engine: SegmentMerger = {
@@ -54,7 +56,7 @@ beforeAll(async () => {
 });
 afterAll(() => {
   reader.close();
-  worker.close();
+  thread.close();
   rmSync(dataDir, { recursive: true });
 });
 

@@ -28,6 +28,7 @@ export function simIndexing(disk: Disk, clock: SimClock, random: Random): SimInd
     built: 0,
     demand: new IndexDemand(noIndexes, clock),
     isShort: () => randomBelow(random, 20) === 0,
+    isDiskShort: () => randomBelow(random, 20) === 0,
     indexer: {
       async build(segment) {
         if (randomBelow(random, 4) === 0) {

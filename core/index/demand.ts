@@ -27,7 +27,7 @@ const noteEveryMs = 1_000;
 export class IndexDemand implements StoreIndexes {
   /** Segments that were asked about in vain, by their ids: the fresh ones of some minutes. */
   readonly #missing = new Map<string, { readonly segment: IndexedSegment; readonly asked: number }>();
-  /** When a stream's fresh segments were last asked for, by tenant and signal. */
+  /** When a stream's fresh segments, or its rows in memory, were last asked for, by tenant and signal. */
   readonly #searchedAtMs = new Map<string, number>();
   /** Not wanted again: until they are forgotten they have an index, will have one, or cannot have one. */
   readonly #settled = new Set<string>();
@@ -45,7 +45,7 @@ export class IndexDemand implements StoreIndexes {
     return this.indexes.unusable;
   }
 
-  /** Whether fresh segments of a stream have been asked for just now: an index of the next ones would be used. */
+  /** Whether what is fresh in a stream has been asked for just now: an index of the next segments would be used. */
   isSearched(tenant: string, signal: Signal): boolean {
     const stream = `${tenant}/${signal}`;
     const atMs = this.#searchedAtMs.get(stream);
@@ -67,8 +67,9 @@ export class IndexDemand implements StoreIndexes {
   async candidatesOf(
     segments: readonly IndexedSegment[],
     predicate: IndexPredicate,
+    seesNewest = false,
   ): Promise<readonly (BlockSet | undefined)[]> {
-    this.#noteSearch(segments);
+    this.#noteSearch(segments, seesNewest);
     const found = await this.indexes.candidatesOf(segments, predicate);
     for (const [at, segment] of segments.entries()) {
       if (found[at] === undefined && this.unusable.get(segment.id) === "none") this.#note(segment);
@@ -97,13 +98,14 @@ export class IndexDemand implements StoreIndexes {
     this.indexes.close();
   }
 
-  #noteSearch(segments: readonly IndexedSegment[]): void {
+  #noteSearch(segments: readonly IndexedSegment[], seesNewest: boolean): void {
     if (segments.length === 0) return;
     const [{ path, signal }] = segments;
     const stream = `${tenantOfPath(path)}/${signal}`;
     const nowMs = this.clock.monotonicMs();
     if (nowMs - (this.#searchedAtMs.get(stream) ?? -Infinity) < noteEveryMs) return;
-    if (segments.some((segment) => isFreshPath(segment.path))) this.#searchedAtMs.set(stream, nowMs);
+    const isOfNow = seesNewest || segments.some((segment) => isFreshPath(segment.path));
+    if (isOfNow) this.#searchedAtMs.set(stream, nowMs);
   }
 
   #note(segment: IndexedSegment): void {

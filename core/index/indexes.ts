@@ -19,10 +19,12 @@ export interface SegmentIndexes {
    * For each of these segments, all of one tenant and signal, the blocks that may hold rows which meet the predicate;
    * `undefined` where it has no index that can be read, so that all of it has to be. Hundreds are best asked at once: a
    * look into one takes microseconds, a question and its answer a hundred.
+   * @param seesNewest whether rows that no segment has yet are asked about as well
    */
   candidatesOf(
     segments: readonly IndexedSegment[],
     predicate: IndexPredicate,
+    seesNewest?: boolean,
   ): Promise<readonly (BlockSet | undefined)[]>;
   /** Least and greatest time of each block, in nanoseconds since 1970; `undefined` as above. */
   blockTimes(segment: IndexedSegment): Promise<BlockTimes | undefined>;

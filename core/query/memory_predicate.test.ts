@@ -217,4 +217,7 @@ test("a word that stands in most texts narrows nothing, and one that does not is
   const both = memoryVerdicts(and([word("common"), word("needle")]), chunk, 3_000);
   expect([both!.indexOf(1), both!.lastIndexOf(1)]).toEqual([2_999, 2_999]);
   expect(memoryVerdicts(word("needle"), chunk, 2_999)!.includes(1)).toBe(false);
+  const nowhere = [word("common"), word("the"), word("nowhere")];
+  expect(memoryVerdicts(and(nowhere), chunk, 3_000)!.includes(1)).toBe(false);
+  expect(memoryVerdicts(or([word("common"), word("nowhere")]), chunk, 3_000)).toBeUndefined();
 });

@@ -37,6 +37,16 @@ export function narrowedChunks(
   });
 }
 
+/** Whether a range has the time of the row that came last: then rows to come are asked about as well. */
+export function seesNewest(chunks: readonly SourceChunk[], { minNs, maxNs }: TimeRange): boolean {
+  const newest = chunks.findLast(({ rows }) => rows > 0);
+  if (newest === undefined) return false;
+  const { signal, vectors } = newest.chunk;
+  const times = vectors[columnIndex(signal, timeColumnOf[signal])] as FixedVector;
+  const timeNs = times.bigints()[newest.rows - 1];
+  return (minNs === undefined || minNs <= timeNs) && (maxNs === undefined || timeNs <= maxNs);
+}
+
 /** Copying more than this of a chunk takes longer than to have the engine go through it. */
 const copiedShareMax = 1 / 4;
 

@@ -19,7 +19,7 @@ import { intersection, pruneFiles, type TimeRange } from "./bounds.ts";
 import type { EngineTable, FileRead, SqlEngine } from "./engine.ts";
 import type { FoundRow } from "./find.ts";
 import { withKnownTimes } from "./known_times.ts";
-import { chosenFrom, narrowedChunks } from "./memory_rows.ts";
+import { chosenFrom, narrowedChunks, seesNewest } from "./memory_rows.ts";
 import type { Mention } from "./mentions.ts";
 import { neededColumns, type OwnConditions, ownConditions } from "./needs.ts";
 import { nearestFirst, type Newest, newestOf, type Piece, slicesOf, type UnopenedFile } from "./newest.ts";
@@ -106,6 +106,7 @@ class Planning {
   readonly #needs: ReadonlySet<string> | undefined;
   /** Rows of memory that can be wanted. */
   readonly #chunks: readonly SourceChunk[];
+  readonly #seesNewest: boolean;
   /** Files of the mention's time. */
   readonly #files: readonly SourceFile[];
   /** By the positions of their files; as far as they were looked up. */
@@ -129,6 +130,7 @@ class Planning {
     this.#files = pruneFiles(source.files, times);
     const wanted = { range: times, predicate: this.#predicate, columns: this.#needs };
     this.#chunks = narrowedChunks(source.chunks, wanted);
+    this.#seesNewest = seesNewest(source.chunks, times);
   }
 
   async plan(): Promise<MentionPlan> {
@@ -172,9 +174,11 @@ class Planning {
     const files = positions.slice(from, from + pace.count);
     const isAsked = this.#predicate.kind !== "all" && indexes !== undefined;
     const asked = isAsked ? files.filter((at) => this.#files[at].id !== undefined) : [];
-    const found = asked.length === 0
-      ? []
-      : await indexes!.candidatesOf(asked.map((at) => this.#segmentOf(this.#files[at])!), this.#predicate);
+    const found = asked.length === 0 ? [] : await indexes!.candidatesOf(
+      asked.map((at) => this.#segmentOf(this.#files[at])!),
+      this.#predicate,
+      this.#seesNewest,
+    );
     const blocks = new Map(asked.map((at, place) => [at, found[place]]));
     for (const at of files) {
       const file = this.#files[at];

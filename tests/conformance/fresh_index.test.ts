@@ -158,6 +158,13 @@ test("statements about merged segments alone want no index of fresh ones", async
   expect(demand.isSearched("default", "logs")).toBe(false);
 });
 
+test("statements about merged segments and rows in memory want indexes of what comes of those", async () => {
+  const { demand } = await boxOf();
+  const path = "parquet/default/2026/11/23/n-L0-n/logs-20-L1-0000000000000000000000000000_active.parquet";
+  await demand.candidatesOf([{ id: "x", signal: "logs", path, rows: 1 }], { kind: "all" }, true);
+  expect(demand.isSearched("default", "logs")).toBe(true);
+});
+
 test("a flush does not wait for an index that takes long, which is finished beside, and then the next one", async () => {
   const box = await searchedBox();
   const { store, clock, ingest, segments, indexes, begun, turns } = box;

@@ -55,6 +55,12 @@ export class IndexDemand implements StoreIndexes {
     return false;
   }
 
+  /** Whether what is fresh in any stream has been. */
+  get isAnySearched(): boolean {
+    const nowMs = this.clock.monotonicMs();
+    return [...this.#searchedAtMs.values()].some((atMs) => nowMs - atMs < searchedMs);
+  }
+
   /** Segments that were asked about and had no index, when they are worth one; the largest first. */
   wanted(): readonly IndexedSegment[] {
     const missing = [...this.#missing.values()];

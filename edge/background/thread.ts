@@ -69,7 +69,7 @@ export class BackgroundThread {
 
   #threadAt(wanted: Standing): Thread {
     const current = this.#current;
-    if (current !== undefined && !canGo(current.standing, wanted)) {
+    if (current !== undefined && (current.isBroken || !canGo(current.standing, wanted))) {
       this.#current = undefined;
       this.#retired.add(current);
       this.#rest(current);
@@ -105,10 +105,8 @@ class Thread {
     this.send({ kind: "open", dataDir, held: this.#held });
     this.send({ kind: "go", standing });
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#jobs.get(data.id)?.resolve(data);
-    this.#worker.onerror = ({ message }) => {
-      this.isBroken = true;
-      this.#fail(new OpenWitError("internal", `the background thread died: ${message}`));
-    };
+    this.#worker.onerror = ({ message }) => this.#break(`died: ${message}`);
+    this.#worker.addEventListener("close", () => this.#break("ended by itself"));
   }
 
   get jobs(): number {
@@ -143,6 +141,11 @@ class Thread {
   end(reason: OpenWitError): void {
     this.#fail(reason);
     this.#worker.terminate();
+  }
+
+  #break(how: string): void {
+    this.isBroken = true;
+    this.#fail(new OpenWitError("internal", `the background thread ${how}`));
   }
 
   #fail(reason: OpenWitError): void {

@@ -15,7 +15,7 @@ import { duckDBMerger } from "../duckdb/merge.ts";
 import { allocatorTrim } from "../duckdb/trim.ts";
 import { backgroundMerger } from "../background/merger.ts";
 import type { NodeIndexing } from "./indexing.ts";
-import { makeMergeRoom } from "./merge-room.ts";
+import { awaitCalm, makeMergeRoom } from "./merge-room.ts";
 
 export interface MaintenanceOptions {
   readonly dataDir: string;
@@ -109,10 +109,20 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
   const memoryBytes = mergeBytes(memoryBytesMax);
   const trim = allocatorTrim();
   let waitedMs = 0;
+  /** Whether what merges can wait: nobody asked for it, and it makes no room on the disk. */
+  let isPatient = false;
+  const { backlog, demand } = options.indexing;
+  const calm = {
+    clock: store.env.clock,
+    residentBytes: () => process.memoryUsage.rss(),
+    isInTheWay: async () =>
+      isPatient && backlog.standing === "far-behind" && demand.isAnySearched && !await isShort(),
+  };
   /** @param beyondBytes what the process grows by that a merge does not count */
   const takeMemory =
     (beyondBytes: number) => async (bytes: number, signal: AbortSignal, takenBytes?: () => number) => {
       const askedMs = store.env.clock.monotonicMs();
+      await awaitCalm(calm, memoryBytesMax, signal);
       const giveBack = await options.shared.take(bytes, signal, takenBytes);
       const { clock } = store.env;
       const relieve = () => {
@@ -157,7 +167,14 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
   const compaction = {
     name: "compaction",
     everyMs: settings.compactionEveryMs,
-    run: async (signal: AbortSignal) => told(await compactor.run(signal)),
+    async run(signal: AbortSignal) {
+      isPatient = true;
+      try {
+        return told(await compactor.run(signal));
+      } finally {
+        isPatient = false;
+      }
+    },
   };
   const shed: MaintenanceTask = {
     name: "shed",
@@ -213,6 +230,7 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
       return true;
     },
     async compact() {
+      isPatient = false; // a run under way goes on as well
       let report: CompactionReport | undefined;
       await janitor.runNow(compaction.name, async (signal) => {
         report = await compactor.run(signal, { eager: true });

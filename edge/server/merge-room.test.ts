@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { SimClock } from "../../tests/sim/clock.ts";
-import { makeMergeRoom } from "./merge-room.ts";
+import { awaitCalm, makeMergeRoom } from "./merge-room.ts";
 
 const mebibyte = 1024 * 1024;
 const never = new AbortController().signal;
@@ -48,4 +48,39 @@ test("a process that stays large merges all the same after three seconds, and an
   const aborted = room(abort.signal);
   abort.abort(new Error("stopping"));
   await expect(aborted).rejects.toThrow("stopping");
+});
+
+test("a merge that is in the way waits for room, for twenty seconds, and one that is not begins at once", async () => {
+  const clock = new SimClock();
+  const box = { resident: 400, isBusy: true };
+  const env = {
+    clock,
+    residentBytes: () => box.resident * mebibyte,
+    isInTheWay: async () => box.isBusy,
+  };
+  const start = (signal = never) => {
+    const merge = { isBegun: false, done: Promise.resolve() };
+    merge.done = awaitCalm(env, 512 * mebibyte, signal).then(() => void (merge.isBegun = true));
+    return merge;
+  };
+  for (const change of [() => box.resident = 300, () => box.isBusy = false]) {
+    Object.assign(box, { resident: 400, isBusy: true });
+    const merge = start();
+    await clock.advance(5_000);
+    expect(merge.isBegun).toBe(false);
+    change();
+    await clock.advance(500);
+    await merge.done;
+  }
+  Object.assign(box, { resident: 400, isBusy: true });
+  const bounded = start();
+  for (let ms = 0; ms < 20_000; ms += 500) {
+    expect(bounded.isBegun).toBe(false);
+    await clock.advance(500);
+  }
+  await bounded.done;
+  const abort = new AbortController();
+  const aborted = start(abort.signal);
+  abort.abort(new Error("stopping"));
+  await expect(aborted.done).rejects.toThrow("stopping");
 });

@@ -159,10 +159,13 @@ test("statements about merged segments alone want no index of fresh ones", async
 });
 
 test("statements about merged segments and rows in memory want indexes of what comes of those", async () => {
-  const { demand } = await boxOf();
+  const { clock, demand } = await boxOf();
   const path = "parquet/default/2026/11/23/n-L0-n/logs-20-L1-0000000000000000000000000000_active.parquet";
+  expect(demand.isAnySearched).toBe(false);
   await demand.candidatesOf([{ id: "x", signal: "logs", path, rows: 1 }], { kind: "all" }, true);
-  expect(demand.isSearched("default", "logs")).toBe(true);
+  expect([demand.isSearched("default", "logs"), demand.isAnySearched]).toEqual([true, true]);
+  await clock.advance(searchedMs);
+  expect(demand.isAnySearched).toBe(false);
 });
 
 test("a flush does not wait for an index that takes long, which is finished beside, and then the next one", async () => {

@@ -12,9 +12,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { silentLog } from "../../core/env/log.ts";
 import { indexPath } from "../../core/index/format.ts";
 import { buildChunk } from "../../tests/golden/segment-chunk.ts";
 import { inProcessEncoder } from "../parquet/in-process.ts";
+import { nodeIndexing } from "../server/indexing.ts";
 import type { Job } from "./protocol.ts";
 import { MergeBacklog, type Standing } from "./standing.ts";
 import { BackgroundThread } from "./thread.ts";
@@ -84,22 +86,38 @@ async function becomes(at: readonly number[]): Promise<void> {
   expect(workersAt()).toEqual([...at]);
 }
 
-test.if(process.platform === "linux")(
-  "the thread stands behind the others, who stay as they are, goes further back, and comes forward again",
-  async () => {
-    let standing: Standing = "behind";
-    const thread = new BackgroundThread(dataDir, () => standing);
-    for (const [where, at] of [["behind", 5], ["far-behind", 10], ["behind", 5]] as const) {
-      standing = where;
-      await expect(thread.run(missing)).rejects.toThrow("none.parquet");
-      await becomes([at]);
-    }
-    expect(threads()[0].nice).toBe(own);
-    thread.close();
-    await becomes([]);
-  },
-  20_000,
-);
+const jobs: Record<string, Job> = {
+  indexes: missing,
+  merges: { kind: "measure", request: { signal: "logs", inputs: [missing.segment.path] } },
+};
+
+for (const [what, job] of Object.entries(jobs)) {
+  test.if(process.platform === "linux")(
+    `what ${what} stands behind the others, who stay as they are, goes further back, and comes forward again`,
+    async () => {
+      let standing: Standing = "behind";
+      const thread = new BackgroundThread(dataDir, () => standing);
+      for (const [where, at] of [["behind", 5], ["far-behind", 10], ["behind", 5]] as const) {
+        standing = where;
+        await expect(thread.run(job)).rejects.toThrow("none.parquet"); // there is no such segment
+        await becomes([at]);
+      }
+      expect(threads()[0].nice).toBe(own);
+      thread.close();
+      await becomes([]);
+    },
+    20_000,
+  );
+}
+
+test.if(process.platform === "linux")("what a flush waits for is indexed far behind the others", async () => {
+  const never = () => false;
+  const { fresh, close } = nodeIndexing(dataDir, silentLog, { isShort: never, isDiskShort: never });
+  await expect(fresh.indexer.build(missing.segment)).rejects.toThrow();
+  await becomes([10]);
+  close();
+  await becomes([]);
+});
 
 test.if(process.platform === "linux")(
   "a thread whose place was taken ends with the job that it has",

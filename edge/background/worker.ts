@@ -70,7 +70,7 @@ async function run(job: Job, abort: AbortSignal, turn: (() => Promise<void>) | u
       await timeMerger(disk, { collect: collectGarbage(), turn }).merge({ ...job.request, abort });
       return {};
     case "measure":
-      return { measure: await timeMerger(disk, { turn }).measure({ ...job.request, abort }) };
+      return { measure: await timeMerger(disk).measure({ ...job.request, abort }) };
   }
 }
 

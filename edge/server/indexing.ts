@@ -26,15 +26,12 @@ export interface NodeIndexing {
   close(): void;
 }
 
-export interface Shortage {
-  /** Whether memory or disk has no room for what can wait. */
-  isShort(): boolean;
-  /** Whether disk has none. */
-  isDiskShort(): boolean;
-}
-
-/** @param dataDir absolute */
-export function nodeIndexing(dataDir: string, log: Log, shortage: Shortage): NodeIndexing {
+/** @param dataDir absolute @param shortage of what, as flushes and searches are told */
+export function nodeIndexing(
+  dataDir: string,
+  log: Log,
+  shortage: Pick<FreshIndexing, "isShort" | "isDiskShort">,
+): NodeIndexing {
   const demand = new IndexDemand(lookupThread(dataDir, log), systemClock, shortage.isShort);
   const backlog = new MergeBacklog();
   const thread = new BackgroundThread(dataDir, () => backlog.standing);
@@ -48,8 +45,6 @@ export function nodeIndexing(dataDir: string, log: Log, shortage: Shortage): Nod
     get failure() {
       return indexer.failure ?? freshIndexer.failure;
     },
-    close() {
-      thread.close();
-    },
+    close: () => thread.close(),
   };
 }

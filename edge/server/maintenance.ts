@@ -11,9 +11,9 @@ import { type SeverityClass, severityClasses } from "../../core/compact/shed.ts"
 import { type IndexingReport, IndexUpkeep } from "../../core/index/upkeep.ts";
 import { Janitor, type MaintenanceTask, type TaskRun } from "../../core/janitor/janitor.ts";
 import type { Store } from "../../core/store/store.ts";
+import { backgroundMerger } from "../background/merger.ts";
 import { duckDBMerger } from "../duckdb/merge.ts";
 import { allocatorTrim } from "../duckdb/trim.ts";
-import { backgroundMerger } from "../background/merger.ts";
 import type { NodeIndexing } from "./indexing.ts";
 import { awaitCalm, makeMergeRoom } from "./merge-room.ts";
 
@@ -111,10 +111,11 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
   let waitedMs = 0;
   /** Whether what merges can wait: nobody asked for it, and it makes no room on the disk. */
   let isPatient = false;
-  const { backlog, demand } = options.indexing;
+  const { backlog, demand, thread } = options.indexing;
+  const residentBytes = () => process.memoryUsage.rss();
   const calm = {
     clock: store.env.clock,
-    residentBytes: () => process.memoryUsage.rss(),
+    residentBytes,
     isInTheWay: async () =>
       isPatient && backlog.standing === "far-behind" && demand.isAnySearched && !await isShort(),
   };
@@ -130,7 +131,7 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
         Bun.gc(true);
         trim();
       };
-      const env = { clock, residentBytes: () => process.memoryUsage.rss(), relieve };
+      const env = { clock, residentBytes, relieve };
       try {
         await makeMergeRoom(env, memoryBytesMax, bytes + beyondBytes, signal);
       } catch (error) {
@@ -147,7 +148,7 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
     waitedMs = 0;
     return [did, waited].filter((text) => text !== "").join("; ");
   };
-  const own = backgroundMerger(options.indexing.thread, takeMemory(0));
+  const own = backgroundMerger(thread, takeMemory(0));
   const engine = duckDBMerger({
     dataDir,
     memoryBytes,
@@ -161,7 +162,7 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
     dutyCycle: defaultDutyCycle,
     indexer: options.indexing.indexer,
     roomBytes,
-    onPlan: (due) => options.indexing.backlog.segments = due,
+    onPlan: (due) => backlog.segments = due,
   });
   const upkeep = new IndexUpkeep(store, options.indexing.indexer);
   const compaction = {
@@ -197,8 +198,7 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
   const indexingWanted = {
     name: "indexing-wanted",
     everyMs: indexEveryMs,
-    run: async (signal: AbortSignal) =>
-      describeIndexing(await upkeep.runWanted(options.indexing.demand, signal)),
+    run: async (signal: AbortSignal) => describeIndexing(await upkeep.runWanted(demand, signal)),
   };
   const sweep = {
     name: "sweep",
@@ -215,7 +215,7 @@ export function maintenanceOf(store: Store, options: MaintenanceOptions): Mainte
     sweep,
     ...options.tasks ?? [],
   ], [indexingWanted]);
-  options.indexing.demand.onDemand = () => janitor.hurry(indexingWanted.name);
+  demand.onDemand = () => janitor.hurry(indexingWanted.name);
   return {
     janitor,
     stop: () => janitor.stop(),

@@ -2,8 +2,8 @@
  * Room for a merge in the memory of the whole process: a merge brings its sort on top of what memtables, requests and
  * the buffers of the last statements have, and none of these knows of it.
  *
- * What is not pressing begins in a calm moment, if one comes. Then room is asked for before the merge begins: memory is given back until the merge fits below the ceiling and what it may be
- * passed by, but for a bounded time only, or a box that is always busy would never merge.
+ * What is not pressing waits for a calm moment. Then room is asked for: memory is given back until the merge fits below the
+ * ceiling and what it may be passed by. Both for a bounded time only, or a box that is always busy would never merge.
  */
 import type { Clock } from "../../core/env/clock.ts";
 

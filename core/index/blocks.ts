@@ -101,8 +101,8 @@ export class BlockSet {
   }
 
   /** Runs of neighbouring blocks as ranges of rows of a file of `rows` rows, the end excluded; ascending. */
-  rowRanges(rows: number): { from: number; end: number }[] {
-    const ranges: { from: number; end: number }[] = [];
+  rowRanges(rows: number): { from: number; end: number; isToEnd?: boolean }[] {
+    const ranges: { from: number; end: number; isToEnd?: boolean }[] = [];
     for (const block of this) {
       const from = block * blockRows;
       const end = Math.min(from + blockRows, rows);
@@ -110,6 +110,8 @@ export class BlockSet {
       if (last?.end === from) last.end = end;
       else ranges.push({ from, end });
     }
+    const last = ranges.at(-1);
+    if (last?.end === rows) last.isToEnd = true;
     return ranges;
   }
 

@@ -78,6 +78,10 @@ test("a bucket whose bytes have changed is refused", () => {
 test("ranges of rows of a set of blocks join neighbours and end with the file", () => {
   const blocks = new BlockSet(4);
   for (const block of [0, 1, 3]) blocks.add(block);
-  expect(blocks.rowRanges(30_000)).toEqual([{ from: 0, end: 16_384 }, { from: 24_576, end: 30_000 }]);
+  expect(blocks.rowRanges(30_000)).toEqual([{ from: 0, end: 16_384 }, {
+    from: 24_576,
+    end: 30_000,
+    isToEnd: true,
+  }]);
   expect(blocks.size).toBe(3);
 });

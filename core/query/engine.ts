@@ -120,6 +120,8 @@ export interface FileRead {
 export interface RowRange {
   readonly from: number;
   readonly end: number;
+  /** Whether the file has no rows behind it. */
+  readonly isToEnd?: boolean;
 }
 
 export interface EngineResult {

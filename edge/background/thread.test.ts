@@ -179,3 +179,29 @@ test("merges stand far behind until more waits than a few of them take", () => {
   });
   expect(standings).toEqual(["far-behind", "far-behind", "far-behind", "behind", "behind"]);
 });
+
+/** Threads that do this as they get a job, and after them the real one. */
+function dyingAt(job: string): () => Worker {
+  const script = `globalThis.onmessage = ({ data }) => { if (data.kind === "job") ${job} };`;
+  const dying = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+  const workers = [() => new Worker(dying)];
+  return () => workers.pop()?.() ?? new Worker(new URL("./worker.ts", import.meta.url));
+}
+
+test.each([
+  ["of an error", "setTimeout(() => { throw new Error('lost its way') })", "died: "],
+  ["by itself", "process.exit()", "ended by itself"],
+])("a thread that dies %s fails all of its jobs, and another does the next", async (_why, job, how) => {
+  const thread = new BackgroundThread(dataDir, () => "behind", dyingAt(job));
+  const index: Job = { kind: "index", segment: large };
+  const results = await Promise.allSettled([thread.run(index), thread.run(mergeOf("dies"))]);
+  for (const result of results) {
+    expect(result.status).toBe("rejected");
+    const { code, message } = (result as PromiseRejectedResult).reason;
+    expect([code, message]).toEqual(["internal", expect.stringContaining(how)]);
+  }
+  expect(thread.heldBytes).toBe(0);
+  expect((await thread.run(index)).bytes).toBeGreaterThan(0);
+  thread.close();
+  await expect(thread.run(index)).rejects.toMatchObject({ code: "unavailable" });
+}, 20_000);

@@ -30,8 +30,16 @@ export class BackgroundThread {
   #jobs = 0;
   #isClosed = false;
 
-  /** @param dataDir absolute @param standing where the thread stands from the next job on */
-  constructor(readonly dataDir: string, readonly standing: () => Standing) {}
+  /**
+   * @param dataDir absolute
+   * @param standing where the thread stands from the next job on
+   * @param spawn begins a thread that answers as worker.ts does
+   */
+  constructor(
+    readonly dataDir: string,
+    readonly standing: () => Standing,
+    readonly spawn: () => Worker = spawnWorker,
+  ) {}
 
   /** Memory that the thread has, as far as it has told; 0 while there is none. */
   get heldBytes(): number {
@@ -74,7 +82,7 @@ export class BackgroundThread {
       this.#retired.add(current);
       this.#rest(current);
     }
-    const thread = this.#current ??= new Thread(this.dataDir, wanted);
+    const thread = this.#current ??= new Thread(this.spawn(), this.dataDir, wanted);
     thread.go(wanted);
     return thread;
   }
@@ -96,12 +104,13 @@ export class BackgroundThread {
 
 /** One worker, and the jobs that it has. */
 class Thread {
-  readonly #worker = new Worker(new URL("./worker.ts", import.meta.url));
+  readonly #worker: Worker;
   readonly #held = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   readonly #jobs = new Map<number, PromiseWithResolvers<FromWorker>>();
   isBroken = false;
 
-  constructor(dataDir: string, public standing: Standing) {
+  constructor(worker: Worker, dataDir: string, public standing: Standing) {
+    this.#worker = worker;
     this.send({ kind: "open", dataDir, held: this.#held });
     this.send({ kind: "go", standing });
     this.#worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#jobs.get(data.id)?.resolve(data);
@@ -151,6 +160,10 @@ class Thread {
   #fail(reason: OpenWitError): void {
     for (const { reject } of this.#jobs.values()) reject(reason);
   }
+}
+
+function spawnWorker(): Worker {
+  return new Worker(new URL("./worker.ts", import.meta.url));
 }
 
 function closed(): OpenWitError {

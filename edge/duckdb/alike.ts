@@ -3,7 +3,7 @@
  *
  * A select takes a millisecond to plan and 250 KiB until the statement ends, for DuckDB 1.5 lets go of a scan with the
  * pipeline it stands in: a text that a block of each of 720 hours has took 200 MiB by 720 selects, more than a statement
- * gets of 512 MiB, and 20 in 17 lists.
+ * gets of 512 MiB, and 30 in 17 lists.
  */
 import type { FileRead, RowRange } from "../../core/query/engine.ts";
 

@@ -101,8 +101,8 @@ export class BlockSet {
   }
 
   /** Runs of neighbouring blocks as ranges of rows of a file of `rows` rows, the end excluded; ascending. */
-  rowRanges(rows: number): { from: number; end: number; isToEnd?: boolean }[] {
-    const ranges: { from: number; end: number; isToEnd?: boolean }[] = [];
+  rowRanges(rows: number): BlockRun[] {
+    const ranges: BlockRun[] = [];
     for (const block of this) {
       const from = block * blockRows;
       const end = Math.min(from + blockRows, rows);
@@ -118,6 +118,13 @@ export class BlockSet {
   #word(word: number): number {
     return word === 0 ? this.#first : word === 1 ? this.#second : word === 2 ? this.#third : this.#fourth;
   }
+}
+
+interface BlockRun {
+  from: number;
+  end: number;
+  /** Whether the file has no rows behind it. */
+  isToEnd?: boolean;
 }
 
 /** A word of which the lowest `count` bits are set. */

@@ -458,7 +458,7 @@ const wholeShareMin = 0.5;
 
 /**
  * A file of no more bytes is read whole when any of its blocks is left: it takes half a millisecond, a subquery for
- * ranges of its rows a whole one (24 hours of a metric: 64 ms by ranges, 12 whole).
+ * ranges of its rows alone a whole one (24 hours of a metric: 64 ms by ranges, 12 whole).
  */
 const wholeBytesMax = 512 * 1024;
 

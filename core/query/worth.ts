@@ -4,7 +4,7 @@
  */
 import { columnsOf, type ColumnType, type Signal } from "../model/columns.ts";
 
-/** A subquery for ranges of rows of one file. */
+/** A subquery for ranges of rows of one file; less where other files have the same ranges (edge/duckdb/alike.ts). */
 const subqueryMs = 0.8;
 
 /** Scanning a block of one column. */

@@ -1,8 +1,9 @@
 /**
  * Runs the merges that plan.ts plans, one at a time, beside ingest and queries.
  *
- *   merge under a temporary name ─▶ verify ─▶ sync ─▶ rename ─▶ sync the folder ─▶ index (core/index) ─▶ one manifest
- *   edit: inputs out, output in ─▶ the inputs' files go when no reader holds them (core/store/retired.ts)
+ *   merge under a temporary name, with its index ─▶ verify ─▶ sync ─▶ rename ─▶ sync the folder ─▶ index, if the merge gave
+ *   none (core/index) ─▶ one manifest edit: inputs out, output in ─▶ the inputs' files go when no reader holds them
+ *   (core/store/retired.ts)
  *
  * A merge may end at any point: until the edit is durable its inputs are the data, and what it wrote is swept.
  *
@@ -258,18 +259,20 @@ export class Compactor {
       const temporary = path + temporarySuffix;
       await disk.makeDir(folderOf(path));
       await disk.remove(temporary);
-      await this.merger.merge({
+      const { indexBytes } = await this.merger.merge({
         signal: meta.signal,
         inputs: unit.inputs.map((input) => input.path),
         output: temporary,
         keyValues,
+        ...(this.options.indexer === undefined ? {} : { index: { id: meta.id, signal: meta.signal, path } }),
         ...(shedding === undefined ? {} : { severityAbove: shedding.evictedSeverity }),
         abort: signal,
       });
       const output = { ...meta, ...await seal(disk, temporary, meta) };
       await disk.rename(temporary, path);
       await disk.syncDir(folderOf(path));
-      await this.#index(output, signal);
+      if (indexBytes === undefined) await this.#index(output, signal);
+      else this.#noteIndexed(output, indexBytes);
       const { segments } = store.manifest.state;
       if (!unit.inputs.every(({ id }) => segments.has(id))) {
         throw new OpenWitError("conflict", "a segment was removed while it was being merged");
@@ -288,19 +291,22 @@ export class Compactor {
 
   /** A segment without an index costs time and no answer; it gets one later (core/index/upkeep.ts). */
   async #index(output: SegmentMeta, signal: AbortSignal): Promise<void> {
-    const { metrics, log } = this.store.env;
     try {
       const bytes = await this.options.indexer?.build(output, signal);
-      if (bytes === undefined) return;
-      this.store.batches.indexed(output.id, this.store.env.clock.nowNs());
-      metrics.add("openwit_indexed_rows_total", output.rows, { signal: output.signal });
-      metrics.add("openwit_index_bytes_total", bytes, { signal: output.signal });
+      if (bytes !== undefined) this.#noteIndexed(output, bytes);
     } catch (thrown) {
       signal.throwIfAborted();
       const error = toOpenWitError(thrown);
       if (error.code === "io" || error.code === "disk_full") throw error;
-      log("warn", "a merged segment could not be indexed yet", { path: output.path, error });
+      this.store.env.log("warn", "a merged segment could not be indexed yet", { path: output.path, error });
     }
+  }
+
+  #noteIndexed({ id, signal, rows }: SegmentMeta, bytes: number): void {
+    const { clock, metrics } = this.store.env;
+    this.store.batches.indexed(id, clock.nowNs());
+    metrics.add("openwit_indexed_rows_total", rows, { signal });
+    metrics.add("openwit_index_bytes_total", bytes, { signal });
   }
 
   async #commit(unit: MergeUnit, output: SegmentMeta): Promise<void> {

@@ -28,6 +28,7 @@ function mergersWith(code: ErrorCode) {
     async merge({ output }) {
       asked.push("merge");
       await (await disk.open(output, "create")).close(); // fails where a file is left over
+      return {};
     },
     measure() {
       asked.push("measure");

@@ -16,7 +16,7 @@ export function orElse(disk: Disk, first: SegmentMerger, second: SegmentMerger):
         if (!isRefused(error)) throw error;
       }
       await removeFileDurably(disk, request.output);
-      await second.merge(request);
+      return await second.merge(request);
     },
     async measure(request) {
       try {

@@ -18,6 +18,7 @@
  */
 import { OpenWitError } from "../error.ts";
 import { crc32c } from "../wal/crc32c.ts";
+import type { BlockKeys } from "./block_keys.ts";
 import { keyBits } from "./token.ts";
 
 /** How an index file cut its keys. A rest has at most `riceBitsMax` bits, which are read at once. */
@@ -34,6 +35,8 @@ export const riceBitsMax = 23;
 /** One in 2^this look-ups of an unknown token finds something. */
 const falsePositiveBits = 14;
 const bucketTokens = 128;
+/** Buckets whose tokens are put in order at once: 64 KiB of them, which the nearest cache holds or nearly does. */
+const sortedBuckets = 64;
 /** Bits of a block's number. */
 export const blockBits = 7;
 const listMax = 17;
@@ -46,13 +49,9 @@ export interface Postings {
   readonly buckets: Uint8Array;
 }
 
-/**
- * Encodes postings.
- * @param entries one for each token and block: `key * 128 + block`; it is sorted here
- */
-export function encodePostings(entries: Float64Array, blockCount: number): Postings {
-  entries.sort();
-  const sizeBits = Math.ceil(Math.log2(Math.max(2, entries.length)));
+/** Encodes the postings of blocks that have all ended. */
+export function encodePostings(keys: BlockKeys, blockCount: number): Postings {
+  const sizeBits = Math.ceil(Math.log2(Math.max(2, keys.count)));
   const keptBits = Math.min(keyBits, sizeBits + falsePositiveBits);
   const bucketBits = Math.max(0, sizeBits - Math.log2(bucketTokens));
   const shape = {
@@ -64,20 +63,23 @@ export function encodePostings(entries: Float64Array, blockCount: number): Posti
   const bucketSize = 2 ** (keptBits - bucketBits);
   const lengths = new Uint16Array(2 ** bucketBits);
   const out = new BucketWriter(blockCount, shape.riceBits);
-  let tokens = 0;
-  for (let bucket = 0, at = 0; bucket < lengths.length; bucket++) {
-    out.begin();
-    const start = bucket * bucketSize, end = (start + bucketSize) * cut;
-    let before = start - 1;
-    while (at < entries.length && entries[at] < end) {
-      const key = Math.floor(entries[at] / cut), keyEnd = (key + 1) * cut;
-      out.beginToken(key - before - 1);
-      for (; at < entries.length && entries[at] < keyEnd; at++) out.add(blockOf(entries[at]));
-      out.endToken();
-      before = key;
-      tokens++;
+  let tokens = 0, bucket = 0;
+  const bucketsAtOnce = Math.min(lengths.length, sortedBuckets);
+  for (const entries of keys.ranges(2 ** (keyBits - bucketBits) * bucketsAtOnce)) {
+    for (let at = 0, last = bucket + bucketsAtOnce; bucket < last; bucket++) {
+      out.begin();
+      const start = bucket * bucketSize, end = (start + bucketSize) * cut;
+      let before = start - 1;
+      while (at < entries.length && entries[at] < end) {
+        const key = Math.floor(entries[at] / cut), keyEnd = (key + 1) * cut;
+        out.beginToken(key - before - 1);
+        for (; at < entries.length && entries[at] < keyEnd; at++) out.add(blockOf(entries[at]));
+        out.endToken();
+        before = key;
+        tokens++;
+      }
+      lengths[bucket] = out.end();
     }
-    lengths[bucket] = out.end();
   }
   return { shape, tokens, lengths, buckets: out.taken() };
 }

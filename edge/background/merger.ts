@@ -35,7 +35,7 @@ export function backgroundMerger(thread: BackgroundThread, takeMemory?: TakeMemo
 
   return {
     async merge({ abort, ...request }) {
-      await inTurn({ kind: "merge", request }, abort);
+      return (await inTurn({ kind: "merge", request }, abort)).merged!;
     },
     async measure({ abort, signal, inputs, severityAbove }) {
       const request = { signal, inputs, ...(severityAbove === undefined ? {} : { severityAbove }) };

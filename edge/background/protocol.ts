@@ -1,5 +1,5 @@
 /** What the background thread and the server say to each other. Jobs have numbers; several may be under way. */
-import type { MergeMeasure, MergeRequest } from "../../core/compact/merger.ts";
+import type { Merged, MergeMeasure, MergeRequest } from "../../core/compact/merger.ts";
 import type { ErrorCode } from "../../core/error.ts";
 import type { IndexSource } from "../../core/index/build.ts";
 import type { Standing } from "./standing.ts";
@@ -35,6 +35,7 @@ export type ToWorker =
 export interface Done {
   /** Of an index file. */
   readonly bytes?: number;
+  readonly merged?: Merged;
   readonly measure?: MergeMeasure;
 }
 

@@ -67,8 +67,10 @@ async function run(job: Job, abort: AbortSignal, turn: (() => Promise<void>) | u
     case "index":
       return { bytes: await directIndexer(disk, systemRandom, { collect, turn }).build(job.segment, abort) };
     case "merge":
-      await timeMerger(disk, { collect: collectGarbage(), turn }).merge({ ...job.request, abort });
-      return {};
+      return {
+        merged: await timeMerger(disk, { random: systemRandom, collect: collectGarbage(), turn })
+          .merge({ ...job.request, abort }),
+      };
     case "measure":
       return { measure: await timeMerger(disk).measure({ ...job.request, abort }) };
   }

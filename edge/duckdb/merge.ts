@@ -49,6 +49,7 @@ export function duckDBMerger(options: DuckDBMergerOptions): SegmentMerger {
         for (const name of enums) await run(types(name));
         await run(copy(enums));
       });
+      return {};
     },
     measure({ signal, abort, ...request }) {
       const [time, ingest] = [timeColumnOf[signal], "ingest_timestamp"].map(quoteIdentifier);

@@ -4,13 +4,16 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
-import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { orElse } from "../../core/compact/fallback.ts";
 import { type SegmentMerger, sortColumnsOf } from "../../core/compact/merger.ts";
 import { timeMerger } from "../../core/compact/time_merger.ts";
+import { seededRandom } from "../../core/env/random.ts";
 import { OpenWitError } from "../../core/error.ts";
+import { buildIndex } from "../../core/index/build.ts";
+import { indexPath } from "../../core/index/format.ts";
 import { Chunk } from "../../core/model/chunk.ts";
 import { columnsOf, type Signal, signals, timeColumnOf } from "../../core/model/columns.ts";
 import { decodeRequest } from "../../core/otlp/decode.ts";
@@ -44,7 +47,7 @@ const engine: SegmentMerger = {
 };
 const mergers: readonly [string, SegmentMerger][] = [
   ["DuckDB", duckdb],
-  ["our own", orElse(disk, timeMerger(disk), engine)],
+  ["our own", orElse(disk, timeMerger(disk, { random: seededRandom(1) }), engine)],
   ["our own in a worker", orElse(disk, worker, engine)],
 ];
 const never = new AbortController().signal;
@@ -76,6 +79,23 @@ async function writeSegment(path: string, signal: Signal, part: SegmentPart, lay
   const pieces: Uint8Array[] = [];
   for await (const piece of inProcessEncoder(layout).encode(signal, [part], {})) pieces.push(piece);
   await writeFile(join(dataDir, path), Buffer.concat(pieces));
+}
+
+/** Segments of five seconds of the demo each, one of them as a merge lays it out. */
+async function writeDemoInputs(signal: "logs" | "spans"): Promise<string[]> {
+  const shop = new Shop({ seed: 3, signals: [signal], rate: 2_000 });
+  const inputs: string[] = [];
+  for (let part = 0; part < 4; part++) {
+    const chunk = new Chunk(signal);
+    const fromMs = 1_800_000_000_000 + part * 5_000;
+    for (const { body } of shop.generate(fromMs, fromMs + 5_000, 500)) {
+      decodeRequest(signal, body, chunk, BigInt(fromMs) * 1_000_000n);
+    }
+    inputs.push(`parquet/demo-${signal}-${part}.parquet`);
+    const layout = part === 1 ? mergedLayout : undefined;
+    await writeSegment(inputs[part], signal, { chunk, rowCount: chunk.rows }, layout);
+  }
+  return inputs;
 }
 
 let outputs = 0;
@@ -182,6 +202,18 @@ describe.each(mergers)("%s", (_, merger) => {
     expect(none.rows).toBe(after.filter(({ severity_number: severity }) => Number(severity) === 0).length);
   });
 
+  test("an index is written whole or not at all, by those who merge themselves", async () => {
+    const inputs = await writeInputs("logs", [3_000, 4_000]);
+    const output = outputOf("indexed"), path = output.replace(".tmp", "");
+    const index = { id: "019b7c3f5e0011112222330044ff", signal: "logs", path } as const;
+    const { indexBytes } = await merger.merge({
+      ...{ signal: "logs", inputs, output, index },
+      ...{ keyValues: { a: "b" }, abort: never },
+    });
+    expect((await disk.stat(indexPath(path)))?.bytes).toBe(indexBytes);
+    expect(indexBytes !== undefined).toBe(merger !== duckdb);
+  });
+
   test("an abort ends a merge with its reason and leaves no spill", async () => {
     const inputs = await writeInputs("spans", [20_000, 20_000]);
     const aborted = outputOf("aborted");
@@ -239,18 +271,7 @@ test("DuckDB is asked for points alone, and for files that nobody can read", () 
 test.each(["logs", "spans"] as const)(
   "%s of the demo, flushed and merged before, are merged to the rows that DuckDB gives, in files laid out by us",
   async (signal) => {
-    const shop = new Shop({ seed: 3, signals: [signal], rate: 2_000 });
-    const inputs: string[] = [];
-    for (let part = 0; part < 4; part++) {
-      const chunk = new Chunk(signal);
-      const fromMs = 1_800_000_000_000 + part * 5_000;
-      for (const { body } of shop.generate(fromMs, fromMs + 5_000, 500)) {
-        decodeRequest(signal, body, chunk, BigInt(fromMs) * 1_000_000n);
-      }
-      inputs.push(`parquet/demo-${signal}-${part}.parquet`);
-      const layout = part === 1 ? mergedLayout : undefined;
-      await writeSegment(inputs[part], signal, { chunk, rowCount: chunk.rows }, layout);
-    }
+    const inputs = await writeDemoInputs(signal);
     const merge = async (merger: SegmentMerger, inputs: readonly string[]) => {
       const output = outputOf(signal);
       await merger.merge({ signal, inputs, output, keyValues: { a: "b" }, abort: never });
@@ -269,6 +290,20 @@ test.each(["logs", "spans"] as const)(
     expect(rowGroups.slice(0, -1).every(({ rows }) => rows === rowGroupRows)).toBe(true);
   },
   60_000,
+);
+
+test.each(["logs", "spans"] as const)(
+  "the index of merged %s is the one that their file gives",
+  async (signal) => {
+    for (const inputs of [await writeInputs(signal, [9_000, 1, 20_000]), await writeDemoInputs(signal)]) {
+      const output = outputOf(signal).replace(".tmp", "");
+      const index = { id: "019b7c3f5e0011112222330044ff", signal, path: output };
+      const merger = timeMerger(disk, { random: seededRandom(3) });
+      await merger.merge({ signal, inputs, output, index, keyValues: { a: "b" }, abort: never });
+      const ofFile = Buffer.concat(await buildIndex(disk, seededRandom(3), index));
+      expect((await readFile(join(dataDir, indexPath(output)))).equals(ofFile)).toBe(true);
+    }
+  },
 );
 
 function compare(a: readonly (string | bigint)[], b: readonly (string | bigint)[]): number {

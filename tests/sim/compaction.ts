@@ -31,7 +31,7 @@ export interface SimCompaction {
 
 /** Units of a few rows, so that lives as short as these have merges of merges. */
 export function simCompaction(store: Store, disk: Disk): SimCompaction {
-  const compactor = new Compactor(store, timeMerger(disk), {
+  const compactor = new Compactor(store, timeMerger(disk, { random: seededRandom(2) }), {
     policy: {
       gatherCount: 2,
       unitRowsMax: 30,

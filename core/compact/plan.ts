@@ -33,7 +33,7 @@ export interface CompactionPolicy {
 }
 
 export const defaultCompactionPolicy: CompactionPolicy = {
-  gatherCount: 16,
+  gatherCount: 32,
   unitRowsMax: segmentRowsMax,
   unitBytesMax: 96 * 1024 * 1024,
   unitFilesMax: 64,

@@ -89,8 +89,10 @@ export interface EngineTable {
   readonly window?: TimeRange;
   /** Conditions that the statement makes anyway, and that are to be tried while files are read. */
   readonly conditions?: ScanConditions;
-  /** The columns that the statement can need; absent is every one. */
+  /** The columns that are there to be asked for; absent is every one. */
   readonly columns?: ReadonlySet<string>;
+  /** The columns that the statement can need, as far as that is known; the others need not be readable. */
+  readonly needed?: ReadonlySet<string> | undefined;
   /** Adds where each row lies, as `rowPlaceColumns`: the file's position in `files` (-1 is memory), and its row. */
   readonly withPlaces?: boolean;
 }

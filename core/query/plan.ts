@@ -419,6 +419,7 @@ class Planning {
         chunks: [...chunks, ...read],
         conditions: isExact ? undefined : await this.prepared.conditions,
         columns: isCopied ? this.#needs : undefined,
+        needed: this.#needs,
         window: more.bound === undefined ? env.window : intersection(more.bound, env.window),
       },
       files: {

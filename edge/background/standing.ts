@@ -42,5 +42,5 @@ export class MergeBacklog {
   }
 }
 
-/** At 60,000 log records a second some 16 gather in a quarter of a minute, and one merge takes them. */
-const pressingSegments = 48;
+/** At 60,000 log records a second some 32 gather in a quarter of a minute, and one merge takes them. */
+const pressingSegments = 96;

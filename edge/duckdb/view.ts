@@ -1,5 +1,6 @@
 /**
- * What one mention of a table reads: an explicit projection of its Parquet files, UNION ALL the pinned memtable rows.
+ * What one mention of a table reads: an explicit projection of its Parquet files, UNION ALL the pinned memtable rows, which stand
+ * as text where they are few (literal_rows.ts).
  * It stands as a WITH query before the statement, and not as a view, for DuckDB would open the first file of each
  * select once more to make the view: 0.8 ms for each.
  *
@@ -10,11 +11,12 @@
  * constant and is not read.
  */
 import { resolve } from "node:path";
-import { type Signal, timeColumnOf } from "../../core/model/columns.ts";
+import { columnsOf, type Signal, timeColumnOf } from "../../core/model/columns.ts";
 import { quoteIdentifier, quoteText, typedSelectList } from "../../core/model/sql.ts";
 import type { TimeRange } from "../../core/query/bounds.ts";
 import { type EngineTable, rowPlaceColumns, type RowRange } from "../../core/query/engine.ts";
 import { alikeReads } from "./alike.ts";
+import { literalRows } from "./literal_rows.ts";
 import { memtableFunctionName } from "./memtable.ts";
 
 /** The statement with its tables before it. @param tables name and select of each */
@@ -54,11 +56,23 @@ export function selectOf(table: EngineTable, dataDir: string, pin: number): stri
       ],
     );
   });
-  if (table.chunks.length > 0 || parts.length === 0) {
-    const columns = typedSelectList(signal, table.columns) + places("-1", "NULL");
-    parts.push(select(columns, `${memtableFunctionName(signal)}(${pin})`, windowConditions(table)));
+  if (table.chunks.some(({ rows }) => rows > 0)) {
+    const needed = table.columns ?? table.needed;
+    const literal = needed && literalRows(signal, table.chunks, needed);
+    const columns = typedSelectList(signal, table.columns, literal?.given) + places("-1", "NULL");
+    const from = literal?.from ?? `${memtableFunctionName(signal)}(${pin})`;
+    parts.push(select(columns, from, windowConditions(table)));
+  }
+  if (parts.length === 0) {
+    parts.push(`SELECT ${noValues(signal, table.columns)}${places("-1", "NULL")} WHERE false`);
   }
   return parts.join(" UNION ALL ");
+}
+
+/** A NULL of its type for each column: a relation without rows, for which nobody asks this thread, as the memtable's does. */
+function noValues(signal: Signal, columns: ReadonlySet<string> | undefined): string {
+  const none = Object.fromEntries(columnsOf[signal].map(({ name }) => [name, "NULL"]));
+  return typedSelectList(signal, columns, none);
 }
 
 /** What stands for the time of a file whose times the statement cannot tell apart. */

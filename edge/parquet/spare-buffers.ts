@@ -4,8 +4,8 @@
  * A fresh buffer costs the server's thread a page fault for every 4 KiB that it copies there, 2 to 5 ms a batch, and
  * both threads a collection now and then; one that was filled before costs neither.
  *
- * Invariant: at most three batches are between the threads (one waits, one is encoded, one for the rest of its row
- * group), so that is the most that lies here, and it goes with the thread.
+ * Invariant: at most two batches are between the threads (one is encoded, one waits for the rest of its row group), so that
+ * is the most that lies here, and it goes with the thread.
  */
 
 /** Buffers above this are for rows too large to come often. */
@@ -14,7 +14,7 @@ export const spareBytesMax = 12 * 1024 * 1024;
 /** Sizes are rounded up to this, so that the next batch fits although it is a little larger. */
 const stepBytes = 1024 * 1024;
 
-const sparesMax = 3;
+const sparesMax = 2;
 
 export class SpareBuffers {
   readonly #idle: ArrayBuffer[] = [];

@@ -31,6 +31,9 @@ export interface FreshIndexing {
 /** An index of 40,000 log records takes a seventh of a second of a core; on a busy box that is one in which it waits. */
 export const waitMsMax = 1_500;
 
+/** From the first of these shares on a flush waits for no index, and from the second on none is begun. */
+const pressed = 1 / 2, hardPressed = 3 / 4;
+
 /** How soon a flush stops waiting when room gets short. */
 const lookEveryMs = 50;
 
@@ -47,12 +50,12 @@ export class FreshIndexer {
   readonly #queue: Queued[] = [];
   #underWay: Promise<void> | undefined;
 
-  /** @param isPressed whether the flush must not wait: rows come faster than it gives their memory back */
+  /** @param pressure the share of the memory of rows that is taken: a flush is what gives it back */
   constructor(
     readonly env: StoreEnv,
     readonly retired: RetiredSegments,
     readonly batches: BatchHistory,
-    readonly isPressed: () => boolean,
+    readonly pressure: () => number,
   ) {}
 
   /** Resolves when no index is being built, and none waits. */
@@ -75,7 +78,7 @@ export class FreshIndexer {
       this.#queue.push({ segment, release: this.retired.pin([segment]) });
     }
     const done = this.#underWay ??= this.#buildQueued(fresh).finally(() => this.#underWay = undefined);
-    const mustGoOn = () => fresh.isShort() || this.isPressed();
+    const mustGoOn = () => fresh.isShort() || this.pressure() >= pressed;
     if (!mayWait || mustGoOn()) return;
     let isDone = false;
     const waiting = new AbortController();
@@ -89,7 +92,7 @@ export class FreshIndexer {
   }
 
   #mustNotBegin(fresh: FreshIndexing): boolean {
-    return fresh.isDiskShort() || this.isPressed();
+    return fresh.isDiskShort() || this.pressure() >= hardPressed;
   }
 
   /** Those that must not be begun any more are left to whoever asks for them. */

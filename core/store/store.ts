@@ -135,7 +135,7 @@ export class Store {
       (ids, successors) => this.batches.retired(ids, successors, env.clock.nowNs()),
       (id) => this.indexes.forget(id),
     );
-    this.#fresh = new FreshIndexer(env, this.retired, this.batches, () => this.#isPressed());
+    this.#fresh = new FreshIndexer(env, this.retired, this.batches, () => this.#pressure());
     const { nodeId } = manifest.state;
     this.#flusher = new Flusher(env, nodeId, scratch, this.#commit, this.batches, this.#fresh);
     this.replayer = new Replayer(env, current, manifest, {
@@ -314,9 +314,9 @@ export class Store {
     this.#countMemory();
   }
 
-  /** Whether a flush has nothing to wait for: memory is what it is to give back, or the end is near. */
-  #isPressed(): boolean {
-    return this.#closed || this.heldBytes() >= this.options.memoryBytesMax / 2;
+  /** How much a flush is needed: the share of their memory that rows and requests take, and 1 when the end is near. */
+  #pressure(): number {
+    return this.#closed ? 1 : this.heldBytes() / this.options.memoryBytesMax;
   }
 
   #allMemtables(): Memtable[] {

@@ -277,14 +277,22 @@ test("no index is begun where disk is short", async () => {
   expect([begun.length, segments().length]).toEqual([1, 4]); // the fourth's turn came too late
 });
 
-test("a flush waits for no index while rows take half of their memory", async () => {
-  const roomy = await searchedBox({ memoryBytesMax: 40 * 1024 * 1024 });
-  await roomy.store.flush();
-  expect(roomy.begun).toHaveLength(1);
-  const { store, ingest, segments, begun } = await searchedBox({ memoryBytesMax: 40 * 1024 * 1024 });
-  for (let sent = 0; sent < 11; sent++) await ingest(`${sent} ${"x".repeat(2_000_000)}`);
-  await store.flush();
-  expect([begun.length, segments().length]).toEqual([0, 2]);
+test("a flush waits for no index while rows take half of their memory, and begins none while they take three quarters", async () => {
+  const memoryBytesMax = 40 * 1024 * 1024, mebibyte = "x".repeat(1024 * 1024);
+  const flushWith = async (mebibytes: number) => {
+    const box = await searchedBox({ memoryBytesMax });
+    for (let sent = 0; sent < mebibytes; sent++) await box.ingest(`${sent} ${mebibyte}`);
+    const slow = Promise.withResolvers<void>();
+    box.beside = () => slow.promise;
+    const flush = box.store.flush();
+    const isOver = await Promise.race([flush.then(() => true), box.turns().then(() => false)]);
+    slow.resolve();
+    await flush;
+    return { isOver, begun: box.begun.length };
+  };
+  expect(await flushWith(12)).toEqual({ isOver: false, begun: 1 });
+  expect(await flushWith(22)).toEqual({ isOver: true, begun: 1 });
+  expect(await flushWith(32)).toEqual({ isOver: true, begun: 0 });
 });
 
 test("an index that cannot be built fails no flush, and may be wanted again", async () => {

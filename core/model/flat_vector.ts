@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { systemRandom } from "../env/random.ts";
-import { FoldedText } from "../text/folded.ts";
+import { FoldedText, type OtherCase } from "../text/folded.ts";
 import { freeBuffer } from "./free.ts";
 import { grownCapacity, uninitializedBytes } from "./room.ts";
 
@@ -303,10 +303,10 @@ export class Utf8Vector {
    * The first `count` texts with ASCII letters in lower case: text i lies where it lies in `bytes`. A view, good until
    * values are added.
    */
-  folded(count: number): { readonly bytes: Buffer; readonly isAscii: boolean } {
+  folded(count: number): { readonly bytes: Buffer; readonly others: readonly OtherCase[] } {
     this.isSearched = true;
     const bytes = this.keepFolded(count);
-    return { bytes, isAscii: this.#folded!.isAscii };
+    return { bytes, others: this.#folded!.others };
   }
 
   /** Has the first `count` texts ready for `folded`, which then takes no time. */

@@ -11,7 +11,6 @@ import type { IndexPredicate, PartPredicate, WordPredicate } from "../index/pred
 import type { Chunk } from "../model/chunk.ts";
 import { columnsOf } from "../model/columns.ts";
 import type { DictionaryVector, FixedVector, MapVector, Utf8Vector, Vector } from "../model/vector.ts";
-import { otherCases } from "../text/folded.ts";
 import { multiByte, wordByteTable } from "../text/word.ts";
 
 export type Verdicts = Uint8Array | undefined;
@@ -231,11 +230,11 @@ function isNowhere(predicate: IndexPredicate, chunk: Chunk, rows: number): boole
   const text = predicate.kind === "part" ? predicate.text : predicate.word;
   const vector = vectorOf(chunk, predicate.column);
   if (vector?.kind !== "utf8" || !isFindable(text)) return false;
-  const { bytes, isAscii } = vector.folded(rows);
-  return isAscii && !bytes.includes(text);
+  const { bytes, others } = vector.folded(rows);
+  return !others.some(({ letter }) => text.includes(letter)) && !bytes.includes(text);
 }
 
-/** Whether a text is found in any case by its bytes in the folded texts, others than ASCII aside. */
+/** Whether a text is found in any case by its bytes in the folded texts, letters in a case beyond ASCII aside. */
 function isFindable(text: string): boolean {
   // deno-lint-ignore no-control-regex -- ASCII is meant whole
   return /^[\x01-\x7f]+$/.test(text);
@@ -248,7 +247,7 @@ function containing(
   count: number,
 ): Verdicts {
   if (!isFindable(text)) return undefined;
-  const { bytes, isAscii } = vector.folded(count), wanted = Buffer.from(text);
+  const { bytes, others } = vector.folded(count), wanted = Buffer.from(text);
   const verdicts = new Uint8Array(count);
   const isEdge = (byte: number) => wordByteTable[byte] === 0 || wordByteTable[byte] === multiByte;
   const isWhole = (at: number, from: number, end: number) => {
@@ -258,9 +257,8 @@ function containing(
       (!atEnd || after === end || isEdge(bytes[after]));
   };
   if (!markTexts(verdicts, vector.offsets, bytes, wanted, isWhole)) return undefined;
-  if (isAscii) return verdicts;
   // A letter in one of its cases beyond ASCII: what has it at all may have the word.
-  for (const { letter, bytes: other } of otherCases) {
+  for (const { letter, bytes: other } of others) {
     if (text.includes(letter) && !markTexts(verdicts, vector.offsets, bytes, other, () => true)) {
       return undefined;
     }

@@ -10,11 +10,11 @@ export class FoldedText {
   #bytes = Buffer.alloc(0);
   #words = new Int32Array(0);
   #length = 0;
-  #isAscii = true;
+  #others: OtherCase[] = [];
 
-  /** Whether all of it is ASCII. */
-  get isAscii(): boolean {
-    return this.#isAscii;
+  /** The cases beyond ASCII that may be among it: few texts have one. */
+  get others(): readonly OtherCase[] {
+    return this.#others;
   }
 
   /** Memory that it takes. */
@@ -26,7 +26,8 @@ export class FoldedText {
   follow(source: Uint8Array, length: number): Buffer {
     if (length > this.#bytes.length) this.#grow(source.length);
     const sourceWords = new Int32Array(source.buffer, source.byteOffset, source.length >> 2);
-    let at = this.#length, others = 0;
+    const from = this.#length;
+    let at = from, others = 0;
     for (; at < length && (at & 3) !== 0; at++) others |= this.#fold(source[at], at);
     let word = at >> 2;
     for (const end = length >> 2; word < end; word++) {
@@ -35,7 +36,7 @@ export class FoldedText {
       this.#words[word] = lowerCase(value);
     }
     for (at = Math.max(at, word << 2); at < length; at++) others |= this.#fold(source[at], at);
-    if ((others & beyondAscii) !== 0) this.#isAscii = false;
+    if ((others & beyondAscii) !== 0) this.#noteOthers(this.#bytes.subarray(from, length));
     this.#length = Math.max(this.#length, length);
     return this.#bytes.subarray(0, length);
   }
@@ -47,7 +48,13 @@ export class FoldedText {
   /** What follows is written anew. */
   truncate(length: number): void {
     this.#length = Math.min(this.#length, length);
-    if (this.#length === 0) this.#isAscii = true;
+    if (this.#length === 0) this.#others = [];
+  }
+
+  #noteOthers(texts: Buffer): void {
+    for (const each of otherCases) {
+      if (!this.#others.includes(each) && texts.includes(each.bytes)) this.#others.push(each);
+    }
   }
 
   #fold(byte: number, at: number): number {
@@ -75,8 +82,15 @@ export function lowerCase(word: number): number {
   return word | ((~word & (fromA ^ beyondZ) & beyondAscii) >>> 2);
 }
 
+/** A code point beyond ASCII that is a case of a letter. */
+export interface OtherCase {
+  readonly letter: string;
+  /** In UTF-8. */
+  readonly bytes: Buffer;
+}
+
 /** Code points beyond ASCII that are a case of an ASCII letter, in UTF-8: the sign for kelvin is a K. */
-export const otherCases: readonly { readonly letter: string; readonly bytes: Buffer }[] = [
+export const otherCases: readonly OtherCase[] = [
   0x130, // İ
   0x131, // ı
   0x17f, // ſ

@@ -22,7 +22,7 @@ export class BlockKeys {
   #keys = new Float64Array(1 << 14);
   #length = 0;
 
-  /** @param key of `keyBits` bits; none comes twice in a block */
+  /** @param key of `keyBits` bits; two tokens of a block hardly ever have the same */
   add(key: number): void {
     if (this.#length === this.#keys.length) {
       const grown = new Float64Array(this.#length * 2);

@@ -128,7 +128,7 @@ test.if(process.platform === "linux")(
     await becomes([10]);
     standing = "behind";
     await thread.run({ kind: "index", segment: large });
-    expect(await merged).toEqual({});
+    expect(await merged).toEqual({ merged: {} });
     await becomes([5]);
     thread.close();
   },
@@ -173,7 +173,7 @@ test("a thread that is closed fails what it does, and takes nothing more", async
 
 test("merges stand far behind until more waits than a few of them take", () => {
   const backlog = new MergeBacklog();
-  const standings = [0, 16, 48, 49, 500].map((segments) => {
+  const standings = [0, 32, 96, 97, 500].map((segments) => {
     backlog.segments = segments;
     return backlog.standing;
   });

@@ -3,7 +3,7 @@
  * heap, a runtime and compiled code of its own. It starts with the first job, and ends when it was idle.
  *
  *   flush ── index, urgent ─┐
- *   merge ── index of it ───┼─▶ thread ── one job works at a time; what is urgent first
+ *   merge, with its index ──┼─▶ thread ── one job works at a time; what is urgent first
  *   demand ─ index ─────────┘
  *
  * Where it stands too far back for the next job (only root may have a thread come forward) another takes its place, and it

@@ -6,8 +6,8 @@
  *                                ◀─bytes─ of the file     ─took─▶  the consumer asks for more
  *                                ◀─done─ or ◀─error─
  *
- * Back-pressure goes both ways: at most one batch waits in the worker, and it goes on writing only after the
- * bytes that it gave last were taken. Buffers are transferred, not copied: all arrays of a batch are views of one.
+ * Back-pressure goes both ways: the worker wants a batch when it has encoded the last one, and it goes on writing only after
+ * the bytes that it gave last were taken. Buffers are transferred, not copied: all arrays of a batch are views of one.
  */
 import type { ErrorCode } from "../../core/error.ts";
 import type { Signal } from "../../core/model/columns.ts";

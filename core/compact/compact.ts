@@ -31,7 +31,7 @@ export interface CompactionOptions {
   readonly policy: CompactionPolicy;
   /** Share of the time in which merges run, above 0 and at most 1: they rest after each for as long as it takes. */
   readonly dutyCycle: number;
-  /** Indexes what a merge gave; without it segments are scanned. */
+  /** Indexes what a merge gave without an index; without it none is asked for, and segments are scanned. */
   readonly indexer?: SegmentIndexer;
   /** Bytes that may still be written. */
   readonly roomBytes: () => number | Promise<number>;

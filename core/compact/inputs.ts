@@ -8,7 +8,7 @@ import type { ReadMeter } from "../parquet/read/leaf_rows.ts";
 import type { LeafLevels } from "../parquet/read/page.ts";
 import { leafPaths, readColumnRows } from "../parquet/read/rows.ts";
 import type { Slice } from "../parquet/slice.ts";
-import { type ParquetRowGroup, readParquetFooter } from "../segment/reader.ts";
+import { type ParquetRowGroup, readParquetFooter, readRange } from "../segment/reader.ts";
 import type { InputGroup } from "./row_groups.ts";
 
 interface OpenGroup extends InputGroup {
@@ -90,12 +90,12 @@ export class MergeInputs {
     const { file, from, to } = group;
     let kept = this.#kept.get(group);
     if (kept === undefined && to - from <= Math.min(keptGroupBytesMax, keptBytesMax - this.#keptBytes)) {
-      kept = await readFully(file, from, to - from);
+      kept = await readRange(file, from, to);
       this.#kept.set(group, kept);
       this.#keptBytes += kept.length;
     }
     if (kept !== undefined) return kept.subarray(offset - from, offset - from + length);
-    return await readFully(file, offset, length);
+    return await readRange(file, offset, offset + length);
   }
 
   async #add(disk: Disk, path: string): Promise<void> {
@@ -113,14 +113,4 @@ export class MergeInputs {
       this.#rows += rows;
     }
   }
-}
-
-async function readFully(file: DiskFile, offset: number, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
-  for (let filled = 0; filled < length;) {
-    const read = await file.read(bytes.subarray(filled), offset + filled);
-    if (read === 0) throw new OpenWitError("malformed", `a column chunk ends at byte ${offset + filled}`);
-    filled += read;
-  }
-  return bytes;
 }

@@ -10,7 +10,7 @@ import { freeWhole } from "../model/free.ts";
 import type { Texts } from "../parquet/read/column.ts";
 import type { LeafLevels } from "../parquet/read/page.ts";
 import type { Batch, DictionarySlice, FixedSlice, TextSlice } from "../parquet/slice.ts";
-import type { ParquetColumnChunk, ParquetRowGroup } from "../segment/reader.ts";
+import { type ParquetColumnChunk, type ParquetRowGroup, readRange } from "../segment/reader.ts";
 import { jsonColumns, mapColumn, textColumnOf, valueColumns } from "./fields.ts";
 import { freeLeaf, readNumbers, readTexts, type TextLeaf } from "./leaf.ts";
 
@@ -48,7 +48,7 @@ export async function readIndexedColumns(
     if (chunk === undefined || level === undefined) {
       throw new OpenWitError("malformed", `a row group has no column ${path}`);
     }
-    const bytes = await readChunk(file, chunk);
+    const bytes = await readRange(file, chunk.offset, chunk.offset + chunk.compressedBytes);
     chunks.push(bytes);
     return [bytes, chunk, level];
   };
@@ -129,17 +129,4 @@ function textsOf({ count, offsets, bytes }: TextSlice): Texts {
 function fromZero(offsets: Int32Array): Int32Array {
   const [first] = offsets;
   return first === 0 ? offsets : offsets.map((offset) => offset - first);
-}
-
-async function readChunk(
-  file: DiskFile,
-  { offset, compressedBytes }: ParquetColumnChunk,
-): Promise<Uint8Array> {
-  const bytes = new Uint8Array(compressedBytes);
-  for (let filled = 0; filled < bytes.length;) {
-    const read = await file.read(bytes.subarray(filled), offset + filled);
-    if (read === 0) throw new OpenWitError("malformed", `a column chunk ends at byte ${offset + filled}`);
-    filled += read;
-  }
-  return bytes;
 }

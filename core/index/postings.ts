@@ -63,25 +63,36 @@ export function encodePostings(keys: BlockKeys, blockCount: number): Postings {
   const bucketSize = 2 ** (keptBits - bucketBits);
   const lengths = new Uint16Array(2 ** bucketBits);
   const out = new BucketWriter(blockCount, shape.riceBits);
-  let tokens = 0, bucket = 0;
+  let bucket = 0;
   const bucketsAtOnce = Math.min(lengths.length, sortedBuckets);
   for (const entries of keys.ranges(2 ** (keyBits - bucketBits) * bucketsAtOnce)) {
     for (let at = 0, last = bucket + bucketsAtOnce; bucket < last; bucket++) {
       out.begin();
-      const start = bucket * bucketSize, end = (start + bucketSize) * cut;
-      let before = start - 1;
-      while (at < entries.length && entries[at] < end) {
-        const key = Math.floor(entries[at] / cut), keyEnd = (key + 1) * cut;
-        out.beginToken(key - before - 1);
-        for (; at < entries.length && entries[at] < keyEnd; at++) out.add(blockOf(entries[at]));
-        out.endToken();
-        before = key;
-        tokens++;
-      }
+      at = writeTokens(out, entries, at, bucket * bucketSize, (bucket + 1) * bucketSize, cut);
       lengths[bucket] = out.end();
     }
   }
-  return { shape, tokens, lengths, buckets: out.taken() };
+  return { shape, tokens: out.tokens, lengths, buckets: out.taken() };
+}
+
+/** Writes the tokens whose kept keys are below `end`, from entry `at` on. Returns the entry after them. */
+function writeTokens(
+  out: BucketWriter,
+  entries: Float64Array,
+  at: number,
+  start: number,
+  end: number,
+  cut: number,
+): number {
+  let before = start - 1;
+  while (at < entries.length && entries[at] < end * cut) {
+    const key = Math.floor(entries[at] / cut), keyEnd = (key + 1) * cut;
+    out.beginToken(key - before - 1);
+    for (; at < entries.length && entries[at] < keyEnd; at++) out.add(blockOf(entries[at]));
+    out.endToken();
+    before = key;
+  }
+  return at;
 }
 
 /** The bucket of a key, and what is left of the key there. */
@@ -97,6 +108,8 @@ function blockOf(entry: number): number {
 }
 
 class BucketWriter {
+  /** In all buckets. */
+  tokens = 0;
   #bytes = new Uint8Array(1 << 16);
   #length = 0;
   #start = 0;
@@ -134,6 +147,7 @@ class BucketWriter {
     }
     this.#blockCountOfToken = 0;
     this.#count++;
+    this.tokens++;
   }
 
   /** Blocks of the token; the same one may come twice where two keys were cut to one. */

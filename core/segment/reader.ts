@@ -220,7 +220,8 @@ function asStruct(value: ThriftValue | undefined, id: number): ThriftStruct {
   return value;
 }
 
-async function readRange(file: DiskFile, from: number, to: number): Promise<Uint8Array> {
+/** The bytes `[from, to)` of a file. @throws OpenWitError `malformed` where it ends before, `io` */
+export async function readRange(file: DiskFile, from: number, to: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(to - from);
   for (let filled = 0; filled < bytes.length;) {
     const read = await file.read(bytes.subarray(filled), from + filled);

@@ -32,20 +32,20 @@ export function literalRows(
   const columns = columnsOf[signal];
   const named = columns.filter(({ name }) => needed.has(name));
   const rows: string[] = [];
+  let length = 0;
   for (const { chunk, rows: count } of chunks) {
     const vectors = named.map(({ name }) => chunk.vectors[columnIndex(signal, name)]);
     for (let row = 0; row < count; row++) {
       const values = vectors.map((vector) => literal(vector, row));
-      if (values.includes(undefined)) return undefined;
-      rows.push(`(${values.join(", ")})`);
+      const text = `(${values.join(", ")})`;
+      if (values.includes(undefined) || (length += text.length) > textMax) return undefined;
+      rows.push(text);
     }
   }
-  const list = rows.join(", ");
-  if (list.length > textMax) return undefined;
   const names = named.map(({ name }) => quoteIdentifier(name));
   const others = columns.filter(({ name }) => !needed.has(name)).map(({ name }) => [name, notRead] as const);
   return {
-    from: `(VALUES ${list}) AS found(${names.join(", ")})`,
+    from: `(VALUES ${rows.join(", ")}) AS found(${names.join(", ")})`,
     given: Object.fromEntries(others),
   };
 }

@@ -184,7 +184,11 @@ class Day {
       memoryBytes: 128 * 1024 * 1024,
       spillBytes: 1024 ** 3,
     });
-    const merger = orElse(disk, timeMerger(disk, { collect: collectGarbage() }), engineMerger);
+    const merger = orElse(
+      disk,
+      timeMerger(disk, { random: systemRandom, collect: collectGarbage() }),
+      engineMerger,
+    );
     const indexer = directIndexer(disk, systemRandom);
     const policy = defaultCompactionPolicy;
     const compactor = new Compactor(store, merger, {

@@ -10,7 +10,7 @@ export type TakeMemory = (
   takenBytes: () => number,
 ) => Promise<() => void>;
 
-/** The process grows by some 90 MiB with the index, and by 108 where bodies are of 64 KB (docs/decisions/018-collections.md). */
+/** The process grows by 85 to 98 MiB, and by 108 where bodies are of 64 KB (docs/decisions/018-collections.md, 022-fewer-calls.md). */
 export const backgroundMergeBytes = 96 * 1024 * 1024;
 
 /** Merges run one after another. */
